@@ -1,0 +1,74 @@
+"""How a data file is to be converted, and the receipt that says what was written."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Compression(StrEnum):
+    """Parquet page compression."""
+
+    ZSTD = "ZSTD"
+    SNAPPY = "SNAPPY"
+
+
+class Typing(StrEnum):
+    """Whether columns may earn a type or all stay text."""
+
+    LOSSLESS = "lossless"
+    TEXT = "text"
+
+
+class MalformedRows(StrEnum):
+    """What becomes of rows that do not have the table's number of fields."""
+
+    REFUSE = "refuse"  # the file fails, with line numbers
+    REJECT_OBJECT = "reject-object"  # bad lines go verbatim to <key>.rejects.jsonl
+    KEEP = "keep"  # short rows are filled with NULL, surplus fields go to the LIST column _surplus
+
+
+class DataFormat(StrEnum):
+    """The formats that become Parquet; the value is the canonical extension without its dot."""
+
+    CSV = "csv"
+    TSV = "tsv"
+    JSON = "json"
+    JSONL = "jsonl"  # also .ndjson
+    XML = "xml"
+
+
+@dataclass(frozen=True, slots=True)
+class ConversionOptions:
+    """All that may change what a conversion writes. Small, frozen, picklable."""
+
+    compression: Compression = Compression.ZSTD
+    compression_level: int = 3  # ZSTD only, 1..22
+    row_group_rows: int = 30_720  # a worker stays small with small row groups
+    typing: Typing = Typing.LOSSLESS
+    malformed_rows: MalformedRows = MalformedRows.REFUSE
+    null_tokens: tuple[str, ...] = ()  # texts the operator declares to mean NULL; exact match of unquoted fields
+    memory_limit_mb: int = 400  # DuckDB's own limit; the kernel's is set by the sandbox
+    threads: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column as it was written: its DuckDB type, how many NULLs, and why it has this type."""
+
+    name: str
+    type: str
+    null_count: int
+    reason: str = ""
+    original_name: str | None = None  # as it stood in the source, when it had to be made unique
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What a conversion read and wrote; counted from the written Parquet, compared with what was read.
+
+    `facts` are the decisions worth recording: dialect, encoding, header, row element, null tokens ...
+    """
+
+    rows: int
+    columns: tuple[Column, ...]
+    rejected_rows: int = 0
+    facts: tuple[tuple[str, str], ...] = ()

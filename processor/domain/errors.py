@@ -1,0 +1,54 @@
+"""Failures as values: what went wrong, whose fault it is, and what the operator can do."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class ErrorClass(StrEnum):
+    """Whose trouble a failure is; this alone decides what happens next (see retry)."""
+
+    PERMANENT = "permanent"  # this file: another try would end the same way
+    TRANSIENT = "transient"  # this try: worth another one
+    OUTAGE = "outage"  # the store as a whole: pause, costs no file a try
+    THROTTLED = "throttled"  # the store asks for less: slow down, costs no file a try
+    INFRASTRUCTURE = "infrastructure"  # a worker or its host died: another try, bounded
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A failure that crosses threads and processes.
+
+    `code` is a stable name for machines (`csv.ragged-rows`); `message` names the file's place (line, column,
+    member); `hint` is what the operator can do about it.
+    """
+
+    error_class: ErrorClass
+    code: str
+    message: str
+    hint: str = ""
+
+    def __str__(self) -> str:
+        """Message and remedy in one line."""
+        return f"{self.message} ({self.hint})" if self.hint else self.message
+
+
+class DeliveryError(Exception):
+    """An expected failure on its way to whoever turns it into a value. Carries exactly one `Failure`."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure)
+        self.failure = failure
+
+    def __str__(self) -> str:
+        """The failure's own words."""
+        return str(self.failure)
+
+
+def refused(code: str, message: str, hint: str = "") -> DeliveryError:
+    """Return the error for content that can not be read with certainty: permanent, loud, never guessed at."""
+    return DeliveryError(Failure(ErrorClass.PERMANENT, code, message, hint))
+
+
+def transient(code: str, message: str, hint: str = "") -> DeliveryError:
+    """Return the error for a try that failed by circumstance."""
+    return DeliveryError(Failure(ErrorClass.TRANSIENT, code, message, hint))

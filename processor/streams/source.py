@@ -1,0 +1,110 @@
+"""Where bytes come from: anything that can be read from its first byte as often as needed."""
+
+import io
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import BinaryIO, Protocol
+
+from processor.domain.errors import DeliveryError, ErrorClass, Failure, refused
+
+
+class Source(Protocol):
+    """Bytes with a name.
+
+    `name` is for messages and never a path to open. `size_bytes` is None where only reading tells.
+    `path_fd` is the open descriptor of a plain file that holds exactly these bytes, or None: a reader that wants
+    to seek (DuckDB) opens `/dev/fd/N` of it; everybody else calls `open`.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def size_bytes(self) -> int | None: ...
+    @property
+    def path_fd(self) -> int | None: ...
+
+    def open(self) -> BinaryIO:
+        """Return a new unbuffered reader at byte 0; the caller closes it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class FileSource:
+    """A plain file, held open; made by `open_file`."""
+
+    name: str
+    size_bytes: int
+    path_fd: int
+
+    def open(self) -> BinaryIO:
+        """Return a reader of its own: another position, the same inode."""
+        return io.FileIO(f"/proc/self/fd/{self.path_fd}", "rb")  # type: ignore[return-value]
+
+
+@dataclass(frozen=True, slots=True)
+class BytesSource:
+    """A buffer in memory: a small member of an archive, or a test."""
+
+    name: str
+    data: bytes
+    path_fd: None = None
+
+    @property
+    def size_bytes(self) -> int:
+        """Length of the buffer."""
+        return len(self.data)
+
+    def open(self) -> BinaryIO:
+        """Return a reader over the buffer; nothing is copied."""
+        return io.BytesIO(self.data)
+
+
+@contextmanager
+def open_file(root: bytes, relative_path: bytes) -> Iterator[FileSource]:
+    """Open the plain file at `root`/`relative_path` without following any symbolic link below `root`.
+
+    Raises DeliveryError: `source.vanished`, `source.unreadable`, `source.not-a-file`.
+    """
+    name = PurePosixPath(os.fsdecode(relative_path)).name
+    fd = open_beneath(root, relative_path)
+    try:
+        status = os.fstat(fd)
+        if not stat.S_ISREG(status.st_mode):
+            raise refused("source.not-a-file", f"{name} is not a plain file", "only plain files are delivered")
+        yield FileSource(name, status.st_size, fd)
+    finally:
+        os.close(fd)
+
+
+def open_beneath(root: bytes, relative_path: bytes) -> int:
+    """Return a descriptor open for reading; every component is opened by itself and none may be a link.
+
+    A directory that is exchanged for a link between two looks can therefore not lead out of `root`.
+    """
+    *directories, last = relative_path.split(b"/")
+    here = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for directory in directories:
+            flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+            below = os.open(directory, flags, dir_fd=here)
+            os.close(here)
+            here = below
+        # O_NONBLOCK: a fifo that took the file's place must not hang the opener.
+        return os.open(last, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=here)
+    except OSError as error:
+        raise _cannot_open(relative_path, error) from error
+    finally:
+        os.close(here)
+
+
+def _cannot_open(relative_path: bytes, error: OSError) -> DeliveryError:
+    shown = os.fsdecode(relative_path)
+    if isinstance(error, FileNotFoundError | NotADirectoryError):
+        return refused("source.vanished", f"{shown!r} vanished before it was delivered", "nothing is left to deliver")
+    if isinstance(error, PermissionError):
+        return refused("source.unreadable", f"{shown!r} may not be read", "give the daemon's user read permission")
+    return DeliveryError(Failure(ErrorClass.TRANSIENT, "source.unreadable", f"{shown!r}: {error.strerror}"))

@@ -1,7 +1,9 @@
 """This process's one DuckDB connection: opened at the first use, kept, closed at exit.
 
-A new connection costs 22 ms for a 10 KB CSV, a kept one 6. DuckDB may open nothing but `/dev/fd/N`: what it reads and
-writes is handed to it as descriptors, so no path of a stranger ever reaches SQL.
+A new connection costs 22 ms for a 10 KB CSV, a kept one 6. What DuckDB reads and writes is handed to it as open
+descriptors (`/dev/fd/N`), so no path of a stranger ever reaches SQL. Its own `enable_external_access=false` can not be
+used with a kept connection: `allowed_paths` are resolved when they are set, and may not be changed afterwards (DuckDB
+2.0). The kernel does this work instead: see streams.sandbox.
 """
 
 import atexit
@@ -10,7 +12,14 @@ import duckdb
 
 from processor.domain.conversion import ConversionOptions
 
-_HIGHEST_FD = 256  # allowed_directories does not admit /dev/fd (DuckDB 2.0), so the descriptors are named one by one
+_SETTINGS = (
+    "enable_progress_bar=false",
+    "preserve_insertion_order=true",
+    "temp_directory=''",
+    "autoinstall_known_extensions=false",
+    "autoload_known_extensions=false",
+    "allow_community_extensions=false",
+)
 
 _connection: duckdb.DuckDBPyConnection | None = None
 
@@ -19,7 +28,9 @@ def connection(options: ConversionOptions) -> duckdb.DuckDBPyConnection:
     """Return the connection, with this conversion's thread count and memory limit."""
     global _connection  # noqa: PLW0603 - one connection a process is the point
     if _connection is None:
-        _connection = _open()
+        _connection = duckdb.connect(":memory:")
+        for setting in _SETTINGS:
+            _connection.execute(f"SET {setting}")
         atexit.register(close)
     _connection.execute(f"SET threads={int(options.threads)}")
     _connection.execute(f"SET memory_limit='{int(options.memory_limit_mb)}MB'")
@@ -32,16 +43,3 @@ def close() -> None:
     if _connection is not None:
         _connection.close()
         _connection = None
-
-
-def _open() -> duckdb.DuckDBPyConnection:
-    con = duckdb.connect(":memory:")
-    for setting in (
-        "enable_progress_bar=false",
-        "preserve_insertion_order=true",
-        "temp_directory=''",
-        f"allowed_paths={[f'/dev/fd/{fd}' for fd in range(3, _HIGHEST_FD)]}",
-        "enable_external_access=false",
-    ):
-        con.execute(f"SET {setting}")
-    return con

@@ -1,0 +1,68 @@
+"""Where an object goes: file names as keys, reversibly, so that two sources never share a key.
+
+A key mirrors the path. What can not stand in a key as it is becomes `%XX` (two upper-case hex digits), and a `%` that
+would read as such an escape becomes `%25`; so every name has exactly one key and every key at most one name.
+"""
+
+import re
+
+MANIFESTS = "_manifests"
+PROBES = "_probe"
+_RESERVED = (MANIFESTS, PROBES)
+
+# S3 limits a key to 1,024 bytes of UTF-8 ("Object key names", Amazon S3 user guide).
+LONGEST_KEY_BYTES = 1024
+
+_LOOKS_ESCAPED = re.compile(r"%(?=[0-9A-F]{2})")
+_ESCAPED = re.compile(rb"%([0-9A-F]{2})")
+
+
+def escape(raw: bytes) -> str:
+    """Return `raw` as text: valid UTF-8 as it stands, every other byte as `%XX`. Injective; see `unescape`."""
+    text = raw.decode("utf-8", "surrogateescape")
+    text = _LOOKS_ESCAPED.sub("%25", text)
+    return "".join(f"%{ord(c) - 0xDC00:02X}" if "\udc80" <= c <= "\udcff" else c for c in text)
+
+
+def unescape(text: str) -> bytes:
+    """Return the bytes that `escape` was given."""
+    return _ESCAPED.sub(lambda match: bytes([int(match[1], 16)]), text.encode("utf-8"))
+
+
+def path_key(relative_path: bytes) -> str:
+    """Return the key of the file at `relative_path` (`/`-separated, no `.` or `..`), without any suffix.
+
+    The store's own names at the top (`_manifests`, `_probe`) are kept free: `_manifests/x` becomes `%5Fmanifests/x`.
+    """
+    key = escape(relative_path)
+    first = key.split("/", 1)[0]
+    return f"%5F{key[1:]}" if first in _RESERVED else key
+
+
+def parquet_key(key: str) -> str:
+    """Return the key of the Parquet made from the data file that `key` stands for."""
+    return f"{key}.parquet"
+
+
+def rejects_key(key: str) -> str:
+    """Return the key of the rows that were rejected from the Parquet object `key`."""
+    return f"{key}.rejects.jsonl"
+
+
+def manifest_key(relative_path: bytes) -> str:
+    """Return the key of the manifest that says the delivery of `relative_path` is complete."""
+    return f"{MANIFESTS}/{escape(relative_path)}.json"
+
+
+def possible_owners(key: str) -> tuple[bytes, ...]:
+    """Return every relative path whose delivery could have written `key`: few, so that ownership needs no index.
+
+    The file itself, the data file whose Parquet or rejects it is, and every archive that could hold it as a member.
+    """
+    names = [key]
+    if key.endswith(".rejects.jsonl"):
+        names.append(key.removesuffix(".rejects.jsonl"))
+    names += [name.removesuffix(".parquet") for name in names if name.endswith(".parquet")]
+    parts = key.split("/")
+    names += ["/".join(parts[:count]) for count in range(1, len(parts))]
+    return tuple(unescape(name) for name in names)

@@ -26,6 +26,7 @@ class Failure:
     code: str
     message: str
     hint: str = ""
+    retry_after_seconds: float | None = None  # the store's own word on when to come back
 
     def __str__(self) -> str:
         """Message and remedy in one line."""

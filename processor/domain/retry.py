@@ -1,0 +1,52 @@
+"""What to do about a failure: a decision, made purely; Progress carries it out."""
+
+import random
+from dataclasses import dataclass
+
+from processor.domain.errors import ErrorClass, Failure
+
+_LONGEST_DELAY_SECONDS = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class TryAgain:
+    """The job goes back to the ledger; `counts` tells whether this try is one of the file's own."""
+
+    delay_seconds: float
+    counts: bool
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """The file is failed: moved to the error directory with the reason beside it."""
+
+
+Decision = TryAgain | GiveUp
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """Exponential back-off with full jitter, so that files which failed together do not return together."""
+
+    max_retries: int
+    delay_seconds: float
+
+    def decide(self, failure: Failure, tries: int, chance: random.Random) -> Decision:
+        """Return what becomes of a file that has now failed `tries` times, this failure included.
+
+        An outage or a throttled store is not the file's fault and costs it no try.
+        """
+        match failure.error_class:
+            case ErrorClass.PERMANENT:
+                return GiveUp()
+            case ErrorClass.OUTAGE | ErrorClass.THROTTLED:
+                wait = failure.retry_after_seconds or self.delay_seconds
+                return TryAgain(wait * chance.uniform(1.0, 1.5), counts=False)
+            case ErrorClass.TRANSIENT | ErrorClass.INFRASTRUCTURE:
+                if tries > self.max_retries:
+                    return GiveUp()
+                wait = max(failure.retry_after_seconds or 0.0, self._back_off(tries) * chance.random())
+                return TryAgain(wait, counts=True)
+
+    def _back_off(self, tries: int) -> float:
+        return min(_LONGEST_DELAY_SECONDS, self.delay_seconds * 2.0 ** min(tries - 1, 32))

@@ -1,0 +1,286 @@
+"""The object stream on the pipe between a worker and the uploader.
+
+    stream := object* (END_OF_STREAM | FAILED)
+    object := BEGIN (DATA | RESTART)* (END | BAD)   |   BAD   |   SKIPPED
+    frame  := type: u8, length: u32 big-endian, payload of that length
+
+Payloads are JSON, except DATA, which is the object's bytes. Bytes without their END are never a complete object, and a
+stream without END_OF_STREAM is never a complete stream. The reader trusts nobody: lengths are bounded, every field is
+checked, and a frame out of its order is an error.
+"""
+
+import os
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any, BinaryIO
+
+import orjson
+
+from processor.domain.conversion import Column, Receipt
+from processor.domain.errors import DeliveryError, ErrorClass, Failure
+from processor.domain.keys import escape, unescape
+
+_HEADER = struct.Struct(">BI")
+LONGEST_DATA_BYTES = 1 << 20
+_LONGEST_JSON_BYTES = 64 << 20  # a receipt names up to 20,000 columns with the reason for each type
+
+
+class _Type(IntEnum):
+    BEGIN = 1
+    DATA = 2
+    RESTART = 3
+    END = 4
+    BAD = 5
+    SKIPPED = 6
+    END_OF_STREAM = 7
+    FAILED = 8
+
+
+class Content(IntEnum):
+    """What an object's bytes are."""
+
+    AS_IS = 0
+    PARQUET = 1
+    REJECTS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """An object begins. `member` is its index in the archive, `name` its raw name there; -1 and b"" for the file itself."""
+
+    member: int
+    name: bytes
+    content: Content
+    mismatch: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """Some bytes of the object that began last."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Restart:
+    """All bytes of the object so far are void; it begins anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """The object is whole: its size and SHA-256 as the worker counted them, and the receipt of a conversion."""
+
+    size_bytes: int
+    sha256: str
+    receipt: Receipt | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Bad:
+    """A member that can not be delivered; the others can. Voids its object when one has begun."""
+
+    member: int
+    name: bytes
+    failure: Failure
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A member that is no file (a link, a device), with the reason it is not delivered."""
+
+    member: int
+    name: bytes
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class EndOfStream:
+    """Everything was said. `members` counts what the archive holds."""
+
+    members: int
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The source as a whole can not be read any further."""
+
+    failure: Failure
+
+
+Frame = Begin | Data | Restart | End | Bad | Skipped | EndOfStream | Failed
+
+
+class BrokenStreamError(DeliveryError):
+    """The stream ended before its end, or holds what no worker of ours writes."""
+
+    def __init__(self, what: str) -> None:
+        hint = "the worker died or was stopped; the file is tried again"
+        super().__init__(Failure(ErrorClass.INFRASTRUCTURE, "stream.broken", f"object stream {what}", hint))
+
+
+class FrameWriter:
+    """Writes frames to a pipe. Not for more than one thread at a time."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+
+    def write(self, frame: Frame) -> None:
+        """Write one frame whole; blocks while the pipe is full. Raises BrokenPipeError when nobody reads."""
+        match frame:
+            case Data(data):
+                for start in range(0, len(data), LONGEST_DATA_BYTES):
+                    self._put(_Type.DATA, memoryview(data)[start : start + LONGEST_DATA_BYTES])
+            case _:
+                kind, payload = _encode(frame)
+                self._put(kind, memoryview(orjson.dumps(payload)))
+
+    def _put(self, kind: _Type, payload: memoryview) -> None:
+        header = _HEADER.pack(kind, len(payload))
+        written = os.writev(self._fd, (header, payload)) - len(header)
+        assert written >= 0, "a pipe takes five bytes at once"
+        while written < len(payload):
+            written += os.write(self._fd, payload[written:])
+
+
+def read_frames(pipe: BinaryIO) -> Iterator[Frame]:
+    """Yield the frames of one stream up to and including its last; then return.
+
+    Raises BrokenStreamError on anything that `frames` does not describe, an early end included.
+    """
+    within = False
+    while True:
+        kind, length = _HEADER.unpack(_exactly(pipe, _HEADER.size))
+        if length > (LONGEST_DATA_BYTES if kind == _Type.DATA else _LONGEST_JSON_BYTES):
+            raise BrokenStreamError(f"has a frame of {length} bytes")
+        payload = _exactly(pipe, length)
+        frame = Data(payload) if kind == _Type.DATA else _decode(kind, payload)
+        within = _in_order(frame, within=within)
+        yield frame
+        if isinstance(frame, EndOfStream | Failed):
+            return
+
+
+def _exactly(pipe: BinaryIO, size: int) -> bytes:
+    data = pipe.read(size)
+    while len(data) < size:
+        more = pipe.read(size - len(data))
+        if not more:
+            raise BrokenStreamError("ended early")
+        data += more
+    return data
+
+
+def _in_order(frame: Frame, *, within: bool) -> bool:
+    """Return whether an object is open after `frame`."""
+    match frame:
+        case Begin():
+            allowed, after = not within, True
+        case Data() | Restart():
+            allowed, after = within, True
+        case End():
+            allowed, after = within, False
+        case Bad():
+            allowed, after = True, False
+        case Skipped() | EndOfStream():
+            allowed, after = not within, False
+        case Failed():
+            allowed, after = True, False
+    if not allowed:
+        raise BrokenStreamError(f"has {type(frame).__name__} out of order")
+    return after
+
+
+def _encode(frame: Frame) -> tuple[_Type, dict[str, Any]]:
+    match frame:
+        case Begin(member, name, content, mismatch):
+            return _Type.BEGIN, {"member": member, "name": escape(name), "content": content, "mismatch": mismatch}
+        case Restart():
+            return _Type.RESTART, {}
+        case End(size, sha256, receipt):
+            return _Type.END, {"size": size, "sha256": sha256, "receipt": receipt}
+        case Bad(member, name, failure):
+            return _Type.BAD, {"member": member, "name": escape(name), "failure": failure}
+        case Skipped(member, name, reason):
+            return _Type.SKIPPED, {"member": member, "name": escape(name), "reason": reason}
+        case EndOfStream(members):
+            return _Type.END_OF_STREAM, {"members": members}
+        case Failed(failure):
+            return _Type.FAILED, {"failure": failure}
+        case Data():
+            raise AssertionError("data is not JSON")
+
+
+def _decode(kind: int, payload: bytes) -> Frame:
+    try:
+        fields = orjson.loads(payload)
+        match kind:
+            case _Type.BEGIN:
+                name = unescape(_text(fields["name"]))
+                return Begin(_count(fields["member"], -1), name, Content(fields["content"]), _text(fields["mismatch"]))
+            case _Type.RESTART:
+                return Restart()
+            case _Type.END:
+                return End(_count(fields["size"]), _sha256(fields["sha256"]), _receipt(fields["receipt"]))
+            case _Type.BAD:
+                name = unescape(_text(fields["name"]))
+                return Bad(_count(fields["member"], -1), name, failure_from(fields["failure"]))
+            case _Type.SKIPPED:
+                name = unescape(_text(fields["name"]))
+                return Skipped(_count(fields["member"], -1), name, _text(fields["reason"]))
+            case _Type.END_OF_STREAM:
+                return EndOfStream(_count(fields["members"]))
+            case _Type.FAILED:
+                return Failed(failure_from(fields["failure"]))
+            case _:
+                raise BrokenStreamError(f"has a frame of unknown type {kind}")
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise BrokenStreamError(f"has a damaged frame ({error})") from error
+
+
+def failure_from(fields: dict[str, Any]) -> Failure:
+    """Return the failure that `orjson.dumps(failure)` was made from. Raises ValueError, KeyError or TypeError."""
+    seconds = fields.get("retry_after_seconds")
+    return Failure(
+        ErrorClass(fields["error_class"]),
+        _text(fields["code"]),
+        _text(fields["message"]),
+        _text(fields["hint"]),
+        None if seconds is None else float(seconds),
+    )
+
+
+def _receipt(fields: dict[str, Any] | None) -> Receipt | None:
+    if fields is None:
+        return None
+    columns = tuple(
+        Column(
+            _text(c["name"]),
+            _text(c["type"]),
+            _count(c["null_count"]),
+            _text(c["reason"]),
+            None if c["original_name"] is None else _text(c["original_name"]),
+        )
+        for c in fields["columns"]
+    )
+    facts = tuple((_text(k), _text(v)) for k, v in fields["facts"])
+    return Receipt(_count(fields["rows"]), columns, _count(fields["rejected_rows"]), facts)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is not text")
+    return value
+
+
+def _count(value: Any, least: int = 0) -> int:
+    if type(value) is not int or value < least:
+        raise TypeError(f"{value!r} is not a count")
+    return value
+
+
+def _sha256(value: Any) -> str:
+    if len(bytes.fromhex(_text(value))) != 32:  # noqa: PLR2004 - SHA-256 is 32 bytes
+        raise ValueError("not a SHA-256")
+    return str(value)

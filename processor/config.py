@@ -1,0 +1,200 @@
+"""The settings: from the environment and `.env`, checked before anything starts, every mistake reported at once."""
+
+import difflib
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, DotEnvSettingsSource, NoDecode, SettingsConfigDict
+
+from processor.domain.conversion import Compression, MalformedRows, Typing
+
+EMBEDDED = "embedded"
+_MIB = 1 << 20
+_S3_LARGEST_PART = 5 << 30  # "Amazon S3 multipart upload limits": parts of 5 MiB to 5 GiB
+
+
+class LogLevel(StrEnum):
+    """From what severity on lines are written."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARN = "warn"
+    ERROR = "error"
+
+
+class AfterUpload(StrEnum):
+    """What becomes of a file once it is delivered."""
+
+    KEEP = "keep"
+    DELETE = "delete"
+    MOVE = "move"
+
+
+class NestedArchives(StrEnum):
+    """What becomes of an archive inside an archive."""
+
+    KEEP = "keep"
+    EXTRACT = "extract"
+
+
+class ConfigurationError(Exception):
+    """One or more settings are wrong; the text lists them all, a line each."""
+
+
+class Settings(BaseSettings):
+    """Every setting; the environment variable is the field's name in capitals. Times are milliseconds."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env", env_file_encoding="utf-8", env_ignore_empty=True, extra="ignore", frozen=True
+    )
+
+    s3_endpoint: str = Field(
+        "", description="URL of the S3 server; empty: AWS; `embedded`: a SeaweedFS server of its own, on loopback"
+    )
+    s3_region: str = Field("us-east-1", description="region of the bucket")
+    s3_bucket: str = Field(min_length=3, max_length=63, description="bucket that receives everything; it must exist")
+    s3_prefix: str = Field("", description="put in front of every key, such as `host-a/`")
+    s3_access_key_id: str = Field("", description="access key; empty: boto3's default chain (profile, instance role)")
+    s3_secret_access_key: SecretStr = Field(SecretStr(""), description="secret of the access key")
+    s3_force_path_style: bool = Field(True, description="address the bucket in the path, as most servers want it")
+    s3_ca_bundle: Path | None = Field(None, description="PEM file of the authority that signed the server's certificate")
+    s3_storage_class: str = Field("", description="storage class of the objects; empty: the bucket's default")
+    s3_sse: str = Field("", pattern="^(|AES256|aws:kms)$", description="server-side encryption: `AES256` or `aws:kms`")
+    s3_sse_kms_key_id: str = Field("", description="key for `aws:kms`; empty: the account's default key")
+    s3_tags: str = Field("", description="tags for every object, as `a=b&c=d`")
+    s3_part_size: int = Field(
+        8 * _MIB, ge=5 * _MIB, le=_S3_LARGEST_PART, description="bytes of one part of a multipart upload"
+    )
+    s3_parts_in_flight: int = Field(1, ge=1, le=16, description="parts of one object that are sent at the same time")
+    max_bandwidth: int = Field(0, ge=0, description="bytes a second for all uploads together; 0: no limit")
+    store_directory: Path = Field(Path("./store"), description="where the embedded server keeps its data")
+
+    watch_path: Path = Field(description="directory whose files are delivered, with all below it")
+    stability_threshold: int = Field(2000, ge=0, description="a file is whole when unchanged for so long")
+    poll_interval: int = Field(100, ge=1, description="how often a file that is not yet whole is looked at")
+    ignore_initial: bool = Field(False, description="leave alone what lies there at the start, until it changes")
+    rescan_interval: int = Field(300_000, ge=0, description="how often everything is looked at again; 0: never")
+
+    max_concurrency: int = Field(4, ge=1, le=256, description="files that are on their way at the same time")
+    workers: int = Field(0, ge=0, le=256, description="worker processes; 0: one for each processor")
+    worker_memory: int = Field(1024, ge=512, description="MiB of private memory that a worker may use")
+    worker_timeout: int = Field(3_600_000, ge=1000, description="a worker that is silent for so long is ended")
+    max_retries: int = Field(3, ge=0, le=100, description="further tries for a file whose first try failed")
+    retry_delay: int = Field(1000, ge=0, description="wait before the first further try; doubled each time, with jitter")
+    shutdown_timeout: int = Field(30_000, ge=0, description="how long work in flight may take to end after a signal")
+    error_directory: Path = Field(Path("/data/errors"), description="where failed files go, with the reason beside them")
+    after_upload: AfterUpload = Field(AfterUpload.KEEP, description="then `keep`, `delete` or `move` the file")
+    after_upload_directory: Path | None = Field(None, description="where `move` moves it, under the same relative path")
+
+    progress_db_path: Path = Field(Path("./progress.db"), description="the ledger: one SQLite file, on a local disk")
+
+    parquet_compression: Compression = Field(Compression.ZSTD, description="`ZSTD` or `SNAPPY`")
+    parquet_compression_level: int = Field(3, ge=1, le=22, description="level of ZSTD")
+    typing: Typing = Field(Typing.LOSSLESS, description="`lossless`: columns earn types; `text`: all stay text")
+    malformed_rows: MalformedRows = Field(
+        MalformedRows.REFUSE, description="rows of the wrong length: `refuse` the file, `reject-object` or `keep`"
+    )
+    null_tokens: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="texts that mean NULL, separated by commas, such as `NA,n/a`"
+    )
+
+    nested_archives: NestedArchives = Field(NestedArchives.KEEP, description="`keep` them as they are or `extract` them")
+    max_archive_depth: int = Field(3, ge=1, le=16, description="how deep archives in archives are opened")
+    max_archive_bytes: int = Field(1 << 40, ge=1, description="bytes that an archive may unpack to")
+    max_archive_ratio: int = Field(2000, ge=1, description="how many times its own size an archive may unpack to")
+    max_archive_members: int = Field(1_000_000, ge=1, description="members an archive may have")
+    max_member_bytes: int = Field(1 << 40, ge=1, description="bytes that one member may unpack to")
+
+    log_level: LogLevel = Field(LogLevel.INFO, description="`debug`, `info`, `warn` or `error`; reread on SIGHUP")
+    log_pretty: bool = Field(False, description="lines for eyes instead of JSON")
+    control_socket: Path | None = Field(
+        None, description="Unix socket for commands that change something; default: beside the ledger"
+    )
+    http_listen: str = Field("", description="`host:port` for /metrics, /live and /ready; empty: none")
+
+    @field_validator("null_tokens", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return tuple(value.split(",")) if isinstance(value, str) else value
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _lower(cls, value: object) -> object:
+        return value.lower() if isinstance(value, str) else value
+
+    @field_validator("parquet_compression", mode="before")
+    @classmethod
+    def _upper(cls, value: object) -> object:
+        return value.upper() if isinstance(value, str) else value
+
+    @field_validator("s3_endpoint")
+    @classmethod
+    def _url(cls, value: str) -> str:
+        if value not in ("", EMBEDDED) and not value.startswith(("http://", "https://")):
+            raise ValueError("must be `embedded`, empty for AWS, or begin with http:// or https://")
+        return value.rstrip("/")
+
+    @field_validator("s3_prefix")
+    @classmethod
+    def _prefix(cls, value: str) -> str:
+        if value.startswith("/") or "//" in value:
+            raise ValueError("must not begin with a slash nor hold two in a row")
+        return value if not value or value.endswith("/") else f"{value}/"
+
+    @field_validator("watch_path", "error_directory", "after_upload_directory", "progress_db_path", "store_directory")
+    @classmethod
+    def _absolute(cls, value: Path | None) -> Path | None:
+        return None if value is None else value.expanduser().absolute()
+
+    @model_validator(mode="after")
+    def _together(self) -> "Settings":
+        if bool(self.s3_access_key_id) != bool(self.s3_secret_access_key.get_secret_value()):
+            raise ValueError("S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY must be given both or not at all")
+        if self.after_upload is AfterUpload.MOVE and self.after_upload_directory is None:
+            raise ValueError("AFTER_UPLOAD=move needs AFTER_UPLOAD_DIRECTORY")
+        if self.watch_path in (self.error_directory, self.after_upload_directory):
+            raise ValueError("WATCH_PATH must not be the ERROR_DIRECTORY nor the AFTER_UPLOAD_DIRECTORY itself")
+        return self
+
+    @property
+    def control_socket_path(self) -> Path:
+        """Return where commands reach the daemon."""
+        return (self.control_socket or self.progress_db_path.with_suffix(".sock")).absolute()
+
+
+def load(**overrides: Any) -> Settings:
+    """Return the settings. Raises ConfigurationError that names every mistake, its value and what would be right."""
+    mistakes = _misspelt()
+    try:
+        settings = Settings(**overrides)
+    except ValidationError as error:
+        mistakes += [_explain(details) for details in error.errors(include_url=False)]
+    if mistakes:
+        raise ConfigurationError("\n".join(mistakes))
+    return settings
+
+
+def _explain(details: Any) -> str:
+    name = "_".join(str(part) for part in details["loc"]).upper()
+    if not name:
+        return str(details["msg"]).removeprefix("Value error, ")
+    field = Settings.model_fields.get(name.lower())
+    meaning = f" ({field.description})" if field is not None and field.description else ""
+    if details["type"] == "missing":
+        return f"{name} is not set{meaning}"
+    given = "(hidden)" if "secret" in name.lower() else repr(details["input"])
+    return f"{name}={given}: {str(details['msg']).removeprefix('Value error, ')}{meaning}"
+
+
+def _misspelt() -> list[str]:
+    """Name the lines of `.env` that are nearly, but not quite, a setting: a silently ignored setting is a trap."""
+    known = [name.upper() for name in Settings.model_fields]
+    written = DotEnvSettingsSource(Settings, env_file=".env").env_vars
+    found = []
+    for name in (name.upper() for name in written):
+        close = difflib.get_close_matches(name, known, n=1, cutoff=0.85)
+        if close and name not in known:
+            found.append(f"{name} in .env is no setting: did you mean {close[0]}?")
+    return found

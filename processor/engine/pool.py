@@ -1,0 +1,95 @@
+"""The local engine: a pool of confined worker processes.
+
+Workers are spawned, never forked: this process is full of threads. They start with a scrubbed environment, so that no
+credential is ever in theirs, and enter the sandbox before the first request.
+"""
+
+import os
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from multiprocessing.context import SpawnContext, SpawnProcess
+from multiprocessing.popen_spawn_posix import Popen
+from multiprocessing.process import BaseProcess
+from typing import TypeVar
+
+import pebble
+
+from processor.streams import sandbox
+
+_Request = TypeVar("_Request")
+_Result = TypeVar("_Result")
+
+# A worker is replaced after this many tasks, so that no fragmentation grows for ever.
+_TASKS_A_WORKER = 1000
+
+_environment_lock = threading.Lock()
+_worker_end: socket.socket | None = None
+
+
+def worker_end() -> socket.socket:
+    """Return this worker's end of the inbox (worker side)."""
+    assert _worker_end is not None, "not a worker"
+    return _worker_end
+
+
+class Pool:
+    """Confined worker processes; `submit` is what the rest of the system knows of it."""
+
+    def __init__(self, workers: int, limits: sandbox.Limits, inbox_end: socket.socket) -> None:
+        self._pool = pebble.ProcessPool(
+            max_workers=workers,
+            max_tasks=_TASKS_A_WORKER,
+            initializer=_become_worker,
+            initargs=(os.getpid(), limits, inbox_end),
+            context=_CleanSpawnContext(),
+        )
+
+    def submit(self, function: Callable[[_Request], _Result], request: _Request) -> "Future[_Result]":
+        """Run `function(request)` in a worker.
+
+        The future fails with what the function raised, or with `pebble.ProcessExpired` when the worker died;
+        cancelling it kills the worker that runs it.
+        """
+        return self._pool.schedule(function, args=(request,))
+
+    def stop(self) -> None:
+        """End every worker now; what they were doing fails."""
+        self._pool.stop()
+        self._pool.join()
+
+
+def _become_worker(parent: int, limits: sandbox.Limits, inbox_end: socket.socket) -> None:
+    global _worker_end  # noqa: PLW0603 - the one thing a worker is born with
+    _worker_end = inbox_end
+    sandbox.enter(parent, limits)
+
+
+class _CleanSpawnProcess(SpawnProcess):
+    @staticmethod
+    def _Popen(process_obj: BaseProcess) -> Popen:  # type: ignore[override]  # noqa: N802 - multiprocessing's name
+        with _clean_environment():
+            return Popen(process_obj)
+
+
+class _CleanSpawnContext(SpawnContext):
+    Process = _CleanSpawnProcess  # type: ignore[assignment]
+
+
+@contextmanager
+def _clean_environment() -> Iterator[None]:
+    """Hide everything but the harmless from a child that is spawned meanwhile (milliseconds).
+
+    multiprocessing offers no way to give a child an environment of its own.
+    """
+    with _environment_lock:
+        whole = dict(os.environ)
+        clean = sandbox.clean_environment()
+        for name in whole.keys() - clean.keys():
+            del os.environ[name]
+        try:
+            yield
+        finally:
+            os.environ.update(whole)

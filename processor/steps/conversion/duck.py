@@ -19,27 +19,33 @@ _SETTINGS = (
     "autoinstall_known_extensions=false",
     "autoload_known_extensions=false",
     "allow_community_extensions=false",
+    "TimeZone='UTC'",
 )
 
 _connection: duckdb.DuckDBPyConnection | None = None
+_limits: tuple[int, int] | None = None
 
 
 def connection(options: ConversionOptions) -> duckdb.DuckDBPyConnection:
-    """Return the connection, with this conversion's thread count and memory limit."""
-    global _connection  # noqa: PLW0603 - one connection a process is the point
+    """Return the connection, with this conversion's thread count and memory limit; its time zone is UTC."""
+    global _connection, _limits  # noqa: PLW0603 - one connection a process is the point
     if _connection is None:
         _connection = duckdb.connect(":memory:")
         for setting in _SETTINGS:
             _connection.execute(f"SET {setting}")
         atexit.register(close)
-    _connection.execute(f"SET threads={int(options.threads)}")
-    _connection.execute(f"SET memory_limit='{int(options.memory_limit_mb)}MB'")
+    limits = (options.threads, options.memory_limit_mb)
+    if limits != _limits:
+        _connection.execute(f"SET threads={int(options.threads)}")
+        _connection.execute(f"SET memory_limit='{int(options.memory_limit_mb)}MB'")
+        _limits = limits
     return _connection
 
 
 def close() -> None:
     """Close the connection; the next use opens a new one. A leaked one makes DuckDB print pages at exit."""
-    global _connection  # noqa: PLW0603
+    global _connection, _limits  # noqa: PLW0603
     if _connection is not None:
         _connection.close()
         _connection = None
+        _limits = None

@@ -1,0 +1,216 @@
+"""The write loop of a table of text: propose types, COPY with every value checked, demote on a surprise, do it again.
+
+The optimistic way is one pass. A value that the proposed type of its column does not hold stops the COPY; the column
+is given the best type that holds it too, and the table is read again. After two surprises one more pass finds out what
+every column can be, so the number of readings is bounded (see `_MOST_SURPRISES`).
+"""
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+import duckdb
+import orjson
+
+from processor.domain.conversion import Column, ConversionOptions, Receipt, Typing
+from processor.domain.errors import refused, transient
+from processor.steps.conversion.duck import connection
+from processor.steps.conversion.table_parquet import Written, copy_to_parquet
+from processor.steps.conversion.table_survey import survey
+from processor.steps.conversion.typing import TEXT, ColumnType, Evidence, Kind
+from processor.steps.conversion.typing_sql import checked, quoted
+from processor.streams.output import Output
+
+Reading = Callable[[], AbstractContextManager[str]]
+"""Each entering prepares one reading of the source (feeds a pipe again where there is one) and yields a relation: SQL
+that can stand after FROM, with a VARCHAR column for each `TextColumn`. It may be left before its end is read."""
+
+Sample = Sequence[Sequence[str | None]]
+"""Rows of the table, from anywhere in it: a text or None (NULL) for each `TextColumn`, in their order."""
+
+Facts = Iterable[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class TextColumn:
+    """A column of text: its name in the relation and in the Parquet, and as it stood in the source if that differs.
+
+    NULL and '' are different values: a reading gives NULL for what is missing and '' for an empty text, and a
+    column that has an empty text is text.
+    """
+
+    source: str
+    name: str
+    original_name: str | None = None
+
+
+_SAMPLE_CELLS = 20_000
+_SAMPLE_ROWS = 2_000
+_MOST_SURPRISES = 2
+_LONGEST_METADATA = 64 << 10
+_SURPRISE = re.compile(r"processor\.surprise (\d+) (.*)", re.DOTALL)
+
+
+def write_table(
+    reading: Reading,
+    columns: Sequence[TextColumn],
+    options: ConversionOptions,
+    output: Output,
+    metadata: Facts,
+    *,
+    sample: Sample | None = None,
+    passthrough: Sequence[str] = (),
+    facts: Facts = (),
+    rows_read: Callable[[], int | None] | None = None,
+) -> Receipt:
+    """Write the table as Parquet, each column as the best type that holds all of its values, and return the receipt.
+
+    `sample` saves a reading; without it the first rows are read. `passthrough` names columns of the relation that
+    are written as they are, after the others. `facts` go into the Parquet beside `metadata` and into the receipt.
+    `rows_read`, called after the writing, returns the reading's own count of rows where it has one. Raises
+    DeliveryError, and duckdb.Error for what the relation itself raises.
+    """
+    facts = tuple(facts)
+    table = _Table(reading, columns, passthrough, options)
+    table.learn(sample)
+    for surprises in range(_MOST_SURPRISES + 2):
+        if surprises == _MOST_SURPRISES + 1:
+            table.survey()
+        types = table.types()
+        key_values = (*metadata, *facts, ("column-types", _reasons(table, types)))
+        try:
+            with reading() as relation, output.parquet() as fd:
+                written = copy_to_parquet(table.select(relation, types), fd, options, key_values)
+        except duckdb.InvalidInputException as error:
+            if not table.demoted_by(error, types):
+                raise
+        else:
+            return _receipt(table, types, written, facts, rows_read)
+    raise transient("table.changed", "the file changed while it was read", "it is tried again")
+
+
+def propose(
+    reading: Reading, columns: Sequence[TextColumn], options: ConversionOptions, *, sample: Sample | None = None
+) -> tuple[Column, ...]:
+    """Return the columns as `write_table` would first try them, for a plan; NULLs are not counted."""
+    table = _Table(reading, columns, (), options)
+    table.learn(sample)
+    return tuple(
+        Column(column.name, found.sql, 0, _reason(evidence, found, None), column.original_name)
+        for column, evidence, found in zip(columns, table.evidence, table.types(), strict=True)
+    )
+
+
+class _Table:
+    """What is known about the columns of one table while it is being written."""
+
+    def __init__(
+        self, reading: Reading, columns: Sequence[TextColumn], passthrough: Sequence[str], options: ConversionOptions
+    ) -> None:
+        self.reading = reading
+        self.columns = columns
+        self.passthrough = passthrough
+        self.options = options
+        self.evidence = [Evidence() for _ in columns]
+        self.whole: Sample | None = None  # all rows, when the sample is known to have them all
+
+    def learn(self, sample: Sample | None) -> None:
+        """Gather evidence from `sample`, or from the table's first rows."""
+        if self.options.typing is Typing.TEXT:
+            for evidence in self.evidence:
+                evidence.refuse("as configured")
+            return
+        rows = self._first_rows() if sample is None else sample
+        for evidence, texts in zip(self.evidence, zip(*rows, strict=True), strict=False):
+            evidence.add(text for text in texts if text is not None)
+
+    def _first_rows(self) -> Sample:
+        count = max(1, min(_SAMPLE_ROWS, _SAMPLE_CELLS // max(1, len(self.columns))))
+        names = ", ".join(quoted(column.source) for column in self.columns)
+        with self.reading() as relation:
+            query = f"SELECT {names} FROM {relation} LIMIT {count}"  # noqa: S608 - names are quoted
+            rows: Sample = connection(self.options).execute(query).fetchall()
+        if len(rows) < count:
+            self.whole = rows
+        return rows
+
+    def survey(self) -> None:
+        """Read the whole table once to learn what every column can be."""
+        names = [column.source for column in self.columns]
+        with self.reading() as relation:
+            survey(relation, names, self.evidence, connection(self.options))
+
+    def types(self) -> tuple[ColumnType, ...]:
+        """Return the best type of each column by what is known."""
+        return tuple(evidence.proposal() for evidence in self.evidence)
+
+    def select(self, relation: str, types: Sequence[ColumnType]) -> str:
+        """Return the query that reads `relation` and checks every value."""
+        parts = [
+            f"{_checked(index, column, column_type)} AS {quoted(column.name)}"
+            for index, (column, column_type) in enumerate(zip(self.columns, types, strict=True))
+        ]
+        parts += [quoted(name) for name in self.passthrough]
+        return f"SELECT {', '.join(parts)} FROM {relation}"  # noqa: S608 - names are quoted
+
+    def demoted_by(self, error: duckdb.Error, types: Sequence[ColumnType]) -> bool:
+        """Take the value that a check refused into account; return False if `error` is another one."""
+        match = _SURPRISE.search(str(error))
+        if match is None:
+            return False
+        index, text = int(match[1]), match[2]
+        evidence = self.evidence[index]
+        evidence.add((text,))
+        if evidence.proposal() == types[index]:
+            evidence.refuse(f"{text[:40]!r} is not held by {types[index].sql}")
+        return True
+
+
+def _checked(index: int, column: TextColumn, column_type: ColumnType) -> str:
+    source = quoted(column.source)
+    return checked(source, column_type, f"error('processor.surprise {index} ' || left({source}, 400))")
+
+
+def _receipt(
+    table: _Table,
+    types: Sequence[ColumnType],
+    written: Written,
+    facts: tuple[tuple[str, str], ...],
+    rows_read: Callable[[], int | None] | None,
+) -> Receipt:
+    read = rows_read() if rows_read is not None else None
+    _compare("rows", read, written.rows)
+    if table.whole is not None:
+        _compare("rows", len(table.whole), written.rows)
+        for column, texts in zip(table.columns, zip(*table.whole, strict=True), strict=False):
+            _compare(f"NULLs of {column.name!r}", texts.count(None), written.nulls(column.name))
+    columns = [
+        Column(
+            column.name, found.sql, written.nulls(column.name), _reason(evidence, found, written), column.original_name
+        )
+        for column, evidence, found in zip(table.columns, table.evidence, types, strict=True)
+    ]
+    columns += [Column(name, "VARCHAR[]", written.nulls(name), "as it was read") for name in table.passthrough]
+    return Receipt(written.rows, tuple(columns), facts=facts)
+
+
+def _compare(what: str, read: int | None, written: int) -> None:
+    if read is not None and read != written:
+        raise refused("table.receipt", f"{written} {what} were written, {read} were read", "report this as a bug")
+
+
+def _reasons(table: _Table, types: Sequence[ColumnType]) -> str:
+    reasons = {
+        column.name: _reason(evidence, found, None)
+        for column, evidence, found in zip(table.columns, table.evidence, types, strict=True)
+    }
+    text = orjson.dumps(reasons).decode()
+    return text if len(text) <= _LONGEST_METADATA else "too many columns to list"
+
+
+def _reason(evidence: Evidence, found: ColumnType, written: Written | None) -> str:
+    if found is TEXT or found.kind is Kind.VARCHAR:
+        return f"VARCHAR: {evidence.against or 'no value to judge by'}"
+    count = f"all {written.rows:,} rows" if written else "all values"
+    return f"{found.sql}: {count} checked"

@@ -1,0 +1,67 @@
+"""One COPY into the Parquet object: its options, its key-value metadata, and what its statistics say."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import duckdb
+
+from processor.domain.conversion import Compression, ConversionOptions
+from processor.domain.errors import refused
+from processor.steps.conversion.duck import connection
+from processor.steps.conversion.typing_sql import literal, quoted
+
+# Row groups end at this many bytes as well, so that wide tables do not fill the memory.
+_ROW_GROUP_BYTES = 32 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What the footer of a written Parquet says: rows, and NULLs by leaf column (`name` or `name.field...`)."""
+
+    rows: int
+    null_counts: Mapping[str, int]
+
+    def nulls(self, column: str) -> int:
+        """Return the number of NULLs of the top-level column `column`; for a nested one, of its first leaf."""
+        own = quoted(column)
+        if own in self.null_counts:
+            return self.null_counts[own]
+        return next((count for name, count in self.null_counts.items() if name.startswith(f"{own}.")), 0)
+
+
+def copy_to_parquet(
+    select: str, fd: int, options: ConversionOptions, key_values: Iterable[tuple[str, str]] = ()
+) -> Written:
+    """Write the rows of the query `select` as Parquet to the descriptor `fd` and return what was written.
+
+    Raises duckdb.Error for all that goes wrong while reading, checking and writing, and DeliveryError
+    (`conversion.memory`) when the memory limit does not suffice.
+    """
+    sql = f"COPY ({select}) TO '/dev/fd/{int(fd)}' ({_options(options, key_values)})"
+    try:
+        answer = connection(options).execute(sql).fetchone()
+    except duckdb.OutOfMemoryException as error:
+        raise refused(
+            "conversion.memory",
+            f"the table needs more than {options.memory_limit_mb} MB of memory",
+            "raise the memory limit of a worker",
+        ) from error
+    assert answer is not None
+    _, rows, _, _, statistics, *_ = answer
+    return Written(rows, {name: int(of["null_count"]) for name, of in (statistics or {}).items() if "null_count" in of})
+
+
+def _options(options: ConversionOptions, key_values: Iterable[tuple[str, str]]) -> str:
+    parts = [
+        "FORMAT parquet",
+        "USE_TMP_FILE false",
+        "RETURN_STATS",
+        f"COMPRESSION {options.compression.value}",
+        f"ROW_GROUP_SIZE {int(options.row_group_rows)}",
+    ]
+    if options.compression is Compression.ZSTD:
+        parts.append(f"COMPRESSION_LEVEL {int(options.compression_level)}")
+    pairs = ", ".join(f"{quoted(key)}: {literal(value)}" for key, value in key_values)
+    if pairs:
+        parts.append(f"KV_METADATA {{{pairs}}}")
+    return ", ".join(parts)

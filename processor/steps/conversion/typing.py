@@ -1,0 +1,263 @@
+"""Which type a column of text has earned: pure, by looking at values only. The SQL that checks it is in typing_sql.
+
+A type is earned when every value of the column survives text -> type -> text by value. `classify` says which types
+one text could have; `Evidence` is what a column's texts say together. What no type holds stays text, unchanged.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from math import isfinite
+
+
+class Kind(StrEnum):
+    """The types a column of text can earn, in DuckDB's words."""
+
+    BIGINT = "BIGINT"
+    DOUBLE = "DOUBLE"
+    DECIMAL = "DECIMAL"
+    BOOLEAN = "BOOLEAN"
+    DATE = "DATE"
+    TIME = "TIME"
+    TIMESTAMP = "TIMESTAMP"
+    TIMESTAMP_NS = "TIMESTAMP_NS"
+    TIMESTAMPTZ = "TIMESTAMPTZ"
+    VARCHAR = "VARCHAR"
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnType:
+    """A type proposed for a column; precision and scale are a DECIMAL's."""
+
+    kind: Kind
+    precision: int = 0
+    scale: int = 0
+
+    @property
+    def sql(self) -> str:
+        """The type's name in SQL."""
+        if self.kind is Kind.DECIMAL:
+            return f"DECIMAL({self.precision},{self.scale})"
+        return self.kind.value
+
+
+TEXT = ColumnType(Kind.VARCHAR)
+
+WIDEST_DECIMAL = 38
+# A longer text is no number, date or truth value that anyone meant as such; it also bounds what a check looks at.
+LONGEST_TYPED = 350
+
+_INTEGER = r"-?(?:0|[1-9][0-9]*)"
+_CLOCK = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
+_DAY = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
+_FORM = re.compile(
+    rf"(?P<integer>{_INTEGER})"
+    rf"|(?P<decimal>-?(?:0|[1-9][0-9]*)?\.[0-9]+)"
+    rf"|(?P<exponent>{_INTEGER}(?:\.[0-9]+)?[eE][+-]?[0-9]{{1,4}})"
+    rf"|(?P<truth>[tT][rR][uU][eE]|[fF][aA][lL][sS][eE])"
+    rf"|(?P<day>{_DAY})"
+    rf"|(?P<clock>{_CLOCK}(?:\.[0-9]{{1,6}})?)"
+    rf"|(?P<moment>{_DAY}[ T](?:{_CLOCK}(?:\.(?P<fraction>[0-9]{{1,9}}))?|(?:[01][0-9]|2[0-3]):[0-5][0-9])"
+    rf"(?P<offset>Z|[+-](?:0[0-9]|1[0-5])(?::?[0-5][0-9])?)?)"
+)
+
+_MICROSECOND_DIGITS = 6
+# TIMESTAMP_NS holds 1677-09-21 to 2262-04-11; whole years keep the rule simple.
+_NANOSECOND_YEARS = ("1678", "2261")
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """What one text could be: the kinds that hold it exactly, and the digits a DECIMAL needs for it."""
+
+    kinds: frozenset[Kind]
+    integer_digits: int = 0
+    scale: int = 0
+
+
+_NOTHING = Value(frozenset())
+
+
+def classify(text: str) -> Value:
+    """Return the kinds that hold `text` so that it can be had back by value."""
+    if len(text) > LONGEST_TYPED or (match := _FORM.fullmatch(text)) is None:
+        return _NOTHING
+    match match.lastgroup:
+        case "integer" | "decimal" | "exponent" as form:
+            return _number(text, form)
+        case "truth":
+            return _one(Kind.BOOLEAN)
+        case "day":
+            return _one(Kind.DATE) if _is_day(text) else _NOTHING
+        case "clock":
+            return _one(Kind.TIME)
+        case _:
+            return _moment(text, match["fraction"] or "", match["offset"])
+
+
+def digits(text: str) -> str:
+    """Return the significant digits of a number: no sign, point, exponent, leading or trailing zeros."""
+    mantissa = text.lower().partition("e")[0]
+    return mantissa.replace("-", "").replace(".", "").strip("0")
+
+
+def double_is_exact(text: str) -> bool:
+    """Tell whether the double nearest to `text` has, in its shortest form, exactly the decimal value of `text`.
+
+    Equal significant digits suffice: the nearest double can not be wrong by a power of ten.
+    """
+    double = float(text)
+    return isfinite(double) and digits(repr(double)) == digits(text)
+
+
+def _one(kind: Kind) -> Value:
+    return Value(frozenset((kind,)))
+
+
+def _number(text: str, form: str) -> Value:
+    kinds: set[Kind] = set()
+    if double_is_exact(text):
+        kinds.add(Kind.DOUBLE)
+    if form == "exponent":
+        return Value(frozenset(kinds))
+    whole, _, fraction = text.lstrip("-").partition(".")
+    negative_zero = text[0] == "-" and not digits(text)
+    if not negative_zero and len(whole) + len(fraction) <= WIDEST_DECIMAL:
+        kinds.add(Kind.DECIMAL)
+        if form == "integer" and -(2**63) <= int(text) < 2**63:
+            kinds.add(Kind.BIGINT)
+    return Value(frozenset(kinds), len(whole), len(fraction))
+
+
+_DAYS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
+
+
+def _is_day(text: str) -> bool:
+    year, month, day = int(text[:4]), int(text[5:7]), int(text[8:10])
+    if year == 0 or not 1 <= month <= len(_DAYS) or not 1 <= day <= _DAYS[month - 1]:
+        return False
+    return text[5:10] != "02-29" or (year % 4 == 0 and (year % 100 != 0 or year % 400 == 0))
+
+
+def _moment(text: str, fraction: str, offset: str | None) -> Value:
+    if not _is_day(text):
+        return _NOTHING
+    if len(fraction) <= _MICROSECOND_DIGITS:
+        if offset:
+            # An offset may carry the instant out of the years 1 to 9999.
+            return _one(Kind.TIMESTAMPTZ) if "0002" <= text[:4] <= "9998" else _NOTHING
+        return Value(frozenset((Kind.TIMESTAMP, Kind.TIMESTAMP_NS)) if _in_nanoseconds(text) else _MICROSECONDS)
+    return _one(Kind.TIMESTAMP_NS) if not offset and _in_nanoseconds(text) else _NOTHING
+
+
+_MICROSECONDS = frozenset((Kind.TIMESTAMP,))
+
+
+def _in_nanoseconds(text: str) -> bool:
+    first, last = _NANOSECOND_YEARS
+    return first <= text[:4] <= last
+
+
+_PREFERENCE = (
+    Kind.BIGINT,
+    Kind.DOUBLE,
+    Kind.BOOLEAN,
+    Kind.DATE,
+    Kind.TIMESTAMP,
+    Kind.TIMESTAMPTZ,
+    Kind.TIMESTAMP_NS,
+    Kind.TIME,
+)
+
+
+@dataclass(slots=True)
+class Evidence:
+    """What the texts of one column, seen so far, say about its type. More texts can only take kinds away."""
+
+    kinds: frozenset[Kind] | None = None  # None until the first text
+    integer_digits: int = 0
+    scale: int = 0
+    against: str = ""  # why the column is text
+    _first: str = field(default="", repr=False)
+
+    def add(self, texts: Iterable[str]) -> None:
+        """Take `texts` (no NULLs) into account."""
+        for text in texts:
+            if self.kinds is not None and not self.kinds:
+                return
+            self._add(text)
+
+    def _add(self, text: str) -> None:
+        value = classify(text)
+        self.integer_digits = max(self.integer_digits, value.integer_digits)
+        self.scale = max(self.scale, value.scale)
+        before = self.kinds
+        kinds = value.kinds if before is None else before & value.kinds
+        if Kind.DECIMAL in kinds and self.integer_digits + self.scale > WIDEST_DECIMAL:
+            kinds -= {Kind.DECIMAL}
+        if before is None:
+            self._first = text
+        self.kinds = kinds
+        if not kinds:
+            self.against = _why_text(text, value, self._first)
+
+    def narrow(self, kind: Kind, *, held: bool) -> None:
+        """Take into account that `kind` holds all the column's values, or not."""
+        if not held and self.kinds:
+            self.kinds -= {kind}
+            self.against = "" if self.kinds else "no one type holds all of its values"
+
+    def narrow_decimal(self, *, held: bool, integer_digits: int, scale: int) -> None:
+        """Take into account how many digits the column's values need, if all are such numbers at all."""
+        self.integer_digits, self.scale = integer_digits, scale
+        self.narrow(Kind.DECIMAL, held=held and integer_digits + scale <= WIDEST_DECIMAL)
+
+    def refuse(self, reason: str) -> None:
+        """Make the column text for good."""
+        self.kinds = frozenset()
+        self.against = reason
+
+    def proposal(self) -> ColumnType:
+        """Return the best type that holds every text seen so far; text when none was seen."""
+        if not self.kinds:
+            return TEXT
+        if Kind.DECIMAL in self.kinds and self.scale == 0 and Kind.BIGINT not in self.kinds:
+            return self._decimal()
+        for kind in _PREFERENCE:
+            if kind in self.kinds:
+                return ColumnType(kind)
+        return self._decimal()
+
+    def _decimal(self) -> ColumnType:
+        # 18 digits are one 64-bit integer in the Parquet; wider ones all take 16 bytes, so they get all the room.
+        wanted = self.integer_digits + self.scale
+        narrow = 18
+        return ColumnType(Kind.DECIMAL, narrow if wanted < narrow else WIDEST_DECIMAL, self.scale)
+
+
+def _why_text(text: str, value: Value, first: str) -> str:
+    shown = repr(text if len(text) <= 40 else text[:39] + "…")  # noqa: PLR2004
+    if value.kinds:
+        other = repr(first if len(first) <= 40 else first[:39] + "…")  # noqa: PLR2004
+        return f"no type holds both {other} and {shown}"
+    return f"{shown} {_fault(text)}"
+
+
+_FAULTS = (
+    (re.compile(r""), "is an empty text, which is not NULL"),
+    (re.compile(r"\s.*|.*\s", re.DOTALL), "has space around it"),
+    (re.compile(r"-?0[0-9].*", re.DOTALL), "has a leading zero"),
+    (re.compile(r"\+[0-9.].*", re.DOTALL), "has a plus sign"),
+    (re.compile(r"-0"), "is a negative zero"),
+    (re.compile(r"-?[0-9]*\.?[0-9]+([eE][+-]?[0-9]+)?"), "has more digits than a number type holds"),
+    (re.compile(r"[0-9]{1,4}[/.][0-9]{1,2}[/.][0-9]{1,4}.*", re.DOTALL), "is a date in no unambiguous form"),
+    (re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}.*", re.DOTALL), "is no date or time that its type holds exactly"),
+)
+
+
+def _fault(text: str) -> str:
+    for form, fault in _FAULTS:
+        if form.fullmatch(text):
+            return fault
+    return "is text"

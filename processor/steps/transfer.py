@@ -1,0 +1,369 @@
+"""Deliver one object: cut its bytes into parts, protect each, and believe only an answer that equals our own digests.
+
+An `ObjectUpload` is fed by whoever has the bytes. Up to one part's worth it becomes a single PUT, beyond that a
+multipart upload whose id and parts are told to a `Recorder` as they come to be, so that a later try goes on from there.
+Nothing is completed but by `finish`.
+"""
+
+import contextlib
+import hashlib
+from collections.abc import Callable
+from types import TracebackType
+from typing import Protocol, Self
+
+from processor.domain.errors import DeliveryError, ErrorClass, refused, transient
+from processor.domain.uploads import (
+    MOST_PARTS,
+    ObjectRequest,
+    Part,
+    Protection,
+    Resumption,
+    StoredObject,
+    base64_digest,
+    composite_md5,
+    composite_sha256,
+    part_size_for,
+)
+from processor.steps.transfer_parts import PartBuffer, PartSender
+from processor.store.errors import mismatch
+from processor.store.patience import patiently
+from processor.store.s3 import Answer, Digest, Head, S3Store
+
+# After these the object may be there although nobody told us.
+_PERHAPS_DONE = {"store.upload-gone", "store.unreachable", "store.unavailable", "store.internal", "store.slow"}
+
+
+class TransferStopped(Exception):  # noqa: N818 - no error: the daemon is shutting down
+    """The upload was left where it is, to be resumed."""
+
+
+class Recorder(Protocol):
+    """Told what a later try needs to know. Each call returns only when that is committed."""
+
+    def upload_created(self, key: str, upload_id: str) -> None:
+        """Take note that a multipart upload was begun."""
+
+    def part_stored(self, key: str, part: Part) -> None:
+        """Take note that the store holds this part; it replaces an earlier one of its number."""
+
+    def upload_ended(self, key: str, upload_id: str) -> None:
+        """Take note that the upload is completed or gone: nothing is left to resume or to clean."""
+
+
+class ObjectUpload:
+    """One object on its way. Use as a context manager: leaving it without `finish` never leaves an object.
+
+    What is left by an exception: a passing failure or a stop leaves the recorded upload to be resumed; a permanent
+    failure, a source that changed, or an upload that nobody records is aborted. `stopping` is asked before each part.
+    """
+
+    def __init__(
+        self,
+        store: S3Store,
+        request: ObjectRequest,
+        *,
+        recorder: Recorder | None = None,
+        resumption: Resumption | None = None,
+        parts_in_flight: int = 1,
+        stopping: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._store = store
+        self._request = request
+        self._recorder = recorder
+        self._stopping = stopping
+        self._part_size = part_size_for(request.size_bytes, store.settings.part_size_bytes)
+        self._sender = PartSender(self._send, self._new_buffer, parts_in_flight)
+        self._buffer = PartBuffer(self._part_size, request.size_bytes)
+        self._whole = hashlib.sha256()
+        self._size = 0
+        self._number = 0
+        self._upload_id: str | None = None
+        self._landed: Head | None = None  # the object itself, when an earlier try completed it unheard
+        self._known: dict[int, Part] = {}
+        self._parts: list[Part] = []
+        self._finished = False
+        if resumption is not None:
+            self._reopen(resumption)
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Take more of the object's bytes; they are copied."""
+        rest = memoryview(data).cast("B")
+        while rest:
+            if self._buffer.full:
+                self._flush()
+            rest = rest[self._buffer.take(rest) :]
+
+    def fill(self, read_into: Callable[[memoryview], int]) -> int:
+        """Let `read_into` put the next bytes directly into the buffer; return their number, 0 at the end."""
+        if self._buffer.full:
+            self._flush()
+        size = read_into(self._buffer.space())
+        self._buffer.filled(size)
+        return size
+
+    def restart(self) -> None:
+        """Void all bytes so far: the producer begins anew. What the store holds already is not sent again."""
+        self._collect()
+        self._known |= {part.number: part for part in self._parts}
+        self._parts = []
+        self._buffer.clear()
+        self._whole = hashlib.sha256()
+        self._size = 0
+        self._number = 0
+
+    def finish(self, *, size_bytes: int | None = None, sha256: str | None = None) -> StoredObject:
+        """Complete the object and return it verified.
+
+        `size_bytes` and `sha256` (hex) are what the producer says it made: when they differ from what came, nothing is
+        completed (`transfer.incomplete`).
+        """
+        single = self._number == 0 and self._upload_id is None and self._landed is None
+        if single:
+            self._account(self._buffer.view())
+        elif self._buffer.filled_bytes or self._number == 0:
+            self._flush()
+        self._expect(size_bytes, sha256)
+        stored = self._put() if single else self._complete()
+        self._finished = True
+        return stored
+
+    def abort(self) -> None:
+        """Give the upload up. When the store can not be told, it stays recorded and is cleaned later."""
+        self._sender.close()
+        if self._upload_id is None:
+            return
+        try:
+            self._store.abort_upload(self._request.key, self._upload_id)
+        except DeliveryError:
+            return  # recorded still, so the next start aborts it
+        self._ended()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._sender.close()
+        if not self._finished and (kind is None or self._recorder is None or _ends_the_upload(error)):
+            self.abort()
+
+    def _new_buffer(self) -> PartBuffer:
+        return PartBuffer(self._part_size, self._part_size)
+
+    def _account(self, view: memoryview) -> None:
+        self._whole.update(view)
+        self._size += len(view)
+
+    def _expect(self, size_bytes: int | None, sha256: str | None) -> None:
+        if size_bytes is not None and size_bytes != self._size:
+            raise transient("transfer.incomplete", f"{self._request.key!r}: {self._size} of {size_bytes} bytes came")
+        if sha256 is not None and sha256 != self._whole.hexdigest():
+            raise transient("transfer.incomplete", f"{self._request.key!r}: other bytes came than were announced")
+
+    # A small object: one PUT.
+
+    def _put(self) -> StoredObject:
+        if self._stopping():
+            raise TransferStopped(self._request.key)
+        view = self._buffer.view()
+        digest = Digest(self._whole.digest(), self._md5(view))
+
+        def put() -> Answer:
+            answer = self._store.put_object(self._request, view, digest)
+            self._compare(answer, digest)
+            return answer
+
+        try:
+            answer = patiently(put, self._store.pause)
+        except DeliveryError as error:
+            if error.failure.code == "store.mismatch":
+                self._remove()
+            raise
+        return self._stored(answer.etag, _name_of(digest))
+
+    # A large one: parts.
+
+    def _flush(self) -> None:
+        """Send the buffer as the next part."""
+        if self._stopping():
+            raise TransferStopped(self._request.key)
+        if self._number == MOST_PARTS:
+            text = f"{self._request.key!r} needs more than {MOST_PARTS} parts"
+            raise refused("store.too-large", text, "set a larger S3_PART_SIZE")
+        if self._upload_id is None and self._landed is None:
+            self._create()
+        self._number += 1
+        self._account(self._buffer.view())
+        self._buffer = self._sender.submit(self._number, self._buffer)
+
+    def _create(self) -> None:
+        self._upload_id = patiently(lambda: self._store.create_upload(self._request), self._store.pause)
+        if self._recorder is not None:
+            self._recorder.upload_created(self._request.key, self._upload_id)
+
+    def _send(self, number: int, buffer: PartBuffer) -> Part:
+        """Store one part, unless the store holds it already. Runs in the sender's threads."""
+        view = buffer.view()
+        digest = Digest(hashlib.sha256(view).digest(), self._md5(view))
+        known = self._known.get(number)
+        if known is not None and (known.sha256, known.size_bytes) == (digest.sha256.hex(), len(view)):
+            return known
+        upload_id = self._upload_id
+        if upload_id is None:
+            raise self._gone()
+
+        def send() -> Answer:
+            answer = self._store.upload_part(self._request.key, upload_id, number, view, digest)
+            self._compare(answer, digest)
+            return answer
+
+        try:
+            answer = patiently(send, self._store.pause)
+        except DeliveryError as error:
+            if error.failure.code == "store.upload-gone":
+                self._ended()
+            raise
+        part = Part(number, len(view), digest.sha256.hex(), answer.etag)
+        if self._recorder is not None:
+            self._recorder.part_stored(self._request.key, part)
+        return part
+
+    def _collect(self) -> None:
+        self._parts += self._sender.drain()
+
+    def _complete(self) -> StoredObject:
+        self._collect()
+        if self._landed is not None:
+            if not self._is_ours(self._landed):
+                raise self._gone()
+            return self._stored(self._landed.etag, self._composite())
+        assert self._upload_id is not None
+        try:
+            answer = patiently(self._complete_once, self._store.pause)
+        except DeliveryError as error:
+            etag = self._unheard(error)
+        else:
+            etag = self._verified(answer)
+        self._ended()
+        return self._stored(etag, self._composite())
+
+    def _complete_once(self) -> Answer:
+        assert self._upload_id is not None
+        return self._store.complete_upload(self._request.key, self._upload_id, self._parts)
+
+    def _verified(self, answer: Answer) -> str:
+        """Look at the object that was just completed; one that is not what was sent is removed."""
+        head = patiently(lambda: self._store.head(self._request.key), self._store.pause)
+        if head is not None and head.size_bytes == self._size and not self._contradicts(answer, head):
+            return head.etag
+        self._ended()
+        self._remove()
+        theirs = None if head is None else (head.size_bytes, head.sha256, head.etag)
+        raise mismatch(f"complete {self._request.key!r}", (self._size, self._composite()), theirs)
+
+    def _contradicts(self, answer: Answer, head: Head) -> bool:
+        if self._store.protection is Protection.SHA256:
+            ours = composite_sha256(self._parts)
+            return any(theirs not in (None, ours) for theirs in (answer.sha256, head.sha256))
+        return self._store.etag_is_md5 and head.etag != composite_md5(self._parts)
+
+    def _remove(self) -> None:
+        with contextlib.suppress(DeliveryError):  # without a manifest it counts for nothing, and is overwritten
+            self._store.delete(self._request.key)
+
+    def _unheard(self, error: DeliveryError) -> str:
+        """Return the ETag of the object if it was completed although we were told otherwise; else raise `error`."""
+        code = error.failure.code
+        if code in _PERHAPS_DONE:
+            head = self._store.head(self._request.key)
+            if head is not None and self._is_ours(head):
+                return head.etag
+        if code == "store.upload-gone":
+            self._ended()
+        elif code == "store.part-gone":
+            self.abort()
+        raise error
+
+    def _reopen(self, resumption: Resumption) -> None:
+        """Go on with an earlier try's upload: with those recorded parts that the store still lists."""
+        self._upload_id = resumption.upload_id
+        try:
+            listed = self._store.list_parts(self._request.key, resumption.upload_id)
+        except DeliveryError as error:
+            if error.failure.code != "store.upload-gone":
+                raise
+            self._reopen_gone(resumption)
+            return
+        self._known = {
+            number: part
+            for number, part in resumption.parts.items()
+            if number in listed and (listed[number].size_bytes, listed[number].etag) == (part.size_bytes, part.etag)
+        }
+
+    def _reopen_gone(self, resumption: Resumption) -> None:
+        """Go on without the upload: it was completed by an earlier try whose end nobody heard, or cleaned away."""
+        head = self._store.head(self._request.key)
+        parts = [resumption.parts[number] for number in sorted(resumption.parts)]
+        if head is not None and _consists_of(head, parts):
+            self._landed = head
+            self._known = dict(resumption.parts)
+        self._ended()
+
+    def _ended(self) -> None:
+        upload_id, self._upload_id = self._upload_id, None
+        if upload_id is not None and self._recorder is not None:
+            self._recorder.upload_ended(self._request.key, upload_id)
+
+    def _gone(self) -> DeliveryError:
+        text = f"the upload of {self._request.key!r} is gone and the content is another"
+        return transient("store.upload-gone", text, "it is begun anew")
+
+    # Comparison: the store's word against ours, never against itself.
+
+    def _md5(self, view: memoryview) -> bytes | None:
+        if self._store.protection is Protection.SHA256:
+            return None
+        return hashlib.md5(view, usedforsecurity=False).digest()
+
+    def _compare(self, answer: Answer, digest: Digest) -> None:
+        """Compare an answer to a body with its digest. What the store does not tell it was probed to check."""
+        if digest.md5 is None:
+            ours, theirs = base64_digest(digest.sha256), answer.sha256
+        elif self._store.etag_is_md5:
+            ours, theirs = digest.md5.hex(), answer.etag
+        else:
+            return
+        if theirs is not None and theirs != ours:
+            raise mismatch(f"store {self._request.key!r}", ours, theirs)
+
+    def _is_ours(self, head: Head) -> bool:
+        return head.size_bytes == self._size and _consists_of(head, self._parts)
+
+    def _composite(self) -> str:
+        if self._store.protection is Protection.SHA256:
+            return f"sha256:{composite_sha256(self._parts)}"
+        return f"md5:{composite_md5(self._parts)}"
+
+    def _stored(self, etag: str, checksum: str) -> StoredObject:
+        return StoredObject(self._request.key, self._size, self._whole.hexdigest(), etag, checksum, len(self._parts))
+
+
+def _consists_of(head: Head, parts: list[Part]) -> bool:
+    """Tell whether the object is proven to consist of exactly these parts."""
+    if not parts or head.size_bytes != sum(part.size_bytes for part in parts):
+        return False
+    if head.sha256 is not None:
+        return head.sha256 == composite_sha256(parts)
+    return head.etag == composite_md5(parts)
+
+
+def _ends_the_upload(error: BaseException | None) -> bool:
+    if not isinstance(error, DeliveryError):
+        return False
+    failure = error.failure
+    return failure.error_class is ErrorClass.PERMANENT or failure.code.startswith("source.")
+
+
+def _name_of(digest: Digest) -> str:
+    return f"sha256:{base64_digest(digest.sha256)}" if digest.md5 is None else f"md5:{digest.md5.hex()}"

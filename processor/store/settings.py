@@ -1,0 +1,34 @@
+"""Where the store is and how objects are to be stored: what the daemon's configuration tells the store."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from processor.domain.uploads import PART_SIZE_BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class StoreSettings:
+    """One bucket, and a prefix in it that is put before every key.
+
+    Without `access_key_id` boto3's default chain finds the credentials (environment, profile, role) and renews them.
+    `endpoint` is None for AWS itself. `kms_key_id` chooses SSE-KMS, `encrypt` alone SSE-S3.
+    """
+
+    bucket: str
+    endpoint: str | None = None
+    region: str = "us-east-1"
+    prefix: str = ""
+    access_key_id: str | None = None
+    secret_access_key: str | None = field(default=None, repr=False)
+    session_token: str | None = field(default=None, repr=False)
+    force_path_style: bool = True
+    ca_bundle: Path | None = None
+    storage_class: str | None = None
+    encrypt: bool = False
+    kms_key_id: str | None = None
+    tags: tuple[tuple[str, str], ...] = ()
+    part_size_bytes: int = PART_SIZE_BYTES
+    max_bandwidth: int | None = None  # bytes a second, all uploads together
+    max_connections: int = 16
+    connect_timeout_seconds: float = 5
+    read_timeout_seconds: float = 60

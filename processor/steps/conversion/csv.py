@@ -1,0 +1,306 @@
+"""CSV and TSV to Parquet: decide how the file was written from all of it, read it so, account for every byte.
+
+    encoding (csv_encoding) -> dialect (csv_dialect) -> layout (csv_layout) -> header (csv_header)
+    -> the fast way where every row is alike (csv_direct), else the exact way (csv_exact) -> write_table
+
+A small text is decided on whole. Of a large one the dialect is decided on its first piece, and then either the structure
+of all rows is found to be alike, or every record is surveyed before the first is written.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import duckdb
+import orjson
+
+from processor.domain.conversion import Column, ConversionOptions, DataFormat, MalformedRows, Receipt
+from processor.domain.errors import DeliveryError, refused
+from processor.steps.conversion.csv_dialect import choose
+from processor.steps.conversion.csv_direct import check_structure, direct_reading
+from processor.steps.conversion.csv_encoding import Encoding, decide_encoding, utf8_chunks
+from processor.steps.conversion.csv_exact import SURPLUS, PipedRows, Row, surplus_json
+from processor.steps.conversion.csv_header import Header, Name, decide_header, name_columns
+from processor.steps.conversion.csv_layout import Layout, Survey, lay_out
+from processor.steps.conversion.csv_rows import Dialect, Record, records
+from processor.steps.conversion.table import Reading, Sample, TextColumn, propose, write_table
+from processor.streams.output import Output
+from processor.streams.source import BytesSource, Source
+
+PIECE_BYTES = 1 << 18
+_SAMPLE_ROWS = 400
+_SAMPLE_CELLS = 20_000
+_MOST_LISTED = 10
+_LONGEST_FACT = 32 << 10
+
+
+@dataclass(frozen=True, slots=True)
+class CsvPlan:
+    """How a file would be read, and why; nothing is written for it."""
+
+    encoding: str
+    encoding_reason: str
+    dialect: str
+    header: bool
+    header_reason: str
+    preamble: tuple[str, ...]
+    footer: tuple[str, ...]
+    columns: tuple[Column, ...]
+    malformed_rows: int
+    malformed_lines: tuple[int, ...]
+
+
+def convert_csv(
+    source: Source,
+    data_format: DataFormat,
+    options: ConversionOptions,
+    output: Output,
+    metadata: tuple[tuple[str, str], ...],
+) -> Receipt:
+    """Convert `source` to Parquet. Raises DeliveryError (`csv.*`) for what can not be read with certainty."""
+    table = _Table.of(source, data_format, options)
+    table.refuse_malformed()
+    if (rows := table.direct_rows()) is not None:
+        try:
+            return table.write(table.direct(), lambda: rows, output, metadata)
+        except duckdb.Error:
+            table.understand_all()  # DuckDB sees it otherwise than the check of its structure: the exact way decides
+            table.refuse_malformed()
+    piped = table.piped()
+    receipt = table.write(piped.reading, lambda: piped.count, output, metadata)
+    if table.malformed and options.malformed_rows is MalformedRows.REJECT_OBJECT:
+        table.write_rejects(output)
+        receipt = replace(receipt, rejected_rows=table.malformed)
+    return receipt
+
+
+def plan_csv(source: Source, data_format: DataFormat, options: ConversionOptions) -> CsvPlan:
+    """Return how `source` would be read and what its columns would be."""
+    table = _Table.of(source, data_format, options)
+    layout = table.layout
+    return CsvPlan(
+        table.encoding.name,
+        table.encoding.reason,
+        table.dialect.describe(),
+        table.header.present,
+        table.header.reason,
+        tuple(record.text.decode() for record in layout.preamble),
+        tuple(record.text.decode() for record in layout.footer),
+        propose(table.piped().reading, table.columns(), options, sample=table.sample()),
+        table.malformed,
+        tuple(table.malformed_lines),
+    )
+
+
+class _Table:
+    """One source and what has been decided about it."""
+
+    dialect: Dialect
+    survey: Survey
+    layout: Layout
+    header: Header
+    names: list[Name]
+
+    def __init__(self, source: Source, encoding: Encoding, options: ConversionOptions) -> None:
+        self.source = source
+        self.encoding = encoding
+        self.options = options
+        self.nulls = frozenset(token.encode() for token in options.null_tokens)
+        self.whole = False
+        self.malformed = 0
+        self.malformed_lines: list[int] = []
+        self.surplus = False
+        self.skipped = 0
+
+    @classmethod
+    def of(cls, source: Source, data_format: DataFormat, options: ConversionOptions) -> "_Table":
+        """Return the table in `source`, understood. Raises DeliveryError `csv.empty`, `csv.encoding`."""
+        if source.size_bytes is not None and source.size_bytes <= PIECE_BYTES and source.path_fd is not None:
+            with source.open() as reader:
+                source = BytesSource(source.name, reader.read())
+        table = cls(source, decide_encoding(source), options)
+        piece, table.whole = table.first_piece()
+        reading = choose(piece, data_format)
+        table.dialect, table.survey = reading.dialect, reading.survey
+        if reading.layout is None:
+            raise refused("csv.empty", f"{source.name} has no rows and no header", "there is nothing to convert")
+        table.layout = reading.layout
+        table.understand()
+        return table
+
+    def chunks(self) -> Iterator[bytes]:
+        """Return the text as UTF-8."""
+        return utf8_chunks(self.source, self.encoding)
+
+    def records(self) -> Iterator[Record]:
+        """Return all records, with NULL tokens applied."""
+        return records(self.chunks(), self.dialect, nulls=self.nulls, width=self.layout.width)
+
+    def first_piece(self) -> tuple[bytes, bool]:
+        """Return the text's first piece, cut after a line, and whether it is all."""
+        piece = b""
+        for chunk in self.chunks():
+            piece += chunk
+            if len(piece) > 2 * PIECE_BYTES:
+                cut = max(piece.rfind(b"\n"), piece.rfind(b"\r", 0, -1)) + 1
+                return piece[: cut or None], False
+        return piece, True
+
+    def understand(self) -> None:
+        """Decide layout, header, names and malformed rows from what is known of the records."""
+        if self.whole or not self._looks_regular() or self.direct_rows() is None:
+            self.understand_all()
+        else:
+            self._name()
+
+    def _looks_regular(self) -> bool:
+        return self.survey.odd == 0 and len(self.survey.widths) == 1 and self.layout.width > 1
+
+    def understand_all(self) -> None:
+        """Survey every record."""
+        self.whole = True
+        if self.nulls or not self._is_surveyed():
+            self.survey = Survey().add_all(self.records())
+            layout = lay_out(self.survey)
+            assert layout is not None
+            self.layout = layout
+        self._name()
+        self._find_malformed()
+
+    def _is_surveyed(self) -> bool:
+        return self.whole and not self.survey.odd and self.survey.total <= len(self.survey.first)
+
+    def _name(self) -> None:
+        layout = self.layout
+        table = [record for record in self.survey.first if record.line >= layout.first_line]
+        rows = [record for record in table[1:] if len(record.fields) == layout.width and layout.is_body(record)]
+        if layout.header_width:
+            self.header = Header(True, "names above rows of another width")
+        else:
+            self.header = decide_header(table[0], rows)
+        self.names = name_columns(self._header_fields(table[0]), layout.width)
+
+    def _header_fields(self, first: Record) -> list[bytes | None]:
+        if not self.header.present:
+            return []
+        if self.layout.header_width == self.layout.width - 1:
+            return [None, *first.fields]  # R writes no name above the names of its rows
+        return first.fields
+
+    def _find_malformed(self) -> None:
+        layout = self.layout
+        wrong = sum(n for width, n in self.survey.widths.items() if width != layout.width)
+        if not wrong:
+            return
+        for record in self.records():
+            if record.fields and len(record.fields) != layout.width and self._is_row(record):
+                self.malformed += 1
+                self.surplus |= len(record.fields) > layout.width
+                if len(self.malformed_lines) < _MOST_LISTED:
+                    self.malformed_lines.append(record.line)
+
+    def _is_row(self, record: Record) -> bool:
+        if record.line == self.layout.first_line and self.header.present:
+            return False
+        return self.layout.is_body(record)
+
+    def refuse_malformed(self) -> None:
+        """Raise DeliveryError `csv.malformed-rows` where rows are malformed and none may be."""
+        if self.malformed and self.options.malformed_rows is MalformedRows.REFUSE:
+            lines = ", ".join(map(str, self.malformed_lines))
+            more = ", ..." if self.malformed > len(self.malformed_lines) else ""
+            raise refused(
+                "csv.malformed-rows",
+                f"{self.malformed} rows do not have {self.layout.width} fields: lines {lines}{more}",
+                "repair them, or set MALFORMED_ROWS=reject-object or keep",
+            )
+
+    def direct_rows(self) -> int | None:
+        """Return the number of rows when DuckDB may read the source itself."""
+        return None
+
+    def direct(self) -> Reading:
+        """Return the reading by DuckDB itself."""
+        raise NotImplementedError
+
+    def columns(self) -> list[TextColumn]:
+        """Return the columns by their names in the relation."""
+        return [TextColumn(f"c{i}", name.name, name.original) for i, name in enumerate(self.names)]
+
+    def piped(self) -> PipedRows:
+        """Return the reading by our own reader."""
+        longest = max((len(record.text) for record in self.survey.first), default=0)
+        surplus = self.surplus and self.options.malformed_rows is MalformedRows.KEEP
+        return PipedRows(self.rows, self.layout.width, longest, surplus)
+
+    def rows(self) -> Iterator[Row]:
+        """Yield the rows as they are written."""
+        width = self.layout.width
+        keep = self.options.malformed_rows is MalformedRows.KEEP
+        surplus = self.surplus and keep
+        one_column = width == 1
+        for record in self.records():
+            fields = record.fields
+            if not fields:
+                continue
+            if not self._is_row(record):
+                continue
+            if len(fields) != width:
+                if not keep:
+                    continue
+                row = [*fields, *[None] * (width - len(fields))] if len(fields) < width else fields[:width]
+            else:
+                row = fields
+            if surplus:
+                row = [*row, surplus_json(fields[width:]) if len(fields) > width else None]
+            yield row
+
+    def write(self, reading: Reading, count: object, output: Output, metadata: tuple[tuple[str, str], ...]) -> Receipt:
+        """Write the table."""
+        surplus = (SURPLUS,) if self.surplus and self.options.malformed_rows is MalformedRows.KEEP else ()
+        return write_table(
+            reading,
+            self.columns(),
+            self.options,
+            output,
+            metadata,
+            sample=self.sample(),
+            passthrough=surplus,
+            facts=self.facts(),
+            rows_read=count,  # type: ignore[arg-type]
+        )
+
+    def sample(self) -> Sample:
+        """Return the first and last rows that have the table's width, as texts."""
+        width = self.layout.width
+        most = max(10, min(_SAMPLE_ROWS, _SAMPLE_CELLS // width))
+        known = {r.line: r for r in (*self.survey.first[:most], *list(self.survey.last)[-most:])}
+        return [
+            [None if value is None else value.decode() for value in record.fields]
+            for record in known.values()
+            if len(record.fields) == width and self._is_row(record)
+        ]
+
+    def facts(self) -> list[tuple[str, str]]:
+        """Return what was decided, and the text that is no row, for the Parquet and the receipt."""
+        layout = self.layout
+        found = [
+            ("encoding", f"{self.encoding.name}: {self.encoding.reason}"),
+            ("dialect", self.dialect.describe()),
+            ("header", f"{'yes' if self.header.present else 'no'}: {self.header.reason}"),
+        ]
+        if layout.preamble:
+            found.append(("preamble", _texts(layout.preamble)))
+        if layout.footer:
+            found.append(("footer", _texts(layout.footer)))
+        return found
+
+    def write_rejects(self, output: Output) -> None:
+        """Write the malformed rows, verbatim."""
+        with output.rejects() as rejects:
+            for record in self.records():
+                if record.fields and len(record.fields) != self.layout.width and self._is_row(record):
+                    rejects.write(orjson.dumps({"line": record.line, "text": record.text.decode()}) + b"\n")
+
+
+def _texts(found: tuple[Record, ...]) -> str:
+    return "\n".join(record.text.decode() for record in found)

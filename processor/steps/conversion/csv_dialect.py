@@ -1,0 +1,215 @@
+"""Decide how a table was written, by reading a large piece of it in every way that the piece gives a reason for.
+
+Each way is scored by how regular its rows are and how plausible its cells look (see csv_cells); the best one is
+taken. What is customary (the comma, or the tab in a .tsv) only decides between ways that are as good.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from processor.domain.conversion import DataFormat
+from processor.steps.conversion.csv_cells import TYPED, CellClass, classify
+from processor.steps.conversion.csv_layout import Layout, Survey, lay_out
+from processor.steps.conversion.csv_rows import Dialect, Newline, Record, records
+
+_CUSTOMARY = {b",": 1.0, b"\t": 1.0, b";": 1.0, b"|": 1.0, b"": 1.0}
+_CONTROL, _DOUBLED, _UNUSUAL, _IN_TEXT = 1.0, 0.97, 0.85, 0.7
+_OWN = 1.02  # what the file's name promises
+_TEXTUAL = frozenset((b" ", b":", b"=", b"&", b"*", b"+", b"!", b"?", b"%", b"@", b"$"))
+_NEVER = frozenset(b"\"'\\\r\n._-/()[]{}<>`")
+_MOST_DELIMITERS = 8
+_ONE_COLUMN = 0.55
+_LONGEST_SCORED = 300
+_ENOUGH_QUOTES = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A way to read a piece of text, what it gave, and how good that is (0 to about 1)."""
+
+    dialect: Dialect
+    survey: Survey
+    layout: Layout | None
+    score: float
+
+
+def choose(piece: bytes, data_format: DataFormat) -> Reading:
+    """Return the best reading of `piece`: UTF-8, whole lines (or the whole text)."""
+    own = b"\t" if data_format is DataFormat.TSV else b","
+    plain = read(piece, Dialect(delimiter=own), own)
+    if _is_clear(plain, piece, own):
+        return plain
+    readings = [read(piece, dialect, own) for dialect in candidates(piece)]
+    readings = [r for r in readings if r.layout is None or (r.layout.width > 1) == bool(r.dialect.delimiter)]
+    return max(readings, key=lambda reading: reading.score)
+
+
+def read(piece: bytes, dialect: Dialect, own: bytes) -> Reading:
+    """Return `piece` as `dialect` reads it."""
+    survey = Survey().add_all(records((piece,), dialect))
+    layout = lay_out(survey)
+    return Reading(dialect, survey, layout, _score(survey, layout, dialect, own) if layout else 0.0)
+
+
+def _is_clear(reading: Reading, piece: bytes, own: bytes) -> bool:
+    """Whether the customary reading is so regular, and any other so far-fetched, that none needs to be tried."""
+    survey, layout = reading.survey, reading.layout
+    if layout is None:
+        return True
+    if len(survey.widths) != 1 or layout.width == 1 or survey.odd or survey.total < 2:  # noqa: PLR2004
+        return False
+    if layout.preamble or layout.footer or b"\\" in piece or b"'" in piece or (b"\r" in piece and _mixed(piece)):
+        return False
+    if re.search(rb"[ \t]\"|\"[ \t]", piece) and b'"' in piece:
+        return False
+    head = [record.text for record in survey.first[:20]]
+    others = [d for d in (b",", b";", b"\t", b"|") if d != own]
+    return not any(all(d in text for text in head) for d in others)
+
+
+def _mixed(piece: bytes) -> bool:
+    pairs = piece.count(b"\r\n")
+    return len({pairs > 0, piece.count(b"\n") > pairs, piece.count(b"\r") > pairs} - {False}) > 0 and not (
+        (piece.count(b"\n") > pairs) + (piece.count(b"\r") > pairs) + (pairs > 0) == 1
+    )
+
+
+def candidates(piece: bytes) -> Iterator[Dialect]:
+    """Yield the dialects that something in `piece` speaks for."""
+    for newline in _newlines(piece):
+        for delimiter in (b"", *_delimiters(piece)):
+            for quote in _quotes(piece, delimiter):
+                for escape in _escapes(piece, quote):
+                    dialect = Dialect(delimiter, quote, escape, newline)
+                    yield dialect
+                    if delimiter and quote and _has_spaced_quotes(piece, delimiter, quote):
+                        yield replace(dialect, spaced_quotes=True)
+
+
+def _newlines(piece: bytes) -> list[Newline]:
+    if b"\n" not in piece and b"\r" not in piece:
+        return [Newline.RECORD_SEPARATOR] if b"\x1e" in piece else [Newline.ANY]
+    if not _mixed(piece):
+        return [Newline.ANY]
+    found = [Newline.ANY]
+    pairs = piece.count(b"\r\n")
+    if pairs:
+        found.append(Newline.CRLF)
+    if piece.count(b"\n") > pairs:
+        found.append(Newline.LF)
+    if not pairs and b"\r" in piece:
+        found.append(Newline.CR)
+    return found
+
+
+def _delimiters(piece: bytes) -> list[bytes]:
+    text = piece.decode("utf-8", "replace")
+    lines = max(1, len(piece.splitlines()))
+    counts = Counter(c for c in text if not c.isalnum() and ord(c) not in _NEVER and c not in "\x1e\ufffd")
+    singles = [(count, c.encode()) for c, count in counts.items() if count >= lines / 2 or count > 20]
+    customary = [c.encode() for c in ",;\t|" if counts[c]]
+    common = [c for _, c in sorted(singles, reverse=True)[:_MOST_DELIMITERS]]
+    found = list(dict.fromkeys((*customary, *common)))
+    doubled = [c * 2 for c in found if c not in (b" ", b"\t") and piece.count(c * 2) * 2 >= lines]
+    pairs = [pair for pair, count in _punctuation_pairs(text) if count >= lines / 2]
+    spaced = [c + b" " for c in customary if re.search(re.escape(c) + rb" [\"']", piece)]
+    return list(dict.fromkeys((*found, *doubled, *pairs, *spaced)))
+
+
+def _punctuation_pairs(text: str) -> list[tuple[bytes, int]]:
+    """Return unusual separators of two or three marks, such as ~|~ or |;|."""
+    found = Counter(re.findall(r"(?<=[\w\"])([~^|;:#@$!*&%+=\t]{2,3})(?=[\w\"])", text))
+    return [(pair.encode(), count) for pair, count in found.most_common(3)]
+
+
+def _quotes(piece: bytes, delimiter: bytes) -> list[bytes]:
+    """Return what may enclose fields: the usual quote, and what often stands on both sides of a field."""
+    found = [b'"']
+    edge = re.escape(delimiter) if delimiter else rb"[\r\n]"
+    for mark in {bytes((byte,)) for byte in b"'`~|$%#*^@!&/"} - {delimiter, delimiter.strip()}:
+        if mark not in piece:
+            continue
+        one = re.escape(mark)
+        opening = len(re.findall(rb"(?:%b|[\r\n]|\A) ?%b(?!%b)" % (edge, one, edge), piece))
+        closing = len(re.findall(rb"%b ?(?:%b|[\r\n]|\Z)" % (one, edge), piece))
+        if min(opening, closing) >= _ENOUGH_QUOTES and min(opening, closing) * 2 >= max(opening, closing):
+            found.append(mark)
+    return found
+
+
+def _escapes(piece: bytes, quote: bytes) -> list[bytes]:
+    """Return what may stand before a quote inside a quoted field."""
+    found = [quote]
+    before = Counter(re.findall(rb"(?<=[^\s,;|\t])([\\/^~!#$%%&*@`'\"?|])%b(?=[^\s,;|\t])" % re.escape(quote), piece))
+    before.update(re.findall(rb"(\\)%b" % re.escape(quote), piece))
+    for mark, count in before.most_common(3):
+        if mark != quote and count:
+            found.append(mark)
+    return found
+
+
+def _has_spaced_quotes(piece: bytes, delimiter: bytes, quote: bytes) -> bool:
+    d, q = re.escape(delimiter), re.escape(quote)
+    return not delimiter.isspace() and bool(re.search(rb"%b[ \t]+%b|%b[ \t]+%b" % (d, q, q, d), piece))
+
+
+def _score(survey: Survey, layout: Layout, dialect: Dialect, own: bytes) -> float:
+    body = [record for record in survey.first if layout.is_body(record)][:_LONGEST_SCORED]
+    rows = [record for record in body if len(record.fields) == layout.width]
+    if not rows:
+        return 0.0
+    regular = len(rows) / len(body)
+    covered = min(1.0, (len(body) + 1) / (min(len(survey.first), _LONGEST_SCORED) + 1))
+    sound = 1 - sum(record.odd for record in body) / len(body)
+    types = _plausibility(rows, layout.width, dialect.quote)
+    shape = layout.width / (layout.width + 0.5) if dialect.delimiter else _ONE_COLUMN + 0.4 * _typed_share(rows)
+    return regular**2 * covered**0.5 * (0.3 + 0.7 * sound) * types * shape * _prior(dialect, own)
+
+
+def _prior(dialect: Dialect, own: bytes) -> float:
+    delimiter = dialect.delimiter
+    if delimiter in _CUSTOMARY:
+        weight = _CUSTOMARY[delimiter]
+    elif len(delimiter.decode()) > 1:
+        weight = _DOUBLED
+    elif delimiter < b" ":
+        weight = _CONTROL
+    else:
+        weight = _IN_TEXT if delimiter in _TEXTUAL else _UNUSUAL
+    if delimiter == own:
+        weight *= _OWN
+    if dialect.quote != b'"':
+        weight *= 0.995
+    if dialect.escape != dialect.quote:
+        weight *= 0.998
+    if dialect.newline is not Newline.ANY:
+        weight *= 0.99
+    return weight * (0.999 if dialect.spaced_quotes else 1)
+
+
+def _typed_share(rows: Sequence[Record]) -> float:
+    return sum(classify(row.fields[0]) in TYPED for row in rows) / len(rows)
+
+
+def _plausibility(rows: Sequence[Record], width: int, quote: bytes) -> float:
+    """Return how much the cells look like values, and how much those of a column look alike."""
+    rows = rows[: max(20, 20_000 // width)]
+    plausible = alike = 0.0
+    columns = list(zip(*(_classes(row, quote) for row in rows), strict=True))
+    for column in columns:
+        plausible += sum(cell.plausibility for cell in column) / len(column)
+        counts = Counter(cell for cell in column[1:] if cell is not CellClass.EMPTY)
+        alike += counts.most_common(1)[0][1] / counts.total() if counts else 1.0
+    return plausible / len(columns) * (0.8 + 0.2 * alike / len(columns))
+
+
+def _classes(row: Record, quote: bytes) -> list[CellClass]:
+    cells = [classify(value) for value in row.fields]
+    if quote and quote in row.text:
+        for index, cell in enumerate(cells):
+            value = row.fields[index]
+            if value and cell.plausibility < CellClass.WORDS.plausibility and quote + value[:20] in row.text:
+                cells[index] = CellClass.WORDS
+    return cells

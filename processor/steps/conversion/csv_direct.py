@@ -1,0 +1,139 @@
+"""The fast way: DuckDB reads the file itself, after its structure was found to be the same in every row.
+
+All but separators, quotes and line endings is deleted from a copy of the text, piece by piece; what is left outside of
+quotes must be the same row again and again. So nothing that DuckDB is lenient about (a surplus empty field, spaces
+around quotes, blank lines) is in the file, and the number of rows is known before DuckDB reads the first.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from processor.steps.conversion.csv_encoding import Encoding, utf8_chunks
+from processor.steps.conversion.csv_rows import Dialect
+from processor.streams.source import Source
+
+_EDGE_BYTES = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Structure:
+    """A text of equal rows: their number (header and skipped lines not counted) and what ends them."""
+
+    rows: int
+
+
+def check_structure(source: Source, encoding: Encoding, dialect: Dialect, width: int, skip: int) -> Structure | None:
+    """Return the structure of all rows after `skip` lines, or None when not every row is the same."""
+    chunks = _after_lines(utf8_chunks(source, encoding), skip)
+    first = next(chunks, b"")
+    ending = _ending(first)
+    if ending is None:
+        return None
+    checker = _Checker(dialect, width, ending)
+    if not checker.add(first) or not all(map(checker.add, chunks)):
+        return None
+    return checker.finish()
+
+
+def _after_lines(chunks: Iterator[bytes], skip: int) -> Iterator[bytes]:
+    """Yield the pieces from the end of line `skip` on; those lines are known to lie in the first piece."""
+    first = next(chunks, b"")
+    lines = re.compile(rb"\r\n|\n|\r")
+    position = 0
+    for _ in range(skip):
+        match = lines.search(first, position)
+        position = match.end() if match else len(first)
+    yield first[position:]
+    yield from chunks
+
+
+def _ending(text: bytes) -> bytes | None:
+    match = re.search(rb"\r\n|\n|\r(?=.)", text, re.DOTALL)
+    return match[0] if match else None
+
+
+class _Checker:
+    def __init__(self, dialect: Dialect, width: int, ending: bytes) -> None:
+        self.quote = dialect.quote
+        self.row = dialect.delimiter * (width - 1) + ending
+        self.ending = ending
+        keep = set(dialect.delimiter + self.quote + b"\r\n")
+        self.deleted = bytes(set(range(256)) - keep)
+        spaces = rb"(?:%b|[\r\n])[ \t]+%b|%b[ \t]+(?:%b|[\r\n]|\Z)"
+        parts = (re.escape(dialect.delimiter), re.escape(self.quote))
+        self.spaces = re.compile(spaces % (parts[0], parts[1], parts[1], parts[0]))
+        self.hints = tuple(pair for s in (b" ", b"\t") for pair in (s + self.quote, self.quote + s))
+        self.inside = False
+        self.left = b""
+        self.edge = b"\n"
+        self.rows = 0
+
+    def add(self, chunk: bytes) -> bool:
+        """Take the next piece; return False when a row is not like the others."""
+        bones = chunk.translate(None, self.deleted)
+        if self.quote and (self.inside or self.quote in bones):
+            if self._has_spaces(chunk):
+                return False
+            pieces = bones.split(self.quote)
+            bones = b"".join(pieces[self.inside :: 2])
+            self.inside ^= not len(pieces) % 2
+        self.edge = chunk[-_EDGE_BYTES:]
+        bones = self.left + bones
+        count = len(bones) // len(self.row)
+        whole = count * len(self.row)
+        self.left = bones[whole:]
+        self.rows += count
+        return bones.startswith(self.row * count)
+
+    def _has_spaces(self, chunk: bytes) -> bool:
+        text = self.edge + chunk
+        return any(hint in text for hint in self.hints) and self.spaces.search(text) is not None
+
+    def finish(self) -> Structure | None:
+        """Return what was found, once all pieces have been added."""
+        if self.inside:
+            return None
+        if self.left == self.row.removesuffix(self.ending):
+            return Structure(self.rows + 1)  # the last line has no ending
+        return Structure(self.rows) if not self.left.strip(b"\r\n") else None
+
+
+def direct_reading(
+    path_fd: int, dialect: Dialect, width: int, skip: int, nulls: tuple[str, ...]
+) -> Callable[[], "Iterator[str]"]:
+    """Return a reading for `write_table`: DuckDB opens the descriptor itself, with nothing left to guess."""
+
+    @contextmanager
+    def reading() -> Iterator[str]:
+        yield read_csv(f"/dev/fd/{path_fd}", dialect, width, skip, nulls)
+
+    return reading  # type: ignore[return-value]
+
+
+def read_csv(path: str, dialect: Dialect, width: int, skip: int, nulls: tuple[str, ...], longest: int = 0) -> str:
+    """Return the SQL that reads `path` into the text columns c0, c1 ... with an explicit dialect."""
+    columns = ", ".join(f"'c{index}': 'VARCHAR'" for index in range(width))
+    options = {
+        "auto_detect": "false",
+        "header": "false",
+        "strict_mode": "true",
+        "null_padding": "false",
+        "allow_quoted_nulls": "false",
+        "comment": "''",
+        "skip": str(skip),
+        "delim": literal(dialect.delimiter.decode()),
+        "quote": literal(dialect.quote.decode()),
+        "escape": literal(dialect.quote.decode()),
+        "nullstr": "[" + ", ".join(literal(token) for token in nulls) + "]",
+        "columns": "{" + columns + "}",
+    }
+    if longest:
+        options["max_line_size"] = str(longest)
+    return f"read_csv({literal(path)}, {', '.join(f'{key}={value}' for key, value in options.items())})"
+
+
+def literal(text: str) -> str:
+    """Return `text` as an SQL string."""
+    return "'" + text.replace("'", "''") + "'"

@@ -1,0 +1,107 @@
+"""The exact way: our own reader gives the rows, and DuckDB gets them over a pipe in a form without any doubt."""
+
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import orjson
+
+from processor.steps.conversion.csv_direct import read_csv
+from processor.steps.conversion.csv_rows import Dialect
+
+Row = Sequence[bytes | None]
+
+# What stands for NULL on the pipe: all values are quoted there, so it can not be one.
+_NULL = b"N"
+_CLEAN = Dialect()
+_BLOCK_BYTES = 1 << 16
+_PIPE_BYTES = 1 << 16
+_DEFAULT_LONGEST = 2_000_000
+SURPLUS = "_surplus"
+
+
+@dataclass(slots=True)
+class PipedRows:
+    """A reading of rows that this process makes; `count` is the number of rows of its last whole reading."""
+
+    rows: Callable[[], Iterator[Row]]
+    width: int
+    longest_bytes: int = 0
+    surplus: bool = False  # each row has one more value: None, or the surplus fields as JSON
+    count: int | None = field(default=None)
+
+    @contextmanager
+    def reading(self) -> Iterator[str]:
+        """Feed a pipe while DuckDB reads it; yields the relation. A failure of the rows fails the reading."""
+        read_end, write_end = os.pipe()
+        feeder = _Feeder(self.rows(), write_end)
+        thread = threading.Thread(target=feeder.run, daemon=True)
+        thread.start()
+        try:
+            yield self._relation(read_end)
+        except Exception as error:
+            if feeder.error is not None:
+                raise feeder.error from error
+            raise
+        finally:
+            os.close(read_end)
+            thread.join()
+        if feeder.error is not None:
+            raise feeder.error
+        self.count = feeder.count
+
+    def _relation(self, read_end: int) -> str:
+        longest = 2 * self.longest_bytes + 4 * self.width
+        width = self.width + self.surplus
+        table = read_csv(
+            f"/dev/fd/{read_end}", _CLEAN, width, 0, (_NULL.decode(),), longest if longest > _DEFAULT_LONGEST else 0
+        )
+        if not self.surplus:
+            return table
+        extra = f"c{self.width}"
+        return f"""(SELECT * EXCLUDE ({extra}), from_json_strict({extra}, '["VARCHAR"]') AS {SURPLUS} FROM {table})"""  # noqa: S608
+
+
+class _Feeder:
+    def __init__(self, rows: Iterator[Row], write_end: int) -> None:
+        self.rows = rows
+        self.write_end = write_end
+        self.count = 0
+        self.error: Exception | None = None
+
+    def run(self) -> None:
+        """Write all rows; a failure leaves an open quote, so that no reader takes the rows so far for all."""
+        try:
+            with open(self.write_end, "wb", buffering=_BLOCK_BYTES) as pipe:
+                try:
+                    for row in self.rows:
+                        pipe.write(encode_row(row))
+                        self.count += 1
+                except BrokenPipeError:
+                    raise
+                except Exception as error:  # noqa: BLE001 - handed to the reading's thread
+                    self.error = error
+                    pipe.write(b'"')
+        except BrokenPipeError:
+            pass  # the reader has had enough
+
+
+def encode_row(row: Row) -> bytes:
+    """Return one line of the pipe: every value in quotes, NULL without."""
+    if None in row:
+        return b",".join(_NULL if value is None else _quoted(value) for value in row) + b"\n"
+    line = b'"' + b'","'.join(row) + b'"\n'  # type: ignore[arg-type]
+    if line.count(b'"') == 2 * len(row):
+        return line
+    return b",".join(map(_quoted, row)) + b"\n"  # type: ignore[arg-type]
+
+
+def _quoted(value: bytes) -> bytes:
+    return b'"' + value.replace(b'"', b'""') + b'"'
+
+
+def surplus_json(fields: Sequence[bytes | None]) -> bytes:
+    """Return the fields beyond the table's width as a JSON array of texts and nulls."""
+    return orjson.dumps([None if value is None else value.decode() for value in fields])

@@ -1,0 +1,116 @@
+"""Whether the first record of a table names its columns, and the names they get.
+
+A name looks unlike the values below it: a word over numbers, no value that comes again. A value looks like them. Where
+neither is so (a table of words only) the first record is a header, as custom has it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from processor.steps.conversion.csv_cells import TYPED, CellClass, classify
+from processor.steps.conversion.csv_rows import Record
+
+_ROWS_LOOKED_AT = 300
+_MOST_ALIKE = 0.8
+_LONGEST_NAME = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """Whether there is one, and why."""
+
+    present: bool
+    reason: str
+
+
+def decide_header(first: Record, rows: Sequence[Record]) -> Header:
+    """Decide whether `first` is the header of `rows`, the records below it that have the table's width."""
+    names = first.fields
+    if names and all(classify(name) in TYPED for name in names):
+        if _are_periods(names) and any(_column_is_other(rows, i) for i in range(len(names))):
+            return Header(True, "a row of periods above values")
+        return Header(False, "the first row has only numbers, dates or truth values")
+    if not rows:
+        return Header(not any(classify(name) in TYPED for name in names), "the only row")
+    votes = [_vote(names, rows[:_ROWS_LOOKED_AT], index) for index in range(len(names))]
+    total = sum(votes)
+    if total < 0:
+        return Header(False, "the first row looks like the rows below it")
+    return Header(True, "the first row looks unlike the rows below it" if total > 0 else "by custom")
+
+
+def _vote(names: Sequence[bytes | None], rows: Sequence[Record], index: int) -> float:
+    """Return more than 0 where the column speaks for a header, less where against."""
+    name = names[index]
+    own = classify(name)
+    values = [row.fields[index] for row in rows if index < len(row.fields) and row.fields[index]]
+    if not values:
+        return 0.0
+    common = _common_class(values)
+    if common in TYPED:
+        if own is common:
+            return 0.0 if own is CellClass.NUMBER and _are_periods(names) else -1.0
+        if own in TYPED:
+            return -0.5
+        return 0.0 if own in (CellClass.EMPTY, CellClass.MISSING) else 1.0
+    if own is CellClass.EMPTY:
+        return -0.2
+    if own in TYPED:
+        return 0.0 if _are_periods(names) else -0.4
+    if len(name or b"") > _LONGEST_NAME:
+        return -0.5
+    return -0.6 * min(1.0, 10 * values.count(name) / len(values)) if name in values else 0.1
+
+
+def _common_class(values: Sequence[bytes | None]) -> CellClass | None:
+    classes = [found for value in values if (found := classify(value)) is not CellClass.MISSING]
+    for found in set(classes):
+        if classes.count(found) >= _MOST_ALIKE * len(classes):
+            return found
+    return None
+
+
+def _are_periods(names: Sequence[bytes | None]) -> bool:
+    """Whether the numbers among `names` are years or a row of whole numbers that go up by the same step."""
+    numbers = [name for name in names if classify(name) is CellClass.NUMBER]
+    if len(numbers) < 2 or not all(n is not None and n.isdigit() for n in numbers):  # noqa: PLR2004
+        return False
+    whole = [int(n) for n in numbers if n]
+    steps = {after - before for before, after in zip(whole, whole[1:], strict=False)}
+    return len(steps) == 1 and steps != {0} and (len(whole) > 2 or all(1500 <= n <= 2200 for n in whole))  # noqa: PLR2004
+
+
+def _column_is_other(rows: Sequence[Record], index: int) -> bool:
+    values = [row.fields[index] for row in rows[:_ROWS_LOOKED_AT] if index < len(row.fields) and row.fields[index]]
+    return bool(values) and (_common_class(values) is not CellClass.NUMBER or any(b"." in (v or b"") for v in values))
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """A column's name as it is written, and as it stood in the source where that differs."""
+
+    name: str
+    original: str | None = None
+
+
+def name_columns(fields: Sequence[bytes | None], width: int) -> list[Name]:
+    """Return `width` names that differ even when case does not count (DuckDB's rule), from a header (or from none)."""
+    texts = [(field or b"").decode() for field in fields[:width]]
+    given = {text.strip().lower() for text in texts}
+    taken: set[str] = set()
+    names = []
+    for index in range(width):
+        text = texts[index] if index < len(texts) else None
+        names.append(_unique(text, index, taken, given))
+    return names
+
+
+def _unique(text: str | None, index: int, taken: set[str], given: set[str]) -> Name:
+    wish = (text or "").strip().replace("\0", "")
+    base = wish or f"column{index}"
+    name, count = base, 0
+    while name.lower() in taken or (name != wish and name.lower() in given):
+        count += 1
+        name = f"{base}_{count}"
+    taken.add(name.lower())
+    return Name(name, text if text != name and text is not None else None)

@@ -1,0 +1,242 @@
+"""Where the table lies in a text: its width, the lines before and after it, and the rows that do not fit.
+
+Text above the table (a title, notes) is preamble, text below it (a total, a source) is footer, lines that begin with #
+and do not fit are comments. They are no rows; they are recorded, so that nothing is lost. What else does not
+have the table's width is malformed.
+"""
+
+from collections import Counter, deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from processor.steps.conversion.csv_cells import TYPED, CellClass, classify
+from processor.steps.conversion.csv_rows import Record
+
+FIRST_RECORDS = 1000
+LAST_RECORDS = 200
+# Longer than this, text around a table is no preamble or footer but something that is not understood.
+LONGEST_NOTE_RECORDS = 100
+LONGEST_NOTE_BYTES = 16 << 10
+COMMENT = b"#"
+_MOST_LISTED = 10
+
+
+@dataclass(slots=True)
+class Survey:
+    """What one reading of all records tells: widths, the first and the last of them. Blank lines are set aside."""
+
+    total: int = 0
+    blank: int = 0
+    odd: int = 0
+    widths: Counter[int] = field(default_factory=Counter)
+    first: list[Record] = field(default_factory=list)
+    last: deque[Record] = field(default_factory=lambda: deque(maxlen=LAST_RECORDS))
+    after_blank: set[int] = field(default_factory=set)  # lines of first and last records that follow a blank line
+
+    def add_all(self, records: Iterable[Record]) -> "Survey":
+        """Take records into account, in order."""
+        blank_before = False
+        widths, first, last = self.widths, self.first, self.last
+        for record in records:
+            if not record.fields:
+                self.blank += 1
+                blank_before = True
+                continue
+            self.total += 1
+            widths[len(record.fields)] += 1
+            self.odd += record.odd
+            if blank_before:
+                self._note_blank(record.line)
+                blank_before = False
+            if len(first) < FIRST_RECORDS:
+                first.append(record)
+            last.append(record)
+        return self
+
+    def _note_blank(self, line: int) -> None:
+        self.after_blank.add(line)
+        if len(self.after_blank) > 4 * (FIRST_RECORDS + LAST_RECORDS):
+            kept = {record.line for record in (*self.first, *self.last)}
+            self.after_blank &= kept
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The table's place. `first_line` is that of its first record (header or row); `footer_line` 0 when there is none."""
+
+    width: int
+    first_line: int
+    footer_line: int = 0
+    preamble: tuple[Record, ...] = ()
+    footer: tuple[Record, ...] = ()
+    header_width: int = 0  # where the first record is a header of another width than the rows
+
+    def is_body(self, record: Record) -> bool:
+        """Whether the record is in the table and no comment; blank lines are not asked about."""
+        if record.line < self.first_line or (self.footer_line and record.line >= self.footer_line):
+            return False
+        return not self.is_comment(record)
+
+    def is_comment(self, record: Record) -> bool:
+        """Whether the record is a line of comment in the table."""
+        return (
+            self.width > 1
+            and record.text.startswith(COMMENT)
+            and len(record.fields) != self.width
+            and record.line != self.first_line
+        )
+
+
+def lay_out(survey: Survey) -> Layout | None:
+    """Return where the table is; None when there is no record at all."""
+    if not survey.total:
+        return None
+    width = table_width(survey)
+    if width == 1:
+        return Layout(1, survey.first[0].line)
+    start = _start(survey.first, width)
+    header = survey.first[start]
+    footer = _footer(survey, width, header.line)
+    return Layout(
+        width,
+        header.line,
+        footer[0].line if footer else 0,
+        tuple(survey.first[:start]),
+        tuple(footer),
+        len(header.fields) if len(header.fields) != width else 0,
+    )
+
+
+def table_width(survey: Survey) -> int:
+    """Return the number of fields that makes a record one of the table's."""
+    wide = [(count, -_first_seen(survey, width), width) for width, count in survey.widths.items() if width > 1]
+    if not wide:
+        return 1
+    count, _, width = max(wide)
+    if survey.total <= 3 and count == 1:  # noqa: PLR2004 - so few records that each may be the only one of the table
+        width = max(survey.widths)
+        return width if width > 2 or survey.total == 1 or _begins_wide(survey) else 1  # noqa: PLR2004
+    if count >= survey.total / 2 or (count > 1 and _is_dense(survey, width)):
+        return width
+    # A table in which hardly two rows agree is still a table when hardly any line is a single field.
+    return width if survey.widths[1] < survey.total / 10 and count > 1 else 1
+
+
+def _begins_wide(survey: Survey) -> bool:
+    return len(survey.first[0].fields) > 1
+
+
+def _first_seen(survey: Survey, width: int) -> int:
+    for record in survey.first:
+        if len(record.fields) == width:
+            return record.line
+    return 1 << 62
+
+
+def _is_dense(survey: Survey, width: int) -> bool:
+    """Whether the records between the first and the last of this width mostly have it."""
+    at = [index for index, record in enumerate(survey.first) if len(record.fields) == width]
+    return bool(at) and len(at) >= 0.6 * (at[-1] - at[0] + 1)
+
+
+def _start(first: list[Record], width: int) -> int:
+    at = next((i for i, record in enumerate(first) if len(record.fields) == width), None)
+    if at is None or not _is_note(first[:at], width):
+        return 0
+    at = _after_titles(first, at, width)
+    if at and _is_header_of_other_width(first, at, width):
+        return at - 1
+    return at
+
+
+def _after_titles(first: list[Record], at: int, width: int) -> int:
+    """Skip titles that a spreadsheet filled up with separators, and lines of comment that happen to fit."""
+    start = at
+    while at < len(first) and len(first[at].fields) == width and _is_title(first[at], width):
+        at += 1
+    if at == start or at >= len(first) or len(first[at].fields) != width or at - start > LONGEST_NOTE_RECORDS:
+        return start
+    return at if _filled(first[at]) > width / 2 else start
+
+
+def _is_title(record: Record, width: int) -> bool:
+    return width > 2 and _filled(record) <= 1 and (_filled(record) == 0 or bool(record.fields[0]))  # noqa: PLR2004
+
+
+def _filled(record: Record) -> int:
+    return sum(1 for value in record.fields if value)
+
+
+def _is_header_of_other_width(first: list[Record], at: int, width: int) -> bool:
+    """Whether the record above the first of the table's width is its header, one name short or some too long."""
+    above, line = first[at - 1], first[at]
+    count = len(above.fields)
+    if line.line != above.line + 1 + above.text.count(b"\n") or above.text.startswith(COMMENT):
+        return False
+    if not (count == width - 1 > 1 or width < count <= width + 2):
+        return False
+    return not any(classify(value) in TYPED for value in above.fields) and any(
+        classify(value) in TYPED for value in line.fields
+    )
+
+
+def _is_note(records: list[Record], width: int) -> bool:
+    """Whether these records may stand above a table without being one."""
+    if not records:
+        return True
+    if len(records) > LONGEST_NOTE_RECORDS or sum(len(r.text) for r in records) > LONGEST_NOTE_BYTES:
+        return False
+    counts = Counter(len(record.fields) for record in records if not record.text.startswith(COMMENT))
+    return not any(2 < w and count > 2 for w, count in counts.items()) and all(  # noqa: PLR2004
+        w <= 2 or count < 2 or w != width
+        for w, count in counts.items()  # noqa: PLR2004
+    )
+
+
+def _footer(survey: Survey, width: int, first_line: int) -> list[Record]:
+    tail: list[Record] = []
+    for record in reversed(survey.last):
+        if len(record.fields) == width or record.line <= first_line:
+            break
+        tail.insert(0, record)
+    else:
+        if survey.total > LAST_RECORDS:
+            return []
+    while tail and not _begins_footer(tail, survey, width):
+        tail.pop(0)
+    if len(tail) > LONGEST_NOTE_RECORDS or sum(len(r.text) for r in tail) > LONGEST_NOTE_BYTES:
+        return []
+    return tail if _is_note(tail, width) and all(len(r.fields) < width for r in tail) else []
+
+
+def _begins_footer(tail: list[Record], survey: Survey, width: int) -> bool:
+    """Whether a footer begins at the first of `tail`: set off by a blank line, or words where the rows have none."""
+    record = tail[0]
+    if record.text.startswith(COMMENT):
+        return True
+    if record.line in survey.after_blank:
+        return len(record.fields) <= max(1, width // 2)
+    if len(record.fields) > 1 and not all(value is None for value in record.fields[1:]):
+        return False
+    looks = classify(record.fields[0])
+    if looks in TYPED or looks is CellClass.EMPTY:
+        return False
+    above = [classify(r.fields[0]) for r in survey.last if len(r.fields) == width][1:] or [CellClass.EMPTY]
+    return (
+        sum(c in TYPED for c in above) > 0.8 * len(above)
+        or looks in (CellClass.TEXT, CellClass.PIECES)
+        or ((record.fields[0] or b"").rstrip().endswith(b":") or b":" in (record.fields[0] or b""))
+    )
+
+
+def malformed(records: Iterable[Record], layout: Layout) -> tuple[int, list[int]]:
+    """Return how many rows of the table do not have its width, and the lines of the first ten."""
+    count, listed = 0, list[int]()
+    for record in records:
+        if record.fields and len(record.fields) != layout.width and layout.is_body(record):
+            if record.line == layout.first_line and layout.header_width:
+                continue
+            count += 1
+            if len(listed) < _MOST_LISTED:
+                listed.append(record.line)
+    return count, listed

@@ -19,7 +19,7 @@ from processor.steps.conversion.duck import connection
 from processor.steps.conversion.table_parquet import Written, copy_to_parquet
 from processor.steps.conversion.table_survey import survey
 from processor.steps.conversion.typing import TEXT, ColumnType, Evidence, Kind
-from processor.steps.conversion.typing_sql import checked, quoted
+from processor.steps.conversion.typing_sql import quoted, select
 from processor.streams.output import Output
 
 Reading = Callable[[], AbstractContextManager[str]]
@@ -49,7 +49,8 @@ _SAMPLE_CELLS = 20_000
 _SAMPLE_ROWS = 2_000
 _MOST_SURPRISES = 2
 _LONGEST_METADATA = 64 << 10
-_SURPRISE = re.compile(r"processor\.surprise (\d+) (.*)", re.DOTALL)
+_SURPRISE = "processor.surprise"
+_SURPRISED = re.compile(rf"{re.escape(_SURPRISE)} (\d+) (.*)", re.DOTALL)
 
 
 def write_table(
@@ -147,16 +148,14 @@ class _Table:
 
     def select(self, relation: str, types: Sequence[ColumnType]) -> str:
         """Return the query that reads `relation` and checks every value."""
-        parts = [
-            f"{_checked(index, column, column_type)} AS {quoted(column.name)}"
-            for index, (column, column_type) in enumerate(zip(self.columns, types, strict=True))
+        columns = [
+            (column.source, column.name, column_type) for column, column_type in zip(self.columns, types, strict=True)
         ]
-        parts += [quoted(name) for name in self.passthrough]
-        return f"SELECT {', '.join(parts)} FROM {relation}"  # noqa: S608 - names are quoted
+        return select(relation, columns, self.passthrough, _SURPRISE)
 
     def demoted_by(self, error: duckdb.Error, types: Sequence[ColumnType]) -> bool:
         """Take the value that a check refused into account; return False if `error` is another one."""
-        match = _SURPRISE.search(str(error))
+        match = _SURPRISED.search(str(error))
         if match is None:
             return False
         index, text = int(match[1]), match[2]
@@ -165,11 +164,6 @@ class _Table:
         if evidence.proposal() == types[index]:
             evidence.refuse(f"{text[:40]!r} is not held by {types[index].sql}")
         return True
-
-
-def _checked(index: int, column: TextColumn, column_type: ColumnType) -> str:
-    source = quoted(column.source)
-    return checked(source, column_type, f"error('processor.surprise {index} ' || left({source}, 400))")
 
 
 def _receipt(

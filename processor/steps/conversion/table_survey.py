@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import duckdb
 
 from processor.steps.conversion.typing import ColumnType, Evidence, Kind
-from processor.steps.conversion.typing_sql import holds, is_decimal, quoted, scale
+from processor.steps.conversion.typing_sql import cast, check, is_decimal, quoted, scale
 
 
 def survey(
@@ -29,7 +29,9 @@ def survey(
 
 def _ask(column: str, kind: Kind) -> str:
     if kind is not Kind.DECIMAL:
-        return f"coalesce(bool_and({holds(column, ColumnType(kind))}), true)"
+        column_type = ColumnType(kind)
+        condition = check(column_type, column, cast(column_type, column)).condition()
+        return f"coalesce(bool_and({condition}), true)"
     whole = f"strpos({column} || '.', '.') - 1"  # a sign counts as a digit: one to spare
     return (
         f"{{fits: coalesce(bool_and({is_decimal(column)}), true),"

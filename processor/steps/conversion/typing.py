@@ -28,11 +28,16 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ColumnType:
-    """A type proposed for a column; precision and scale are a DECIMAL's."""
+    """A type proposed for a column.
+
+    Precision and scale are those of a DECIMAL; a DOUBLE has them when its texts fit a DECIMAL that proves them exact.
+    `example` is a text of the column, of the form that the check is to be quick for.
+    """
 
     kind: Kind
     precision: int = 0
     scale: int = 0
+    example: str = ""
 
     @property
     def sql(self) -> str:
@@ -45,6 +50,8 @@ class ColumnType:
 TEXT = ColumnType(Kind.VARCHAR)
 
 WIDEST_DECIMAL = 38
+# A number of so many digits survives decimal -> double -> decimal (IEEE 754, binary64).
+SURE_DOUBLE_DIGITS = 15
 # A longer text is no number, date or truth value that anyone meant as such; it also bounds what a check looks at.
 LONGEST_TYPED = 350
 
@@ -53,8 +60,8 @@ _CLOCK = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
 _DAY = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _FORM = re.compile(
     rf"(?P<integer>{_INTEGER})"
-    rf"|(?P<decimal>-?(?:0|[1-9][0-9]*)?\.[0-9]+)"
-    rf"|(?P<exponent>{_INTEGER}(?:\.[0-9]+)?[eE][+-]?[0-9]{{1,4}})"
+    rf"|(?P<decimal>{_INTEGER}\.[0-9]*|-?\.[0-9]+)"
+    rf"|(?P<exponent>(?:{_INTEGER}(?:\.[0-9]*)?|-?\.[0-9]+)[eE][+-]?[0-9]{{1,4}})"
     rf"|(?P<truth>[tT][rR][uU][eE]|[fF][aA][lL][sS][eE])"
     rf"|(?P<day>{_DAY})"
     rf"|(?P<clock>{_CLOCK}(?:\.[0-9]{{1,6}})?)"
@@ -74,6 +81,7 @@ class Value:
     kinds: frozenset[Kind]
     integer_digits: int = 0
     scale: int = 0
+    has_exponent: bool = False
 
 
 _NOTHING = Value(frozenset())
@@ -120,7 +128,7 @@ def _number(text: str, form: str) -> Value:
     if double_is_exact(text):
         kinds.add(Kind.DOUBLE)
     if form == "exponent":
-        return Value(frozenset(kinds))
+        return Value(frozenset(kinds), has_exponent=True)
     whole, _, fraction = text.lstrip("-").partition(".")
     negative_zero = text[0] == "-" and not digits(text)
     if not negative_zero and len(whole) + len(fraction) <= WIDEST_DECIMAL:
@@ -178,6 +186,7 @@ class Evidence:
     kinds: frozenset[Kind] | None = None  # None until the first text
     integer_digits: int = 0
     scale: int = 0
+    has_exponents: bool = False
     against: str = ""  # why the column is text
     _first: str = field(default="", repr=False)
 
@@ -192,6 +201,7 @@ class Evidence:
         value = classify(text)
         self.integer_digits = max(self.integer_digits, value.integer_digits)
         self.scale = max(self.scale, value.scale)
+        self.has_exponents |= value.has_exponent
         before = self.kinds
         kinds = value.kinds if before is None else before & value.kinds
         if Kind.DECIMAL in kinds and self.integer_digits + self.scale > WIDEST_DECIMAL:
@@ -224,10 +234,22 @@ class Evidence:
             return TEXT
         if Kind.DECIMAL in self.kinds and self.scale == 0 and Kind.BIGINT not in self.kinds:
             return self._decimal()
-        for kind in _PREFERENCE:
-            if kind in self.kinds:
+        kind = next((kind for kind in _PREFERENCE if kind in self.kinds), Kind.DECIMAL)
+        match kind:
+            case Kind.DECIMAL:
+                return self._decimal()
+            case Kind.DOUBLE:
+                return self._double()
+            case Kind.TIMESTAMP | Kind.TIMESTAMP_NS | Kind.TIMESTAMPTZ:
+                return ColumnType(kind, example=self._first)
+            case _:
                 return ColumnType(kind)
-        return self._decimal()
+
+    def _double(self) -> ColumnType:
+        spare = SURE_DOUBLE_DIGITS - self.integer_digits - self.scale
+        if self.has_exponents or spare < 0:
+            return ColumnType(Kind.DOUBLE)
+        return ColumnType(Kind.DOUBLE, SURE_DOUBLE_DIGITS, self.scale + spare // 2)
 
     def _decimal(self) -> ColumnType:
         # 18 digits are one 64-bit integer in the Parquet; wider ones all take 16 bytes, so they get all the room.

@@ -1,0 +1,116 @@
+"""From what is seen to what is handed over: every entry that is looked at comes by here."""
+
+import os
+import stat
+from enum import Enum, auto
+
+from processor.watch.age import Age
+from processor.watch.exclusions import Exclusions
+from processor.watch.found import FoundFile, found_file
+from processor.watch.initial import InitialFiles
+from processor.watch.notes import Level, Note, Notebook
+from processor.watch.rescans import Rescans
+from processor.watch.settings import WatchSettings
+from processor.watch.settle import Settling
+
+# The kernel stamps files by a clock that may lag behind by one tick.
+_TICK_NS = 10_000_000
+
+
+class Reason(Enum):
+    """Why an entry is looked at; what it tells about its being complete."""
+
+    CLOSED = auto()  # its writer closed it, or it was renamed into place
+    TOUCHED = auto()  # something happened to it: created, linked, its attributes changed
+    LISTED = auto()  # a walk came by
+    INITIAL = auto()  # the first walk of all came by
+
+
+class Intake:
+    """Decides about each sighting: none of our business, there from the start, to be waited for, or found."""
+
+    def __init__(
+        self, settings: WatchSettings, exclusions: Exclusions, rescans: Rescans, notes: Notebook, wall_ns: int
+    ) -> None:
+        self._settings = settings
+        self._exclusions = exclusions
+        self._rescans = rescans
+        self._notes = notes
+        self._settling = Settling(settings.poll_seconds, settings.unsettled_limit)
+        self._age = Age(settings.quiet_seconds)
+        self._initial = InitialFiles()
+        self._start_ns = wall_ns - _TICK_NS
+        self._now = 0.0
+        self.collects_initial = settings.ignore_initial
+        self.turned_away = 0  # files for which there was no room; only a scan finds them again
+
+    @property
+    def unsettled(self) -> int:
+        """Return how many files are being waited for."""
+        return len(self._settling)
+
+    def clock(self, now: float, wall_ns: int) -> None:
+        """Take the time, monotonic and wall clock, for all that follows."""
+        self._now = now
+        self._age.clock(now, wall_ns)
+
+    def sighted(self, path: bytes, status: os.stat_result, reason: Reason) -> FoundFile | None:
+        """Take note of an entry that is not a directory; return it when it is whole."""
+        if self._exclusions.covers(path, (status.st_dev, status.st_ino)):
+            return None
+        if not stat.S_ISREG(status.st_mode):
+            self._skip(path, status.st_mode)
+            return None
+        found = found_file(path, status)
+        if reason is Reason.INITIAL and self.collects_initial and found.ctime_ns < self._start_ns:
+            self._initial.add(found)
+            return None
+        if self._is_whole(found, reason):
+            self._settling.forget(path)
+            return self._wanted(found)
+        self._wait_for(found, reason)
+        return None
+
+    def _is_whole(self, found: FoundFile, reason: Reason) -> bool:
+        match reason:
+            case Reason.CLOSED:
+                return not self._settings.settle_seconds
+            case Reason.TOUCHED:
+                return False
+            case Reason.LISTED | Reason.INITIAL:
+                return self._age.is_old(found)
+
+    def _wait_for(self, found: FoundFile, reason: Reason) -> None:
+        closed = reason is Reason.CLOSED
+        quiet_seconds = self._settings.settle_seconds if closed else self._settings.quiet_seconds
+        if not self._settling.track(found, quiet_seconds, self._now):
+            self.turned_away += 1
+            self._rescans.want()
+
+    def _wanted(self, found: FoundFile) -> FoundFile | None:
+        """Return it unless it was there from the start (while that is still being found out, nothing was)."""
+        return None if not self.collects_initial and found in self._initial else found
+
+    def due(self, limit: int) -> list[bytes]:
+        """Return the paths of up to `limit` files that it is time to look at again."""
+        return self._settling.due(self._now, limit)
+
+    def looked(self, path: bytes, status: os.stat_result | None) -> FoundFile | None:
+        """Take note of what is at a path that was due (None: nothing); return it when it has become whole."""
+        plain = status is not None and stat.S_ISREG(status.st_mode)
+        seen = found_file(path, status) if status is not None and plain else None
+        settled = self._settling.looked(path, seen, self._now)
+        return self._wanted(settled) if settled else None
+
+    def next_look(self) -> float:
+        """Return when a file is due; infinity when none is waited for."""
+        due = self._settling.next_look()
+        return float("inf") if due is None else due
+
+    def _skip(self, path: bytes, mode: int) -> None:
+        if stat.S_ISLNK(mode):
+            note = Note("watch.link-skipped", Level.WARNING, path, "a symbolic link", "links are never followed")
+        else:
+            detail = "neither a plain file nor a directory"
+            note = Note("watch.special-skipped", Level.WARNING, path, detail, "only plain files are delivered")
+        self._notes.tell_once(note)

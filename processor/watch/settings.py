@@ -1,0 +1,27 @@
+"""What can be set about watching."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class WatchSettings:
+    """How a tree is watched. `root` and `excluded` are absolute paths; `rescan_seconds` 0 means only when needed.
+
+    With `settle_seconds` 0 a file is whole as soon as its writer closes it or it is renamed into place.
+    """
+
+    root: bytes
+    settle_seconds: float = 2.0
+    poll_seconds: float = 0.1
+    rescan_seconds: float = 0.0
+    ignore_initial: bool = False
+    excluded: tuple[bytes, ...] = ()
+    unsettled_limit: int = 20_000
+
+    @property
+    def quiet_seconds(self) -> float:
+        """Return how long a file must be left alone when nobody has said that it is complete."""
+        return self.settle_seconds or _UNSAID_SECONDS
+
+
+_UNSAID_SECONDS = 1.0

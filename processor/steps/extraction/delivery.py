@@ -1,0 +1,203 @@
+"""Send the entries of an archive to a sink: as they are, as Parquet, or opened in turn."""
+
+import hashlib
+import os
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+from processor.domain.archives import ExtractionOptions, NestedArchives
+from processor.domain.conversion import Receipt
+from processor.domain.errors import DeliveryError
+from processor.domain.files import REGULAR, ArchiveKind, FileType, Kind
+from processor.domain.members import Member, MemberReceipt, claimed_keys
+from processor.steps.conversion import Metadata, convert
+from processor.steps.detection import HEAD_BYTES, detect
+from processor.steps.extraction.claims import Claims
+from processor.steps.extraction.content import LargeMember, head_of, metered
+from processor.steps.extraction.entry import Entry, Pieces
+from processor.steps.extraction.meter import Meter
+from processor.steps.extraction.opening import open_archive
+from processor.steps.extraction.problems import BrokenArchiveError, TooMuchError
+from processor.steps.extraction.proof import Proof
+from processor.steps.extraction.sink import Sink, Stored
+from processor.streams.source import BytesSource, Source
+
+
+@dataclass(slots=True)
+class Extraction:
+    """What became of an archive's entries."""
+
+    entries: int = 0  # all, directories included, in opened nested archives too
+    delivered: int = 0
+    already_stored: int = 0
+    not_files: int = 0
+    bad: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where we are: which archive, within which others."""
+
+    depth: int = 1
+    name: bytes = b""  # of the archives around, each followed by a slash
+    raw_name: bytes = b""
+
+
+@dataclass(slots=True)
+class Delivery:
+    """One archive on its way to one sink."""
+
+    options: ExtractionOptions
+    sink: Sink
+    stored: Stored
+    meter: Meter
+    metadata: Metadata
+    result: Extraction = field(default_factory=Extraction)
+    _claims: Claims = field(default_factory=Claims)
+    _proofs: list[Proof] = field(default_factory=list)
+
+    def run(
+        self, source: Source, kind: ArchiveKind, name: bytes, members: range | None, place: _Place = _Place()
+    ) -> None:
+        """Deliver the entries, of the outermost archive only those whose index is in `members`."""
+        with open_archive(source, kind, name, self.meter) as archive:
+            if archive.proof:
+                self._proofs.append(archive.proof)
+            for entry in archive.entries:
+                if members is not None and self.result.entries >= members.stop:
+                    break
+                self.meter.count_entry()
+                index = self.result.entries
+                self.result.entries += 1
+                if entry is not None:
+                    self._entry(entry, index, place, wanted=members is None or index in members)
+            self._prove()
+
+    def _entry(self, entry: Entry, index: int, place: _Place, *, wanted: bool) -> None:
+        """Decide about one entry. Raises BrokenArchiveError only for the archive that the entry lies in."""
+        member = self._member(entry, index, place)
+        if not wanted:
+            return
+        if entry.not_a_file:
+            self.result.not_files += 1
+            self.sink.not_a_file(member, entry.not_a_file)
+        elif self.stored(member):
+            self.result.already_stored += 1
+        else:
+            self._file(entry, member, place)
+
+    def _member(self, entry: Entry, index: int, place: _Place) -> Member:
+        member = Member(index, place.name + entry.name, place.raw_name + entry.raw_name, entry.size_bytes)
+        if entry.not_a_file:
+            return member
+        claims = [self._claims.add(key) for key in claimed_keys(member.name, member.key)]
+        return member if all(claims) and member.key else replace(member, again=True)
+
+    def _file(self, entry: Entry, member: Member, place: _Place) -> None:
+        if entry.failure:
+            self.result.bad += 1
+            self.sink.bad(member, entry.failure)
+            return
+        try:
+            self._content(entry, member, place)
+        except DeliveryError as error:
+            self.result.bad += 1
+            self.sink.bad(member, error.failure)
+            if isinstance(error, BrokenArchiveError):
+                raise
+
+    def _content(self, entry: Entry, member: Member, place: _Place) -> None:
+        assert entry.first is not None
+        before = self.meter.fork()
+        pieces = metered(entry.first, self.meter)
+        head, whole = head_of(pieces, HEAD_BYTES)
+        kind = detect(entry.name.rpartition(b"/")[2], head[:HEAD_BYTES])
+        member = replace(member, kind=kind) if kind is not REGULAR else member
+        if not self._needs_source(kind):
+            self._as_it_is(member, head, pieces)
+            return
+        if not whole:
+            more, whole = head_of(pieces, self.options.buffer_bytes - len(head))
+            head += more
+        name = os.fsdecode(entry.name)
+        if whole:
+            self._from_memory(member, BytesSource(name, head), place)
+        elif kind.archive is ArchiveKind.ZIP:
+            # Its directory stands at its end, which can neither be held in memory nor be gone to.
+            self._as_it_is(member, head, pieces)
+        else:
+            again = partial(_metered_again, entry, before)
+            self._from_archive(member, LargeMember(name, entry.size_bytes, head, pieces, again), place)
+
+    def _needs_source(self, kind: Kind) -> bool:
+        """Tell whether a member is read by more than the one who passes it on."""
+        if kind.type is FileType.ARCHIVE:
+            return self.options.nested is NestedArchives.EXTRACT
+        return kind.type is FileType.DATABASE
+
+    def _as_it_is(self, member: Member, head: bytes, pieces: Pieces) -> None:
+        self.sink.begin(member)
+        digest, size = hashlib.sha256(head), len(head)
+        if head:
+            self.sink.data(head)
+        for piece in pieces:
+            digest.update(piece)
+            size += len(piece)
+            self.sink.data(piece)
+        self._end(member, MemberReceipt(size, digest.hexdigest()))
+
+    def _from_memory(self, member: Member, source: BytesSource, place: _Place) -> None:
+        if member.kind.type is FileType.ARCHIVE:
+            self._nested(member, source, place)
+            return
+        table = self._table(member, source)
+        self._end(member, MemberReceipt(len(source.data), hashlib.sha256(source.data).hexdigest(), table))
+
+    def _from_archive(self, member: Member, source: LargeMember, place: _Place) -> None:
+        try:
+            if member.kind.type is FileType.ARCHIVE:
+                self._nested(member, source, place)
+            else:
+                table = self._table(member, source)
+                self._end(member, replace(source.finish(), table=table))
+        except Exception:
+            if source.failure is not None:  # what a reader met is the reason, whatever was made of it
+                raise source.failure from None
+            raise
+        finally:
+            source.close()
+
+    def _table(self, member: Member, source: Source) -> Receipt:
+        assert member.kind.data is not None
+        facts = (*self.metadata, ("member", member.name.decode("utf-8", "backslashreplace")))
+        return convert(source, member.kind.data, self.options.conversion, self.sink.output(member), facts)
+
+    def _nested(self, member: Member, source: Source, place: _Place) -> None:
+        """Deliver the members of a member. What is wrong with it costs the archive around it nothing."""
+        assert member.kind.archive is not None
+        self.meter.check_depth(place.depth + 1)
+        within = _Place(place.depth + 1, member.name + b"/", member.raw_name + b"/")
+        proofs = len(self._proofs)
+        try:
+            self.run(source, member.kind.archive, member.name, None, within)
+        except TooMuchError:
+            raise
+        except BrokenArchiveError as error:
+            raise DeliveryError(error.failure) from error
+        finally:
+            del self._proofs[proofs:]
+
+    def _end(self, member: Member, receipt: MemberReceipt) -> None:
+        self._prove()
+        self.sink.end(member, receipt)
+        self.result.delivered += 1
+
+    def _prove(self) -> None:
+        for proof in self._proofs:
+            proof.wait()
+
+
+def _metered_again(entry: Entry, before: Meter) -> Pieces:
+    """Yield the content from its first byte once more, counted as it was the first time."""
+    assert entry.again is not None
+    return metered(entry.again(), before.fork())

@@ -1,0 +1,71 @@
+"""Open an archive of any kind as a run of entries."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from processor.domain.files import ArchiveKind
+from processor.steps.extraction.codecs import Codec, codec_for, decompressed
+from processor.steps.extraction.entry import Entry, Pieces
+from processor.steps.extraction.meter import Meter
+from processor.steps.extraction.proof import Proof
+from processor.steps.extraction.stream import ByteStream, FileStream, pieces_of, read_ahead
+from processor.steps.extraction.tar import TarReader
+from processor.steps.extraction.zip import ZipReader
+from processor.streams.source import Source
+
+_ALONE = (ArchiveKind.GZ, ArchiveKind.BZ2, ArchiveKind.XZ, ArchiveKind.ZST)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenArchive:
+    """An archive's entries, None for a directory, and the proof to wait for before a member is complete."""
+
+    entries: Iterator[Entry | None]
+    proof: Proof | None = None
+
+
+@contextmanager
+def open_archive(source: Source, kind: ArchiveKind, name: bytes, meter: Meter) -> Iterator[OpenArchive]:
+    """Open `source`; a zip's bytes must be such that can be sought. Raises BrokenArchiveError."""
+    with ExitStack() as stack:
+        if kind is ArchiveKind.ZIP:
+            zip_reader = stack.enter_context(closing(ZipReader(source, meter.limits)))
+            meter.check(meter.bytes_out + zip_reader.survey.declared_bytes)
+            yield OpenArchive(zip_reader.entries())
+        elif kind is ArchiveKind.TAR:
+            stream = stack.enter_context(closing(_plain_stream(source.open())))
+            yield OpenArchive(TarReader(stream, lambda: _plain_stream(source.open())).entries())
+        elif kind in _ALONE:
+            codec = codec_for(kind, meter.limits.decoder_memory_bytes)
+            yield OpenArchive(iter([_single_entry(source, codec, _without_suffix(name, kind))]))
+        else:
+            codec = codec_for(kind, meter.limits.decoder_memory_bytes)
+            proof_file = stack.enter_context(source.open())
+            proof = stack.enter_context(closing(Proof(decompressed(proof_file, codec), meter.fork())))
+            stream = stack.enter_context(closing(_stream(source.open(), codec)))
+            yield OpenArchive(TarReader(stream, lambda: _stream(source.open(), codec)).entries(), proof)
+
+
+def _plain_stream(file: BinaryIO) -> ByteStream:
+    return FileStream(file) if file.seekable() else ByteStream(pieces_of(file), file)
+
+
+def _stream(file: BinaryIO, codec: Codec) -> ByteStream:
+    return ByteStream(read_ahead(decompressed(file, codec)), file)
+
+
+def _single_entry(source: Source, codec: Codec, name: bytes) -> Entry:
+    def pieces() -> Pieces:
+        with closing(_stream(source.open(), codec)) as stream:
+            while piece := stream.some(1 << 20):
+                yield piece
+
+    return Entry(name, name, None, first=pieces(), again=pieces)
+
+
+def _without_suffix(name: bytes, kind: ArchiveKind) -> bytes:
+    suffix = f".{kind.value}".encode()
+    last = name.rpartition(b"/")[2]
+    return last[: -len(suffix)] if last.lower().endswith(suffix) else last

@@ -40,7 +40,7 @@ class Connection:
             return errors.no_credentials(error, what)
         if isinstance(error, exceptions.SSLError):
             return errors.untrusted(error, what)
-        if isinstance(error, exceptions.HTTPClientError):
+        if isinstance(error, exceptions.HTTPClientError | exceptions.ConnectionError | exceptions.IncompleteReadError):
             return errors.no_answer(error, what, self.endpoint)
         return errors.unexpected(error, what)
 

@@ -8,10 +8,12 @@ from typing import Annotated, Any
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, DotEnvSettingsSource, NoDecode, SettingsConfigDict
 
-from processor.domain.conversion import Compression, MalformedRows, Typing
+from processor.domain.archives import ArchiveLimits, ExtractionOptions, NestedArchives
+from processor.domain.conversion import Compression, ConversionOptions, MalformedRows, Typing
 
 EMBEDDED = "embedded"
 _MIB = 1 << 20
+_LIMITS = ArchiveLimits()
 _S3_LARGEST_PART = 5 << 30  # "Amazon S3 multipart upload limits": parts of 5 MiB to 5 GiB
 
 
@@ -30,13 +32,6 @@ class AfterUpload(StrEnum):
     KEEP = "keep"
     DELETE = "delete"
     MOVE = "move"
-
-
-class NestedArchives(StrEnum):
-    """What becomes of an archive inside an archive."""
-
-    KEEP = "keep"
-    EXTRACT = "extract"
 
 
 class ConfigurationError(Exception):
@@ -59,7 +54,9 @@ class Settings(BaseSettings):
     s3_access_key_id: str = Field("", description="access key; empty: boto3's default chain (profile, instance role)")
     s3_secret_access_key: SecretStr = Field(SecretStr(""), description="secret of the access key")
     s3_force_path_style: bool = Field(True, description="address the bucket in the path, as most servers want it")
-    s3_ca_bundle: Path | None = Field(None, description="PEM file of the authority that signed the server's certificate")
+    s3_ca_bundle: Path | None = Field(
+        None, description="PEM file of the authority that signed the server's certificate"
+    )
     s3_storage_class: str = Field("", description="storage class of the objects; empty: the bucket's default")
     s3_sse: str = Field("", pattern="^(|AES256|aws:kms)$", description="server-side encryption: `AES256` or `aws:kms`")
     s3_sse_kms_key_id: str = Field("", description="key for `aws:kms`; empty: the account's default key")
@@ -82,9 +79,13 @@ class Settings(BaseSettings):
     worker_memory: int = Field(1024, ge=512, description="MiB of private memory that a worker may use")
     worker_timeout: int = Field(3_600_000, ge=1000, description="a worker that is silent for so long is ended")
     max_retries: int = Field(3, ge=0, le=100, description="further tries for a file whose first try failed")
-    retry_delay: int = Field(1000, ge=0, description="wait before the first further try; doubled each time, with jitter")
+    retry_delay: int = Field(
+        1000, ge=0, description="wait before the first further try; doubled each time, with jitter"
+    )
     shutdown_timeout: int = Field(30_000, ge=0, description="how long work in flight may take to end after a signal")
-    error_directory: Path = Field(Path("/data/errors"), description="where failed files go, with the reason beside them")
+    error_directory: Path = Field(
+        Path("/data/errors"), description="where failed files go, with the reason beside them"
+    )
     after_upload: AfterUpload = Field(AfterUpload.KEEP, description="then `keep`, `delete` or `move` the file")
     after_upload_directory: Path | None = Field(None, description="where `move` moves it, under the same relative path")
 
@@ -100,12 +101,20 @@ class Settings(BaseSettings):
         (), description="texts that mean NULL, separated by commas, such as `NA,n/a`"
     )
 
-    nested_archives: NestedArchives = Field(NestedArchives.KEEP, description="`keep` them as they are or `extract` them")
-    max_archive_depth: int = Field(3, ge=1, le=16, description="how deep archives in archives are opened")
-    max_archive_bytes: int = Field(1 << 40, ge=1, description="bytes that an archive may unpack to")
-    max_archive_ratio: int = Field(2000, ge=1, description="how many times its own size an archive may unpack to")
-    max_archive_members: int = Field(1_000_000, ge=1, description="members an archive may have")
-    max_member_bytes: int = Field(1 << 40, ge=1, description="bytes that one member may unpack to")
+    nested_archives: NestedArchives = Field(
+        NestedArchives.KEEP, description="`keep` them as they are or `extract` them"
+    )
+    max_archive_depth: int = Field(_LIMITS.depth, ge=1, le=16, description="how deep archives in archives are opened")
+    max_archive_bytes: int = Field(_LIMITS.archive_bytes, ge=1, description="bytes that an archive may unpack to")
+    max_archive_ratio: int = Field(_LIMITS.ratio, ge=1, description="how many times its own size it may unpack to")
+    max_archive_members: int = Field(_LIMITS.members, ge=1, description="members an archive may have")
+    max_member_bytes: int = Field(_LIMITS.member_bytes, ge=1, description="bytes that one member may unpack to")
+    max_decoder_memory: int = Field(
+        _LIMITS.decoder_memory_bytes, ge=_MIB, description="bytes of window that xz, lzma and zstd may ask for"
+    )
+    allow_overlapping_entries: bool = Field(
+        _LIMITS.overlapping_entries, description="accept zip entries that are made of the same bytes"
+    )
 
     log_level: LogLevel = Field(LogLevel.INFO, description="`debug`, `info`, `warn` or `error`; reread on SIGHUP")
     log_pretty: bool = Field(False, description="lines for eyes instead of JSON")
@@ -157,6 +166,31 @@ class Settings(BaseSettings):
         if self.watch_path in (self.error_directory, self.after_upload_directory):
             raise ValueError("WATCH_PATH must not be the ERROR_DIRECTORY nor the AFTER_UPLOAD_DIRECTORY itself")
         return self
+
+    @property
+    def conversion(self) -> ConversionOptions:
+        """Return what the settings say of conversion."""
+        return ConversionOptions(
+            compression=self.parquet_compression,
+            compression_level=self.parquet_compression_level,
+            typing=self.typing,
+            malformed_rows=self.malformed_rows,
+            null_tokens=self.null_tokens,
+        )
+
+    @property
+    def extraction(self) -> ExtractionOptions:
+        """Return what the settings say of archives."""
+        limits = ArchiveLimits(
+            archive_bytes=self.max_archive_bytes,
+            member_bytes=self.max_member_bytes,
+            members=self.max_archive_members,
+            ratio=self.max_archive_ratio,
+            depth=self.max_archive_depth,
+            decoder_memory_bytes=self.max_decoder_memory,
+            overlapping_entries=self.allow_overlapping_entries,
+        )
+        return ExtractionOptions(limits, self.nested_archives, self.conversion)
 
     @property
     def control_socket_path(self) -> Path:

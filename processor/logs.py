@@ -41,7 +41,9 @@ def get(component: str) -> Any:
 
 
 def _above_level(_logger: Any, method: str, event: Any) -> Any:
-    severity = {"warning": logging.WARNING, "critical": logging.CRITICAL}.get(method, _LEVELS.get(method, logging.ERROR))
+    severity = {"warning": logging.WARNING, "critical": logging.CRITICAL}.get(
+        method, _LEVELS.get(method, logging.ERROR)
+    )
     if severity < _level:
         raise structlog.DropEvent
     return event

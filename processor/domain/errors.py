@@ -1,7 +1,9 @@
 """Failures as values: what went wrong, whose fault it is, and what the operator can do."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 
 class ErrorClass(StrEnum):
@@ -29,7 +31,7 @@ class Failure:
     retry_after_seconds: float | None = None  # the store's own word on when to come back
 
     def __str__(self) -> str:
-        """Message and remedy in one line."""
+        """Return message and remedy in one line."""
         return f"{self.message} ({self.hint})" if self.hint else self.message
 
 
@@ -41,7 +43,7 @@ class DeliveryError(Exception):
         self.failure = failure
 
     def __str__(self) -> str:
-        """The failure's own words."""
+        """Return the failure's own words."""
         return str(self.failure)
 
 
@@ -53,3 +55,12 @@ def refused(code: str, message: str, hint: str = "") -> DeliveryError:
 def transient(code: str, message: str, hint: str = "") -> DeliveryError:
     """Return the error for a try that failed by circumstance."""
     return DeliveryError(Failure(ErrorClass.TRANSIENT, code, message, hint))
+
+
+def failure_from(fields: Mapping[str, Any]) -> Failure:
+    """Return the failure whose fields these are. Raises KeyError, ValueError or TypeError when they are not."""
+    seconds = fields["retry_after_seconds"]
+    texts = [fields[name] for name in ("code", "message", "hint")]
+    if not all(isinstance(text, str) for text in texts):
+        raise TypeError("code, message and hint are text")
+    return Failure(ErrorClass(fields["error_class"]), *texts, None if seconds is None else float(seconds))

@@ -78,7 +78,7 @@ class Job:
 
     def after(self, step: Step) -> "Job":
         """Return the job with `step`, which must be the next one, done."""
-        assert self.slip and self.slip[0] is step, f"{step} is not the next of {self.slip}"
+        assert self.slip[:1] == (step,), f"{step} is not the next of {self.slip}"
         return replace(self, slip=self.slip[1:], done=(*self.done, step))
 
     def with_content(self, file: FileMetadata) -> "Job":

@@ -57,7 +57,7 @@ class Pool:
 
     def stop(self) -> None:
         """End every worker now; what they were doing fails."""
-        self._pool.stop()
+        self._pool.stop()  # type: ignore[no-untyped-call]
         self._pool.join()
 
 
@@ -69,13 +69,13 @@ def _become_worker(parent: int, limits: sandbox.Limits, inbox_end: socket.socket
 
 class _CleanSpawnProcess(SpawnProcess):
     @staticmethod
-    def _Popen(process_obj: BaseProcess) -> Popen:  # type: ignore[override]  # noqa: N802 - multiprocessing's name
+    def _Popen(process_obj: BaseProcess) -> Popen:  # noqa: N802 - multiprocessing's name
         with _clean_environment():
             return Popen(process_obj)
 
 
 class _CleanSpawnContext(SpawnContext):
-    Process = _CleanSpawnProcess  # type: ignore[assignment]
+    Process = _CleanSpawnProcess
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from typing import Any, BinaryIO
 import orjson
 
 from processor.domain.conversion import Column, Receipt
-from processor.domain.errors import DeliveryError, ErrorClass, Failure
+from processor.domain.errors import DeliveryError, ErrorClass, Failure, failure_from
 from processor.domain.keys import escape, unescape
 
 _HEADER = struct.Struct(">BI")
@@ -48,12 +48,17 @@ class Content(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Begin:
-    """An object begins. `member` is its index in the archive, `name` its raw name there; -1 and b"" for the file itself."""
+    """An object begins. `member` is its index in the archive and `name` its name there; -1 and b"" for the file itself.
+
+    `raw_name` is what stands in the archive; `again` tells that an earlier member took the key of this name.
+    """
 
     member: int
     name: bytes
     content: Content
     mismatch: str = ""
+    raw_name: bytes = b""
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,8 +199,9 @@ def _in_order(frame: Frame, *, within: bool) -> bool:
 
 def _encode(frame: Frame) -> tuple[_Type, dict[str, Any]]:
     match frame:
-        case Begin(member, name, content, mismatch):
-            return _Type.BEGIN, {"member": member, "name": escape(name), "content": content, "mismatch": mismatch}
+        case Begin():
+            names = {"name": escape(frame.name), "raw_name": escape(frame.raw_name), "again": frame.again}
+            return _Type.BEGIN, {"member": frame.member, "content": frame.content, "mismatch": frame.mismatch, **names}
         case Restart():
             return _Type.RESTART, {}
         case End(size, sha256, receipt):
@@ -217,8 +223,14 @@ def _decode(kind: int, payload: bytes) -> Frame:
         fields = orjson.loads(payload)
         match kind:
             case _Type.BEGIN:
-                name = unescape(_text(fields["name"]))
-                return Begin(_count(fields["member"], -1), name, Content(fields["content"]), _text(fields["mismatch"]))
+                return Begin(
+                    _count(fields["member"], -1),
+                    unescape(_text(fields["name"])),
+                    Content(fields["content"]),
+                    _text(fields["mismatch"]),
+                    unescape(_text(fields["raw_name"])),
+                    again=fields["again"] is True,
+                )
             case _Type.RESTART:
                 return Restart()
             case _Type.END:
@@ -237,18 +249,6 @@ def _decode(kind: int, payload: bytes) -> Frame:
                 raise BrokenStreamError(f"has a frame of unknown type {kind}")
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise BrokenStreamError(f"has a damaged frame ({error})") from error
-
-
-def failure_from(fields: dict[str, Any]) -> Failure:
-    """Return the failure that `orjson.dumps(failure)` was made from. Raises ValueError, KeyError or TypeError."""
-    seconds = fields.get("retry_after_seconds")
-    return Failure(
-        ErrorClass(fields["error_class"]),
-        _text(fields["code"]),
-        _text(fields["message"]),
-        _text(fields["hint"]),
-        None if seconds is None else float(seconds),
-    )
 
 
 def _receipt(fields: dict[str, Any] | None) -> Receipt | None:

@@ -1,7 +1,7 @@
 """What a worker gives up before it touches a stranger's file.
 
-Needs no privileges: every protection is tried, and what the kernel refuses is reported (`processor check` shows it), not
-hidden. Constants are those of the Linux UAPI headers (prctl.h, sched.h, landlock.h).
+Needs no privileges: every protection is tried, and what the kernel refuses is reported (`processor check` shows it),
+not hidden. Constants are those of the Linux UAPI headers (prctl.h, sched.h, landlock.h).
 """
 
 import ctypes
@@ -104,7 +104,7 @@ def clean_environment() -> dict[str, str]:
 
 
 def _die_with(parent: int) -> bool:
-    done = _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) == 0
+    done = bool(_libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) == 0)
     if os.getppid() != parent:  # it died before we asked to be told
         os._exit(1)
     return done
@@ -174,5 +174,12 @@ def _interpreter_paths() -> set[str]:
     own = {sys.prefix, sys.base_prefix, str(Path(__file__).parents[1]), *sysconfig.get_paths().values()}
     system = {"/usr", "/lib", "/lib64", "/etc/ld.so.cache", "/etc/localtime", "/dev/urandom", "/dev/zero", "/dev/fd"}
     # DuckDB asks for the memory and the processors it has.
-    kernel = {f"/proc/{os.getpid()}", "/proc/meminfo", "/proc/cpuinfo", "/proc/stat", "/sys/fs/cgroup", "/sys/devices/system"}
+    kernel = {
+        f"/proc/{os.getpid()}",
+        "/proc/meminfo",
+        "/proc/cpuinfo",
+        "/proc/stat",
+        "/sys/fs/cgroup",
+        "/sys/devices/system",
+    }
     return own | system | kernel

@@ -21,11 +21,19 @@ class Source(Protocol):
     """
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Name for messages."""
+        ...
+
     @property
-    def size_bytes(self) -> int | None: ...
+    def size_bytes(self) -> int | None:
+        """Length, where it is known."""
+        ...
+
     @property
-    def path_fd(self) -> int | None: ...
+    def path_fd(self) -> int | None:
+        """Descriptor of a plain file with these bytes, if there is one."""
+        ...
 
     def open(self) -> BinaryIO:
         """Return a new unbuffered reader at byte 0; the caller closes it."""
@@ -42,7 +50,7 @@ class FileSource:
 
     def open(self) -> BinaryIO:
         """Return a reader of its own: another position, the same inode."""
-        return io.FileIO(f"/proc/self/fd/{self.path_fd}", "rb")  # type: ignore[return-value]
+        return io.FileIO(f"/proc/self/fd/{self.path_fd}", "rb")
 
 
 @dataclass(frozen=True, slots=True)

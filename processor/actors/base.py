@@ -1,0 +1,64 @@
+"""What every actor does: meet the others, answer pings, and have its death noticed."""
+
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any
+
+import pykka
+
+from processor import logs
+from processor.actors.crew import Crew
+from processor.actors.messages import Meet, Ping
+
+DeathNotice = Callable[[str, BaseException], None]
+
+
+class Member(pykka.ThreadingActor):
+    """An actor of the crew. pykka supervises nothing: an exception in a told message kills an actor silently.
+
+    Hence `died`, which is called with the actor's name and the exception, from whatever thread it happened in.
+    """
+
+    use_daemon_thread = True
+
+    def __init__(self, died: DeathNotice) -> None:
+        super().__init__()
+        self.name = type(self).__name__.lower()
+        self.log = logs.get(self.name)
+        self.died = died
+        self._crew: Crew | None = None
+
+    @property
+    def crew(self) -> Crew:
+        """Return everybody; known from the first message on."""
+        assert self._crew is not None, "no message comes before Meet"
+        return self._crew
+
+    def on_receive(self, message: Any) -> Any:
+        """Answer pings and remember the crew; everything else is `handle`d."""
+        match message:
+            case Ping():
+                return True
+            case Meet(crew):
+                self._crew = crew
+                self.met()
+                return None
+            case _:
+                return self.handle(message)
+
+    def met(self) -> None:
+        """Begin: the crew is known."""
+
+    def handle(self, message: Any) -> Any:
+        """Take one message."""
+        raise NotImplementedError
+
+    def on_failure(
+        self,
+        exception_type: type[BaseException] | None,
+        exception_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Notice the death. Everything that is expected was a value, so this is a bug."""
+        del exception_type, traceback
+        self.died(self.name, exception_value or RuntimeError("died of nothing known"))

@@ -1,0 +1,105 @@
+"""The Checksummer: who reads a file first and touches it last. Its jobs are checksum, type, and putting files away."""
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from processor.actors.base import DeathNotice
+from processor.actors.messages import FilePutAway, Process, PutFileAway
+from processor.actors.stage import Stage
+from processor.config import AfterUpload, Settings
+from processor.domain.jobs import Status, Step
+from processor.domain.keys import escape
+from processor.steps import custody
+from processor.steps.checksum import examine
+
+# One thread hashes at 1.5 GB/s, which is more than most disks give.
+_THREADS = 2
+
+
+class Checksummer(Stage):
+    """Takes `Process` and `PutFileAway`."""
+
+    def __init__(self, died: DeathNotice, settings: Settings) -> None:
+        super().__init__(died, _THREADS)
+        self._settings = settings
+        self._root = os.fsencode(settings.watch_path)
+
+    def handle(self, message: Any) -> Any:
+        """Hash, or put away."""
+        match message:
+            case PutFileAway():
+                self.in_thread(lambda: self._put_away(message))
+            case _:
+                super().handle(message)
+
+    def work(self, message: Process) -> None:
+        """Find out checksum and kind; with them the job's whole slip is known."""
+        file = examine(self._root, message.job.file)
+        if file.kind.mismatch:
+            self.log.warning("file.type-mismatch", path=escape(file.relative_path), reason=file.kind.mismatch)
+        job = message.job.with_content(file)
+        job = self.report(job, Step.CHECKSUM_CALCULATION)
+        job = self.report(job, Step.TYPE_DETECTION)
+        if job.current is not Step.PROGRESS_UPDATE:
+            self.pass_on(job, message)
+        # Else the content is in the store already: Progress, which has the report, knows what is left to do.
+
+    def _put_away(self, message: PutFileAway) -> None:
+        file = message.file
+        where: bytes | None = None
+        try:
+            if file.status is Status.FAILED:
+                where = custody.set_aside(
+                    self._root, file.relative_path, os.fsencode(self._settings.error_directory), _reason(message)
+                )
+                gone = True
+            else:
+                gone = self._after_upload(message)
+        except OSError as error:
+            self.log.error(
+                "file.not-put-away",
+                path=escape(file.relative_path),
+                reason=str(error),
+                hint="make the directory writable for the daemon; the file stays where it is until then",
+            )
+            gone = False
+        shown = None if where is None else Path(os.fsdecode(where))
+        self.crew.progress.tell(FilePutAway(file, gone, shown))
+
+    def _after_upload(self, message: PutFileAway) -> bool:
+        """Delete or move a delivered file, never one that has changed since."""
+        file, settings = message.file, self._settings
+        if settings.after_upload is AfterUpload.KEEP:
+            return False
+        if not custody.unchanged(self._root, file.relative_path, file.size_bytes, file.modified_ns):
+            return not os.path.lexists(os.path.join(self._root, file.relative_path))
+        move = settings.after_upload is AfterUpload.MOVE and settings.after_upload_directory is not None
+        custody.put_away(
+            self._root, file.relative_path, os.fsencode(str(settings.after_upload_directory)) if move else None
+        )
+        return True
+
+
+def _reason(message: PutFileAway) -> dict[str, Any]:
+    file = message.file
+    failure = file.failure
+    return {
+        "file": escape(file.relative_path),
+        "size_bytes": file.size_bytes,
+        "sha256": file.checksum,
+        "error_class": failure.error_class,
+        "code": failure.code,
+        "message": failure.message,
+        "hint": failure.hint,
+        "step": file.step,
+        "tries": file.tries,
+        "first_seen": _time(file.created_ms),
+        "failed_at": _time(file.failed_ms),
+        "bad_members": [{"member": name, "code": bad.code, "message": str(bad)} for name, bad in file.bad_members],
+    }
+
+
+def _time(milliseconds: int) -> str:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="milliseconds")

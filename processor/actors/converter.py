@@ -1,0 +1,22 @@
+"""The Converter: who has a worker turn a data file into Parquet, and hands the stream to the Uploader."""
+
+import os
+
+from processor.actors.messages import Process
+from processor.actors.workshop import WorkerStage
+from processor.domain.keys import escape
+from processor.steps.streaming import ConvertRequest, stream_conversion
+
+
+class Converter(WorkerStage):
+    """Takes `Process` for data files."""
+
+    def work(self, message: Process) -> None:
+        """Start the conversion; the job moves on at once, since the Uploader consumes what the worker makes."""
+        job = message.job
+        options = self.settings.conversion
+        metadata = (("source-sha256", job.file.checksum or ""), ("source-path", escape(job.file.relative_path)))
+        root = os.fsencode(self.settings.watch_path)
+        self.start_stream(
+            message, stream_conversion, lambda id_: ConvertRequest(id_, root, job.file, options, metadata)
+        )

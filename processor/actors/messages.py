@@ -1,0 +1,173 @@
+"""What the actors say to each other. A past participle tells a fact, a verb asks for something."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from processor.actors.crew import Crew
+from processor.domain.errors import Failure
+from processor.domain.jobs import Job, Step
+from processor.domain.uploads import Part
+from processor.ledger.writer import BadMembers, Found, OpenUpload, PutAway
+from processor.streams.object_stream import ObjectStream
+
+
+@dataclass(frozen=True, slots=True)
+class Meet:
+    """Here is everybody: sent by app to each actor, before anything else."""
+
+    crew: Crew
+
+
+@dataclass(frozen=True, slots=True)
+class Ping:
+    """Are you answering? Asked by app and the guardian."""
+
+
+@dataclass(frozen=True, slots=True)
+class FilesFound:
+    """These files are whole: asked by the Watcher, whom the answer (Intake) paces."""
+
+    files: tuple[Found, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WatchIdle:
+    """Everything that lay there at the start was reported and nothing is settling: told by the Watcher, once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """Take the job's current step: told from stop to stop along the slip.
+
+    `stream` is what a worker makes of the file meanwhile; only the Uploader is told one. `resumable` are uploads that
+    an earlier try left open.
+    """
+
+    job: Job
+    stream: ObjectStream | None = None
+    resumable: tuple[OpenUpload, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StepCompleted:
+    """The step is done; `job` is as it was with this step still ahead. Told to Progress by whoever did it."""
+
+    job: Job
+    step: Step
+
+
+@dataclass(frozen=True, slots=True)
+class StepFailed:
+    """The job's current step failed. Told to Progress, which decides what becomes of the job."""
+
+    job: Job
+    failure: Failure
+    bad_members: BadMembers = ()
+
+
+@dataclass(frozen=True, slots=True)
+class UploadOpened:
+    """A multipart upload was begun: told by the Uploader before its first part."""
+
+    job: Job
+    key: str
+    upload_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class PartStored:
+    """The store has taken and verified a part: told by the Uploader."""
+
+    job: Job
+    key: str
+    part: Part
+
+
+@dataclass(frozen=True, slots=True)
+class UploadClosed:
+    """The upload was completed or aborted: told by the Uploader."""
+
+    job: Job
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectStored:
+    """An object is stored and verified; `details` is what the manifest will say of it. Told by the Uploader."""
+
+    job: Job
+    member: int
+    content: int
+    details: Mapping[str, object]
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoreManifest:
+    """Every object of the job is recorded: write its manifest. Told by Progress to the Uploader."""
+
+    job: Job
+
+
+@dataclass(frozen=True, slots=True)
+class AbortUploads:
+    """These uploads belong to content that is no more: told by Progress to the Uploader."""
+
+    uploads: tuple[OpenUpload, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeStore:
+    """Is the store back? Told by Progress to the Uploader during an outage."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoreProbed:
+    """The answer: None when the store works. Told by the Uploader to Progress."""
+
+    failure: Failure | None
+
+
+@dataclass(frozen=True, slots=True)
+class PutFileAway:
+    """The file's end is recorded; move or delete it. Told by Progress to the Checksummer."""
+
+    file: PutAway
+
+
+@dataclass(frozen=True, slots=True)
+class FilePutAway:
+    """It is gone from the watched directory, or had to stay (`gone` is False). Told by the Checksummer to Progress."""
+
+    file: PutAway
+    gone: bool
+    where: Path | None = None
+
+
+class Order(StrEnum):
+    """What an operator may ask for over the control socket."""
+
+    RETRY = "retry"
+    REPROCESS = "reprocess"
+    FLIGHTS = "flights"
+
+
+@dataclass(frozen=True, slots=True)
+class Obey:
+    """An operator's order: asked by the control socket. `path` is absolute; None means all."""
+
+    order: Order
+    path: bytes | None = None
+    since_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Time has passed: told by the guardian several times a second."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drain:
+    """Admit nothing more. Told by the guardian to Watcher and Progress."""

@@ -1,0 +1,375 @@
+"""Progress: the one actor that owns the ledger. Every job starts here and comes home here.
+
+Reports are recorded in groups: a transaction is committed when the mailbox is empty or `_GROUP` reports wait. What
+follows from a report (telling somebody, giving a credit back) is done after the commit, never before: recorded means
+committed. A report is applied to the ledger alone, so that a group which met a full disk can be applied again.
+"""
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar, assert_never
+
+from processor.actors.base import DeathNotice, Member
+from processor.actors.messages import (
+    AbortUploads,
+    Drain,
+    FilePutAway,
+    FilesFound,
+    Obey,
+    ObjectStored,
+    Order,
+    PartStored,
+    ProbeStore,
+    Process,
+    PutFileAway,
+    StepCompleted,
+    StepFailed,
+    StoreManifest,
+    StoreProbed,
+    Tick,
+    UploadClosed,
+    UploadOpened,
+    WatchIdle,
+)
+from processor.actors.tally import Tally
+from processor.config import AfterUpload, Settings
+from processor.domain.circuit import Circuit, blame
+from processor.domain.errors import ErrorClass, Failure
+from processor.domain.jobs import Delivered, Job, Status, Step
+from processor.domain.keys import escape
+from processor.domain.retry import GiveUp, RetryPolicy, TryAgain
+from processor.ledger.database import LedgerFullError
+from processor.ledger.writer import Intake, Ledger
+
+_GROUP = 256
+_FULL_PAUSE_SECONDS = 1.0
+_PUT_AWAY_AT_ONCE = 100
+
+_Result = TypeVar("_Result")
+Effect = Callable[[], None]
+
+
+@dataclass(slots=True)
+class Flight:
+    """A job on its way, as far as it was heard of."""
+
+    job: Job
+    since: float = field(default_factory=time.monotonic)
+    uploaded_bytes: int = 0
+
+
+class Progress(Member):
+    """Owns `ledger`; admits at most MAX_CONCURRENCY jobs and tells `idle` whenever nothing is left to do."""
+
+    def __init__(
+        self, died: DeathNotice, settings: Settings, ledger: Ledger, tally: Tally, idle: Callable[[], None]
+    ) -> None:
+        super().__init__(died)
+        self._settings = settings
+        self._ledger = ledger
+        self._tell_idle = idle
+        self._policy = RetryPolicy(settings.max_retries, settings.retry_delay / 1000)
+        self._chance = random.Random()  # noqa: S311 - jitter, not secrets
+        self._circuit = Circuit()
+        self._flights: dict[int, Flight] = {}
+        self._putting_away: set[int] = set()
+        self._suspects: list[StepFailed] = []
+        self._group: list[Any] = []
+        self._draining = False
+        self._watch_idle = False
+        self._may_be_due = True
+        self.tally = tally
+
+    def met(self) -> None:
+        """Take up what an earlier process left: files to put away, then files to deliver."""
+        self._settle_accounts()
+        self._admit()
+
+    def handle(self, message: Any) -> Any:
+        """Record a report, answer a question."""
+        match message:
+            case FilesFound(files):
+                return self._found(files)
+            case Obey():
+                return self._obey(message)
+            case Tick():
+                self._tick()
+            case Drain():
+                self._draining = True
+                self._release_suspects(confirmed=True)
+                self._look_whether_idle()
+            case WatchIdle():
+                self._watch_idle = True
+                self._look_whether_idle()
+            case StoreProbed(failure):
+                self._probed(failure)
+            case _:
+                self._group.append(message)
+                if len(self._group) >= _GROUP or self.actor_inbox.empty():
+                    self._record_group()
+        return None
+
+    def on_stop(self) -> None:
+        """Record what was heard last."""
+        self._record_group()
+        self._ledger.close()
+
+    # Intake
+
+    def _found(self, files: tuple[Any, ...]) -> Intake:
+        self._record_group()
+        intake = self._durably(lambda: self._ledger.found(files, _now_ms()))
+        self.tally.count_found(intake)
+        if intake.new or intake.changed:
+            self._may_be_due = True
+            self._admit()
+        return intake
+
+    def _admit(self) -> None:
+        """Put due files on their way as far as there are credits, the store answers, and nobody drains."""
+        free = self._settings.max_concurrency - len(self._flights)
+        if self._draining or free <= 0 or not self._may_be_due or not self._circuit.admits:
+            return
+        jobs, refused = self._durably(lambda: self._ledger.admit(free, _now_ms(), time.monotonic_ns()))
+        self._may_be_due = len(jobs) + len(refused) >= free
+        for job in jobs:
+            self._flights[job.row] = Flight(job)
+            self._send(job)
+        for job, failure in refused:
+            self._flights[job.row] = Flight(job)
+            self.actor_ref.tell(StepFailed(job, failure))
+
+    def _send(self, job: Job) -> None:
+        self.log.debug("file.admitted", path=escape(job.file.relative_path), attempt=job.attempt)
+        resumable = tuple(self._ledger.open_uploads(job.row))
+        self.crew.next_for(job).tell(Process(job, None, resumable))
+
+    # Reports
+
+    def _record_group(self) -> None:
+        group, self._group = self._group, []
+        if not group:
+            return
+        for effect in self._durably(lambda: [each for message in group for each in self._apply(message)]):
+            effect()
+        self._admit()
+        self._look_whether_idle()
+
+    def _apply(self, message: Any) -> list[Effect]:
+        """Change the ledger as the report says; return what is to be done once that is committed."""
+        if isinstance(message, FilePutAway):
+            return self._apply_put_away(message)
+        flight = self._flights.get(message.job.row)
+        if flight is None or flight.job.attempt != message.job.attempt:
+            return []  # from an attempt that is over
+        row, now = message.job.row, _now_ms()
+        match message:
+            case StepCompleted(job, step):
+                return self._apply_step(job, step, flight)
+            case StepFailed():
+                return self._apply_failure(message)
+            case UploadOpened(_, key, upload_id):
+                self._ledger.upload_opened(row, key, upload_id)
+            case PartStored(_, key, part):
+                self._ledger.part_stored(row, key, part)
+                return [lambda: _add_bytes(flight, part.size_bytes)]
+            case UploadClosed(_, key):
+                self._ledger.upload_closed(row, key)
+            case ObjectStored(_, member, content, details, size_bytes):
+                self._ledger.object_stored(row, member, content, details, size_bytes)
+                return [lambda: self.tally.count_stored(size_bytes)]
+            case Process(job):
+                return self._apply_home(job, now)
+            case _:
+                assert_never(message)
+        return []
+
+    def _apply_step(self, job: Job, step: Step, flight: Flight) -> list[Effect]:
+        after = job.after(step)
+        effects: list[Effect] = [lambda: setattr(flight, "job", after)]
+        if step is Step.TYPE_DETECTION:
+            stale = tuple(self._ledger.content_known(job, _now_ms()))
+            if stale:
+                effects.append(lambda: self.crew.uploader.tell(AbortUploads(stale)))
+            if job.delivered is Delivered.OBJECTS:
+                effects.append(lambda: self.crew.uploader.tell(StoreManifest(after)))
+            elif job.delivered is Delivered.MANIFEST:
+                effects += self._apply_home(after, _now_ms())
+        elif step is Step.INTEGRITY_VERIFICATION:
+            self._ledger.objects_delivered(job.row, _now_ms())
+            effects.append(lambda: self.crew.uploader.tell(StoreManifest(after)))
+        return effects
+
+    def _apply_home(self, job: Job, now: int) -> list[Effect]:
+        put_away = self._settings.after_upload is not AfterUpload.KEEP
+        unchanged = self._ledger.completed(job, now, put_away=put_away)
+        return [lambda: self._came_home(job, unchanged=unchanged)]
+
+    def _came_home(self, job: Job, *, unchanged: bool) -> None:
+        flight = self._flights.pop(job.row)
+        uploaded = job.delivered is not Delivered.MANIFEST
+        self.tally.count_completed(job, uploaded=uploaded)
+        self.log.info(
+            "file.completed" if uploaded else "file.unchanged",
+            path=escape(job.file.relative_path),
+            type=job.file.kind.type,
+            size_bytes=job.file.size_bytes,
+            sha256=job.file.checksum,
+            seconds=round(time.monotonic() - flight.since, 3),
+            attempt=job.attempt,
+        )
+        if not unchanged:
+            self._may_be_due = True
+        elif self._settings.after_upload is not AfterUpload.KEEP:
+            self._settle_accounts()
+
+    def _apply_failure(self, message: StepFailed) -> list[Effect]:
+        job, failure, now = message.job, message.failure, _now_ms()
+        if failure.error_class is ErrorClass.OUTAGE and not self._circuit.confirmed and not self._draining:
+            return [lambda: self._suspect(message)]
+        tries = self._ledger.tries(job.row) + 1
+        decision = self._policy.decide(failure, tries, self._chance)
+        match decision:
+            case TryAgain(delay_seconds, counts):
+                due = now + int(delay_seconds * 1000)
+                self._ledger.try_again(job, failure, due, now, counts=counts)
+            case GiveUp():
+                self._ledger.failed(job, failure, message.bad_members, now)
+        return [lambda: self._failed(message, decision, tries)]
+
+    def _failed(self, message: StepFailed, decision: TryAgain | GiveUp, tries: int) -> None:
+        job, failure = message.job, message.failure
+        self._flights.pop(job.row)
+        final = isinstance(decision, GiveUp)
+        self.tally.count_failed(failure, final=final)
+        facts = {
+            "path": escape(job.file.relative_path),
+            "code": failure.code,
+            "message": failure.message,
+            "hint": failure.hint,
+            "error_class": failure.error_class,
+            "step": job.current,
+            "tries": tries,
+        }
+        if isinstance(decision, TryAgain):
+            self.log.warning("file.retry", **facts, retry_seconds=round(decision.delay_seconds, 3))
+            self._may_be_due = True
+        else:
+            self.log.error("file.failed", **facts)
+            self._settle_accounts()
+
+    # The end of a file's stay
+
+    def _settle_accounts(self) -> None:
+        """Have files put away whose end is recorded; also what an earlier process recorded and did not live to do."""
+        for status in (Status.FAILED, Status.COMPLETED):
+            for file in self._ledger.to_put_away(status, _PUT_AWAY_AT_ONCE + len(self._putting_away)):
+                if file.row not in self._putting_away and len(self._putting_away) < _PUT_AWAY_AT_ONCE:
+                    self._putting_away.add(file.row)
+                    self.crew.checksummer.tell(PutFileAway(file))
+
+    def _apply_put_away(self, message: FilePutAway) -> list[Effect]:
+        self._ledger.put_away(message.file.row, _now_ms(), gone=message.gone)
+        return [lambda: self._was_put_away(message)]
+
+    def _was_put_away(self, message: FilePutAway) -> None:
+        self._putting_away.discard(message.file.row)
+        if message.where is not None:
+            self.log.info("file.set-aside", path=escape(message.file.relative_path), where=str(message.where))
+        self._settle_accounts()
+
+    # The store as a whole
+
+    def _suspect(self, message: StepFailed) -> None:
+        """Keep the failure until a probe tells whose it is: the store's as a whole, or this file's own."""
+        self._suspects.append(message)
+        self._circuit = self._circuit.outage(message.failure, time.monotonic())
+        self._probe_when_due()
+
+    def _probe_when_due(self) -> None:
+        if self._circuit.probe_due(time.monotonic()):
+            self._circuit = self._circuit.probing()
+            self.crew.uploader.tell(ProbeStore())
+
+    def _probed(self, failure: Failure | None) -> None:
+        confirmed = self._circuit.confirmed or failure is not None
+        if failure is not None:
+            if not self._circuit.confirmed:
+                self.log.error("store.outage", message=failure.message, hint=failure.hint)
+            self._circuit = self._circuit.probe_failed(failure, time.monotonic(), self._chance.random())
+        else:
+            if self._circuit.confirmed:
+                self.log.info("store.back", seconds=round(time.monotonic() - self._circuit.opened_at, 1))
+            self._circuit = self._circuit.probe_succeeded()
+        self._release_suspects(confirmed=confirmed)
+        self._may_be_due = True
+        self._admit()
+
+    def _release_suspects(self, *, confirmed: bool) -> None:
+        suspects, self._suspects = self._suspects, []
+        for each in suspects:
+            self.actor_ref.tell(replace(each, failure=blame(each.failure, confirmed=confirmed)))
+
+    # Time, orders, ends
+
+    def _tick(self) -> None:
+        self._record_group()
+        self._probe_when_due()
+        if not self._may_be_due:
+            due = self._ledger.next_due_ms()
+            self._may_be_due = due is not None and due <= _now_ms()
+        self._admit()
+        self._look_whether_idle()
+
+    def _obey(self, message: Obey) -> Any:
+        self._record_group()
+        match message.order:
+            case Order.RETRY:
+                paths = self._durably(lambda: self._ledger.retry(message.path, _now_ms()))
+                self._after_order()
+                return paths
+            case Order.REPROCESS:
+                count = self._durably(lambda: self._ledger.reprocess(message.path, message.since_ms, _now_ms()))
+                self._after_order()
+                return count
+            case Order.FLIGHTS:
+                return tuple(replace(flight) for flight in self._flights.values())
+
+    def _after_order(self) -> None:
+        self._may_be_due = True
+        self._admit()
+
+    def _look_whether_idle(self) -> None:
+        """Tell when nothing is on its way and, unless we drain, nothing waits."""
+        if self._flights or self._putting_away or self._group:
+            return
+        if self._draining or (self._watch_idle and self._ledger.next_due_ms() is None):
+            self._tell_idle()
+
+    def _durably(self, change: Callable[[], _Result]) -> _Result:
+        """Make a change and commit it; wait and do all of it again while the disk is full."""
+        told = False
+        while True:
+            try:
+                result = change()
+                self._ledger.commit()
+            except LedgerFullError as error:
+                self._ledger.rollback()
+                if not told:
+                    self.log.error("ledger.full", message=str(error), hint="free space; work goes on by itself then")
+                told = True
+                time.sleep(_FULL_PAUSE_SECONDS)
+            else:
+                if told:
+                    self.log.info("ledger.goes-on")
+                return result
+
+
+def _add_bytes(flight: Flight, size_bytes: int) -> None:
+    flight.uploaded_bytes += size_bytes
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,60 @@
+"""An actor whose work takes long: it runs in threads of its own, so that the mailbox stays short."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, assert_never
+
+from processor.actors.base import DeathNotice, Member
+from processor.actors.messages import Process, StepCompleted, StepFailed
+from processor.domain.errors import DeliveryError
+from processor.domain.jobs import Job, Step
+from processor.streams.object_stream import ObjectStream
+
+
+class Stage(Member):
+    """An actor on the ring. `threads` bounds what it does at the same time; the credits bound what it is told."""
+
+    def __init__(self, died: DeathNotice, threads: int) -> None:
+        super().__init__(died)
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix=self.name)
+
+    def handle(self, message: Any) -> Any:
+        """Work on the message in a thread."""
+        match message:
+            case Process():
+                self.in_thread(lambda: self._guarded(message))
+            case _:
+                assert_never(message)
+
+    def work(self, message: Process) -> None:
+        """Do this stage's steps and pass the job on. Raises DeliveryError."""
+        raise NotImplementedError
+
+    def in_thread(self, task: Callable[[], None]) -> None:
+        """Run `task` in one of the threads; whatever it raises is a bug and ends the actor's usefulness."""
+        self._threads.submit(self._to_the_end, task)
+
+    def report(self, job: Job, step: Step) -> Job:
+        """Tell Progress that `step` is done and return the job after it. Report first, then pass on."""
+        self.crew.progress.tell(StepCompleted(job, step))
+        return job.after(step)
+
+    def pass_on(self, job: Job, message: Process, stream: ObjectStream | None = None) -> None:
+        """Send the job to whoever does its next step."""
+        self.crew.next_for(job).tell(Process(job, stream, message.resumable))
+
+    def on_stop(self) -> None:
+        """Leave what is in the threads to itself; the process ends or recovery takes it up."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _guarded(self, message: Process) -> None:
+        try:
+            self.work(message)
+        except DeliveryError as error:
+            self.crew.progress.tell(StepFailed(message.job, error.failure))
+
+    def _to_the_end(self, task: Callable[[], None]) -> None:
+        try:
+            task()
+        except BaseException as error:  # noqa: BLE001 - the thread's border: a bug anywhere must be noticed
+            self.died(self.name, error)

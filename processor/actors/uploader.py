@@ -1,0 +1,156 @@
+"""The Uploader: the only one who talks to the store."""
+
+import os
+from typing import Any
+
+from processor.actors.base import DeathNotice
+from processor.actors.messages import (
+    AbortUploads,
+    ObjectStored,
+    PartStored,
+    ProbeStore,
+    Process,
+    StepFailed,
+    StoreManifest,
+    StoreProbed,
+    UploadClosed,
+    UploadOpened,
+)
+from processor.actors.stage import Stage
+from processor.config import Settings
+from processor.domain.errors import DeliveryError
+from processor.domain.jobs import Job, Step
+from processor.domain.uploads import ObjectRequest, Part, Resumption, StoredObject
+from processor.steps.delivery import BadMembers, deliver_stream, object_request
+from processor.steps.transfer import ObjectUpload, TransferStopped
+from processor.steps.transfer_file import transfer_file
+from processor.store.s3 import S3Store
+from processor.streams.frames import Begin, Content, End, Skipped
+from processor.streams.object_stream import ObjectStream
+from processor.streams.source import open_file
+
+
+class Uploader(Stage):
+    """Takes `Process` for every type, `StoreManifest`, `AbortUploads` and `ProbeStore`."""
+
+    def __init__(self, died: DeathNotice, settings: Settings, store: S3Store) -> None:
+        super().__init__(died, settings.max_concurrency + 1)
+        self._settings = settings
+        self._store = store
+        self._root = os.fsencode(settings.watch_path)
+        self._stopping = False
+
+    def handle(self, message: Any) -> Any:
+        """Do what is asked in a thread."""
+        match message:
+            case StoreManifest(job):
+                self.in_thread(lambda: self._store_manifest(job))
+            case AbortUploads():
+                self.in_thread(lambda: self._abort(message))
+            case ProbeStore():
+                self.in_thread(self._probe)
+            case _:
+                super().handle(message)
+
+    def work(self, message: Process) -> None:
+        """Store the objects of the job, each verified, and report the steps that were done meanwhile."""
+        job = message.job
+        known = {upload.key: upload.resumption for upload in message.resumable}
+        recorder = _Recorder(self, job)
+        try:
+            if message.stream is None:
+                bad = self._deliver_file(job, known, recorder)
+            else:
+                bad = self._deliver_stream(job, message.stream, known, recorder)
+        except TransferStopped:
+            return  # the next start takes it up where it is
+        if bad.count:
+            self.crew.progress.tell(StepFailed(job, bad.failure(), bad.first))
+            return
+        while job.current is not Step.PROGRESS_UPDATE:
+            job = self.report(job, job.current)
+        # Progress, once all of this is recorded, asks for the manifest.
+
+    def on_stop(self) -> None:
+        """Let uploads stop at their next part."""
+        self._stopping = True
+        super().on_stop()
+
+    def _deliver_file(self, job: Job, known: dict[str, Resumption], recorder: "_Recorder") -> BadMembers:
+        begin = Begin(-1, job.file.relative_path, Content.AS_IS)
+        request = object_request(job.file, begin)
+        with open_file(self._root, job.file.relative_path) as source:
+            stored = transfer_file(
+                self._store,
+                request,
+                source.path_fd,
+                sha256=job.file.checksum,
+                recorder=recorder,
+                resumption=known.get(request.key),
+                parts_in_flight=self._settings.s3_parts_in_flight,
+                stopping=lambda: self._stopping,
+            )
+        recorder.stored(begin, stored, End(stored.size_bytes, stored.sha256))
+        return BadMembers()
+
+    def _deliver_stream(
+        self, job: Job, stream: ObjectStream, known: dict[str, Resumption], recorder: "_Recorder"
+    ) -> BadMembers:
+        def open_upload(request: ObjectRequest) -> ObjectUpload:
+            return ObjectUpload(
+                self._store,
+                request,
+                recorder=recorder,
+                resumption=known.get(request.key),
+                parts_in_flight=self._settings.s3_parts_in_flight,
+                stopping=lambda: self._stopping,
+            )
+
+        try:
+            return deliver_stream(stream.frames(), job.file, open_upload, recorder)
+        finally:
+            stream.close()
+
+    def _store_manifest(self, job: Job) -> None:
+        self.crew.progress.tell(Process(job))
+
+    def _abort(self, message: AbortUploads) -> None:
+        for upload in message.uploads:
+            try:
+                self._store.abort_upload(upload.key, upload.resumption.upload_id)
+            except DeliveryError as error:
+                self.log.warning(
+                    "upload.not-aborted", key=upload.key, message=str(error), hint="the next start does it"
+                )
+
+    def _probe(self) -> None:
+        try:
+            self._store.bucket_exists()
+        except DeliveryError as error:
+            self.crew.progress.tell(StoreProbed(error.failure))
+        else:
+            self.crew.progress.tell(StoreProbed(None))
+
+
+class _Recorder:
+    """Tells Progress what one job's uploads reach. Nobody waits: what is not recorded is found by its key's prefix."""
+
+    def __init__(self, uploader: Uploader, job: Job) -> None:
+        self._tell = uploader.crew.progress.tell
+        self._job = job
+
+    def upload_created(self, key: str, upload_id: str) -> None:
+        self._tell(UploadOpened(self._job, key, upload_id))
+
+    def part_stored(self, key: str, part: Part) -> None:
+        self._tell(PartStored(self._job, key, part))
+
+    def upload_ended(self, key: str, upload_id: str) -> None:  # noqa: ARG002 - the protocol's
+        self._tell(UploadClosed(self._job, key))
+
+    def stored(self, begin: Begin, stored: StoredObject, end: End) -> None:
+        details = {"stored": stored, "receipt": end.receipt}
+        self._tell(ObjectStored(self._job, begin.member, begin.content, details, stored.size_bytes))
+
+    def skipped(self, member: Skipped) -> None:
+        self._tell(ObjectStored(self._job, member.member, 9, {"reason": member.reason}, 0))

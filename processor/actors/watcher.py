@@ -1,0 +1,62 @@
+"""The Watcher: looks at the tree again and again, and asks Progress to take what is whole."""
+
+from typing import Any
+
+from processor.actors.base import DeathNotice, Member
+from processor.actors.messages import Drain, FilesFound, WatchIdle
+from processor.domain.keys import escape
+from processor.ledger.writer import Found
+from processor.watch.notes import Level, Note
+from processor.watch.tree import Tree
+
+# Progress may be waiting for room on the ledger's disk: the watcher waits with it.
+_ASK_SECONDS = 3600.0
+_LONGEST_LOOK_SECONDS = 0.5
+_BATCH = 1000
+
+
+class _Look:
+    """Look at the tree: told by the Watcher to itself, for ever."""
+
+
+class Watcher(Member):
+    """Owns `tree`; its thread waits in the kernel, at most half a second at a time."""
+
+    def __init__(self, died: DeathNotice, tree: Tree) -> None:
+        super().__init__(died)
+        self._tree = tree
+        self._draining = False
+        self._told_idle = False
+
+    def met(self) -> None:
+        """Begin to look."""
+        self.actor_ref.tell(_Look())
+
+    def handle(self, message: Any) -> Any:
+        """Look, unless we drain."""
+        match message:
+            case _Look():
+                if not self._draining:
+                    self._look()
+                    self.actor_ref.tell(message)
+            case Drain():
+                self._draining = True
+
+    def on_stop(self) -> None:
+        """Give the watches back."""
+        self._tree.close()
+
+    def _look(self) -> None:
+        look = self._tree.look(_LONGEST_LOOK_SECONDS)
+        for note in look.notes:
+            self._say(note)
+        found = tuple(Found(file.relative_path, file.size_bytes, file.mtime_ns) for file in look.found)
+        for start in range(0, len(found), _BATCH):
+            self.crew.progress.ask(FilesFound(found[start : start + _BATCH]), timeout=_ASK_SECONDS)
+        if self._tree.idle and not self._told_idle:
+            self._told_idle = True
+            self.crew.progress.tell(WatchIdle())
+
+    def _say(self, note: Note) -> None:
+        say = {Level.INFO: self.log.info, Level.WARNING: self.log.warning, Level.ERROR: self.log.error}[note.level]
+        say(note.event, path=escape(note.path), detail=note.detail, hint=note.hint)

@@ -1,0 +1,63 @@
+"""What a manifest says: one source file, and every object it was delivered as."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from processor.domain.files import FileType
+from processor.domain.uploads import StoredObject
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestHead:
+    """The delivered file. `source_path` is relative to the watched directory, the kernel's bytes."""
+
+    source_path: bytes
+    sha256: str
+    size_bytes: int
+    modified_ns: int
+    type: FileType
+    delivered_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestColumn:
+    """A column of a Parquet object, with its DuckDB type."""
+
+    name: str
+    type: str
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestObject:
+    """One object the file was delivered as.
+
+    `member` is the name in the archive, None when the object is the file itself. `rows` and `columns` are those of a
+    Parquet object, None and empty for all others; `facts` are the conversion's decisions, by name.
+    """
+
+    stored: StoredObject
+    member: bytes | None = None
+    rows: int | None = None
+    rejected_rows: int = 0
+    columns: tuple[ManifestColumn, ...] = ()
+    facts: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Omission:
+    """A member of the archive that is no object, and why (a link, a device, refused)."""
+
+    member: bytes
+    reason: str
+
+
+Entry = ManifestObject | Omission
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestCounts:
+    """The manifest's last line: without it the manifest is not whole."""
+
+    objects: int
+    omissions: int
+    bytes: int

@@ -1,0 +1,122 @@
+"""Opening the ledger: one daemon only, durable, checked.
+
+WAL and synchronous=FULL: a committed transaction survives a power cut ("Write-Ahead Logging", SQLite documentation).
+"""
+
+import fcntl
+import os
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from importlib import resources
+from pathlib import Path
+
+SCHEMA_VERSION = 1
+_BUSY_SECONDS = 10.0
+# Beyond this the whole check would hold up every start; a damaged page is then found when it is read.
+_CHECKED_WHOLE_BYTES = 256 << 20
+
+
+class LedgerBusyError(Exception):
+    """Another process owns this ledger."""
+
+
+class LedgerDamagedError(Exception):
+    """The file is not a sound ledger."""
+
+
+class LedgerFullError(Exception):
+    """There is no room for the ledger, or its disk fails: nothing since the last commit is recorded."""
+
+
+class LedgerTooNewError(Exception):
+    """The ledger was written by a later version."""
+
+
+class Lock:
+    """The one right to write a ledger: an flock on `<ledger>.lock`, which ends with the process whatever happens."""
+
+    def __init__(self, path: Path) -> None:
+        """Take the lock. Raises LedgerBusyError."""
+        self.path = path.with_name(path.name + ".lock")
+        self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            os.close(self._fd)
+            raise LedgerBusyError(f"another processor runs on {path}: stop it, or set PROGRESS_DB_PATH") from error
+
+    def release(self) -> None:
+        """Let somebody else write."""
+        os.close(self._fd)
+
+
+def connect_writer(path: Path) -> sqlite3.Connection:
+    """Return the writing connection, the schema made if there was none. The caller holds the `Lock`.
+
+    Raises LedgerDamagedError, LedgerTooNewError.
+    """
+    path.touch(mode=0o600, exist_ok=True)
+    try:
+        connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA foreign_keys=ON")
+        connection.execute("PRAGMA wal_autocheckpoint=1000")
+        connection.execute("PRAGMA journal_size_limit=16777216")
+        _migrate(connection, path)
+        _check(connection, path)
+    except sqlite3.DatabaseError as error:
+        if isinstance(error, sqlite3.OperationalError) and "malformed" not in str(error):
+            raise
+        raise LedgerDamagedError(f"{path}: {error}") from error
+    return connection
+
+
+def connect_reader(path: Path) -> sqlite3.Connection:
+    """Return a connection that can not write. Raises FileNotFoundError when there is no ledger yet."""
+    if not path.exists():
+        raise FileNotFoundError(f"there is no ledger at {path}: set PROGRESS_DB_PATH, or start the daemon first")
+    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=_BUSY_SECONDS)
+    connection.row_factory = sqlite3.Row
+    return connection
+
+
+@contextmanager
+def room_needed() -> Iterator[None]:
+    """Raise LedgerFullError for what SQLite says when a disk is full or fails ("Result and Error Codes")."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        name = getattr(error, "sqlite_errorname", "")
+        if name == "SQLITE_FULL" or name.startswith("SQLITE_IOERR"):
+            raise LedgerFullError(f"{name}: {error}") from error
+        raise
+
+
+def set_aside(path: Path) -> Path:
+    """Move a damaged ledger out of the way, with its WAL, and return where it lies now."""
+    aside = path.with_name(f"{path.name}.damaged-{time.strftime('%Y%m%dT%H%M%S')}")
+    for suffix in ("", "-wal", "-shm"):
+        part = path.with_name(path.name + suffix)
+        if part.exists():
+            part.rename(aside.with_name(aside.name + suffix))
+    return aside
+
+
+def _migrate(connection: sqlite3.Connection, path: Path) -> None:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version == 0:
+        schema = resources.files("processor.ledger").joinpath("schema.sql").read_text(encoding="utf-8")
+        connection.executescript(f"BEGIN IMMEDIATE;\n{schema}\nCOMMIT;")
+    elif version > SCHEMA_VERSION:
+        raise LedgerTooNewError(f"{path} has version {version}, this program knows {SCHEMA_VERSION}: upgrade processor")
+
+
+def _check(connection: sqlite3.Connection, path: Path) -> None:
+    whole = path.stat().st_size <= _CHECKED_WHOLE_BYTES
+    with closing(connection.execute("PRAGMA quick_check(1)" if whole else "PRAGMA schema_version")) as cursor:
+        (answer,) = cursor.fetchone()
+    if whole and answer != "ok":
+        raise LedgerDamagedError(f"{path}: {answer}")

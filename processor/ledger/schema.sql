@@ -1,0 +1,64 @@
+-- The ledger. The columns of file_progress up to updated_at are a contract with whoever reads it; the rest is our own.
+-- Times are milliseconds since the epoch, but modified_ns. Paths are as domain.keys.escape writes them.
+
+CREATE TABLE file_progress (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  file_path TEXT NOT NULL,               -- absolute; unique
+  status TEXT NOT NULL CHECK (status IN ('pending','in_progress','completed','failed')),
+  size_bytes INTEGER,
+  processed_bytes INTEGER,
+  checksum TEXT,                         -- SHA-256 of the content that was read last
+  s3_key TEXT,                           -- of the object; of an archive: the prefix of its members, ending in /
+  error_message TEXT,
+  created_at INTEGER NOT NULL,
+  updated_at INTEGER NOT NULL,
+  modified_ns INTEGER,                   -- of the file when it was found; NULL when it lies there no longer
+  kind TEXT,                             -- csv, zip, regular ...: what it turned out to be
+  tries INTEGER NOT NULL DEFAULT 0,      -- that failed, since the content changed last or since `retry`
+  attempt INTEGER NOT NULL DEFAULT 0,    -- counts every admission: fences late reports
+  delivered TEXT NOT NULL DEFAULT '',    -- '', 'objects' or 'manifest': how much of `checksum` is in the store
+  due_at INTEGER                         -- pending: when to try; completed, failed: the file is still to be put away
+);
+CREATE UNIQUE INDEX idx_file_path ON file_progress (file_path);
+CREATE INDEX idx_status ON file_progress (status, due_at);
+CREATE INDEX idx_updated_at ON file_progress (updated_at);
+
+-- What of an unfinished delivery is stored and verified; goes when the manifest, which then tells it, is stored.
+CREATE TABLE objects (
+  file_id INTEGER NOT NULL REFERENCES file_progress (id),
+  member INTEGER NOT NULL,               -- index in the archive; -1: the file itself
+  content INTEGER NOT NULL,              -- as it is, Parquet, rejects (streams.frames.Content); 9: a skipped member
+  details TEXT NOT NULL,                 -- JSON: what the manifest will say of it
+  PRIMARY KEY (file_id, member, content)
+) WITHOUT ROWID;
+
+-- Multipart uploads that are open, with the parts the store has taken: what is needed to go on after a crash.
+CREATE TABLE uploads (
+  id INTEGER PRIMARY KEY,
+  file_id INTEGER NOT NULL REFERENCES file_progress (id),
+  s3_key TEXT NOT NULL,
+  upload_id TEXT NOT NULL,
+  UNIQUE (file_id, s3_key)
+);
+CREATE TABLE parts (
+  upload INTEGER NOT NULL REFERENCES uploads (id),
+  number INTEGER NOT NULL,
+  size_bytes INTEGER NOT NULL,
+  sha256 TEXT NOT NULL,
+  etag TEXT NOT NULL,
+  PRIMARY KEY (upload, number)
+) WITHOUT ROWID;
+
+-- What is worth telling later about one file: failures, retries, changes. Not the ordinary steps.
+CREATE TABLE history (
+  file_id INTEGER NOT NULL REFERENCES file_progress (id),
+  at INTEGER NOT NULL,
+  event TEXT NOT NULL,
+  detail TEXT NOT NULL
+);
+CREATE INDEX idx_history ON history (file_id, at);
+
+-- Facts about this ledger: the store it belongs to, the store's profile.
+CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+
+PRAGMA user_version = 1;

@@ -1,0 +1,236 @@
+"""What a worker runs: turn one source into an object stream on a pipe of its own.
+
+Both functions are given a small frozen request, answer through the pipe, and return nothing. Expected errors end the
+stream as values; whatever else is raised is a bug and reaches the engine's future.
+"""
+
+import contextlib
+import hashlib
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import BinaryIO, cast
+
+from processor.domain.archives import ExtractionOptions
+from processor.domain.conversion import ConversionOptions, Receipt
+from processor.domain.errors import DeliveryError, Failure
+from processor.domain.files import ArchiveKind, FileMetadata
+from processor.domain.members import Member, MemberReceipt
+from processor.engine.pool import worker_end
+from processor.steps.checksum import changed
+from processor.steps.conversion import Metadata, convert
+from processor.streams.frames import (
+    LONGEST_DATA_BYTES,
+    Bad,
+    Begin,
+    Content,
+    Data,
+    End,
+    EndOfStream,
+    Failed,
+    FrameWriter,
+    Restart,
+    Skipped,
+)
+from processor.streams.inbox import send_pipe
+from processor.streams.source import FileSource, open_file
+
+
+@dataclass(frozen=True, slots=True)
+class ConvertRequest:
+    """Convert the data file `file` below `root`; `metadata` goes into the Parquet."""
+
+    stream_id: str
+    root: bytes
+    file: FileMetadata
+    options: ConversionOptions
+    metadata: Metadata
+
+
+@dataclass(frozen=True, slots=True)
+class ExtractRequest:
+    """Take the members out of the archive `file`, but for those whose index lies in the ranges `stored`."""
+
+    stream_id: str
+    root: bytes
+    file: FileMetadata
+    options: ExtractionOptions
+    metadata: Metadata
+    stored: tuple[tuple[int, int], ...] = ()
+
+
+def stream_conversion(request: ConvertRequest) -> None:
+    """Write the objects of one data file as a stream."""
+    with _stream(request.stream_id) as frames, _source(request.root, request.file) as source:
+        data_format = request.file.kind.data
+        assert data_format is not None, "only data files are converted"
+        output = _FramedOutput(frames, Begin(-1, b"", Content.PARQUET))
+        receipt = convert(source, data_format, request.options, output, request.metadata)
+        _still(source, request.file)
+        output.finish(receipt)
+        frames.write(EndOfStream(1))
+
+
+def stream_extraction(request: ExtractRequest) -> None:
+    """Write the members of one archive as a stream."""
+    with _stream(request.stream_id) as frames, _source(request.root, request.file) as source:
+        archive = request.file.kind.archive
+        assert archive is not None, "only archives are extracted"
+        members = _extract(source, archive, request, _FramedSink(frames))
+        _still(source, request.file)
+        frames.write(EndOfStream(members))
+
+
+def _extract(source: FileSource, archive: ArchiveKind, request: ExtractRequest, sink: "_FramedSink") -> int:
+    from processor.steps.extraction.archive import extract  # noqa: PLC0415 - only workers need it, main stays small
+
+    def is_stored(member: Member) -> bool:
+        return any(first <= member.index < past for first, past in request.stored)
+
+    return extract(source, archive, request.options, sink, is_stored, request.metadata)
+
+
+@contextmanager
+def _stream(stream_id: str) -> Iterator[FrameWriter]:
+    fd = send_pipe(worker_end(), stream_id)
+    frames = FrameWriter(fd)
+    try:
+        yield frames
+    except DeliveryError as error:
+        with contextlib.suppress(BrokenPipeError):
+            frames.write(Failed(error.failure))
+    except BrokenPipeError:
+        pass  # the uploader has given this stream up, and told why
+    finally:
+        os.close(fd)
+
+
+@contextmanager
+def _source(root: bytes, file: FileMetadata) -> Iterator[FileSource]:
+    with open_file(root, file.relative_path) as source:
+        _still(source, file)
+        yield source
+
+
+def _still(source: FileSource, file: FileMetadata) -> None:
+    """Make sure that the file is, still, the one whose checksum was taken."""
+    status = os.fstat(source.path_fd)
+    if (status.st_size, status.st_mtime_ns) != (file.size_bytes, file.modified_ns):
+        raise changed(file.relative_path)
+
+
+class _FramedOutput:
+    """The objects that one data file becomes, as frames."""
+
+    def __init__(self, frames: FrameWriter, begin: Begin) -> None:
+        self._frames = frames
+        self._begin = begin
+        self._begun = False
+        self._digest = hashlib.sha256()
+        self._size_bytes = 0
+
+    @contextmanager
+    def parquet(self) -> Iterator[int]:
+        """Yield the write end of a pipe whose bytes become frames. See streams.output.Output."""
+        self._frames.write(Restart() if self._begun else self._begin)
+        self._begun = True
+        self._digest, self._size_bytes = hashlib.sha256(), 0
+        read_end, write_end = os.pipe()
+        pump = _Pump(read_end, self._put)
+        try:
+            yield write_end
+        finally:
+            os.close(write_end)
+            pump.join()
+        pump.raise_failure()
+
+    @contextmanager
+    def rejects(self) -> Iterator[BinaryIO]:
+        """Yield a writer for the rejects. See streams.output.Output."""
+        self._end(None)
+        self._frames.write(
+            Begin(self._begin.member, self._begin.name, Content.REJECTS, "", self._begin.raw_name, self._begin.again)
+        )
+        self._digest, self._size_bytes = hashlib.sha256(), 0
+        yield cast(BinaryIO, self)
+
+    def write(self, data: bytes) -> int:
+        """Take bytes of the rejects."""
+        self._put(data)
+        return len(data)
+
+    def finish(self, receipt: Receipt) -> None:
+        """End the object that is open."""
+        self._end(receipt)
+
+    def _put(self, data: bytes) -> None:
+        self._digest.update(data)
+        self._size_bytes += len(data)
+        self._frames.write(Data(data))
+
+    def _end(self, receipt: Receipt | None) -> None:
+        self._frames.write(End(self._size_bytes, self._digest.hexdigest(), receipt))
+
+
+class _Pump(threading.Thread):
+    """Moves what arrives on a pipe into frames, while the converter works."""
+
+    def __init__(self, read_end: int, put: Callable[[bytes], None]) -> None:
+        super().__init__(name="pump", daemon=True)
+        self._read_end = read_end
+        self._put = put
+        self._failure: BaseException | None = None
+        self.start()
+
+    def run(self) -> None:
+        """Until the writer closes; after a failure bytes are read and dropped, so that the writer never hangs."""
+        try:
+            while data := os.read(self._read_end, LONGEST_DATA_BYTES):
+                self._put(data)
+        except BaseException as error:  # noqa: BLE001 - raised again where the converter is
+            self._failure = error
+        finally:
+            os.close(self._read_end)
+
+    def raise_failure(self) -> None:
+        """Raise what went wrong in the pump."""
+        if self._failure is not None:
+            raise self._failure
+
+
+class _FramedSink:
+    """The members of an archive, as frames. See steps.extraction.sink.Sink."""
+
+    def __init__(self, frames: FrameWriter) -> None:
+        self._frames = frames
+        self._output: _FramedOutput | None = None
+
+    def begin(self, member: Member) -> None:
+        self._frames.write(_begin(member, Content.AS_IS))
+
+    def data(self, chunk: bytes) -> None:
+        self._frames.write(Data(chunk))
+
+    def output(self, member: Member) -> _FramedOutput:
+        self._output = _FramedOutput(self._frames, _begin(member, Content.PARQUET))
+        return self._output
+
+    def end(self, member: Member, receipt: MemberReceipt) -> None:  # noqa: ARG002 - the protocol's
+        if self._output is None or receipt.table is None:
+            self._frames.write(End(receipt.size_bytes, receipt.sha256))
+        else:
+            self._output.finish(receipt.table)
+        self._output = None
+
+    def bad(self, member: Member, failure: Failure) -> None:
+        self._output = None
+        self._frames.write(Bad(member.index, member.name, failure))
+
+    def not_a_file(self, member: Member, reason: str) -> None:
+        self._frames.write(Skipped(member.index, member.name, reason))
+
+
+def _begin(member: Member, content: Content) -> Begin:
+    return Begin(member.index, member.name, content, member.kind.mismatch, member.raw_name, member.again)

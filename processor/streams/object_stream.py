@@ -1,0 +1,123 @@
+"""The main process's end of an object stream: frames as they come, and the truth when they stop coming."""
+
+import io
+import os
+import select
+from collections.abc import Iterator
+from concurrent.futures import CancelledError, Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
+
+from processor.domain.errors import DeliveryError, ErrorClass, Failure
+from processor.streams.frames import BrokenStreamError, Frame, read_frames
+from processor.streams.inbox import Inbox
+
+_BUFFER_BYTES = 1 << 20
+_LOOK_EVERY_SECONDS = 0.2
+# How long a worker may take to return once its stream has ended.
+_FAREWELL_SECONDS = 30.0
+
+
+class ObjectStream:
+    """One worker's stream. Read once, by one thread; `close` always, whatever happened."""
+
+    def __init__(
+        self, stream_id: str, inbox: Inbox, pipe: "Future[int]", work: "Future[None]", silence_seconds: float
+    ) -> None:
+        """Join the two futures of one stream: `pipe` from the inbox, `work` from the engine.
+
+        A worker that says nothing for `silence_seconds` is ended.
+        """
+        self._id = stream_id
+        self._inbox = inbox
+        self._pipe = pipe
+        self._work = work
+        self._silence_seconds = silence_seconds
+
+    def frames(self) -> Iterator[Frame]:
+        """Yield frames until the stream's last. Raises DeliveryError when the worker died, hung or broke the rules."""
+        try:
+            reader = io.BufferedReader(_PatientPipe(self._arrived(), self._silence_seconds), _BUFFER_BYTES)
+            with reader:
+                yield from read_frames(reader)
+            self._farewell()
+        except BrokenStreamError as broken:
+            raise self._why(broken) from broken
+
+    def close(self) -> None:
+        """End the worker's task if it still runs, and forget the stream."""
+        self._inbox.forget(self._id)
+        self._work.cancel()
+
+    def _arrived(self) -> int:
+        """Return the pipe, or raise when the worker's task ended without one."""
+        waited = 0.0
+        while True:
+            try:
+                return self._pipe.result(_LOOK_EVERY_SECONDS)
+            except FutureTimeoutError:
+                if self._work.done() and not self._pipe.done():
+                    raise BrokenStreamError("never began") from None
+                if self._work.running():
+                    waited += _LOOK_EVERY_SECONDS
+                if waited > self._silence_seconds:
+                    raise _silent(self._silence_seconds) from None
+            except CancelledError:
+                raise BrokenStreamError("was given up") from None
+
+    def _farewell(self) -> None:
+        try:
+            self._work.result(_FAREWELL_SECONDS)
+        except (Exception, CancelledError) as error:
+            raise _worker_failed(error) from error
+
+    def _why(self, broken: BrokenStreamError) -> DeliveryError:
+        """Return the deeper reason for a broken stream, from the worker's own end."""
+        try:
+            self._work.result(_LOOK_EVERY_SECONDS * 10)
+        except FutureTimeoutError:
+            return broken  # the worker lives on but has broken the rules; `close` ends it
+        except (Exception, CancelledError) as error:  # noqa: BLE001 - whatever it is, it is the reason
+            return _worker_failed(error)
+        return broken
+
+
+class _PatientPipe(io.RawIOBase):
+    """A pipe that is not waited for longer than `silence_seconds` at a time."""
+
+    def __init__(self, fd: int, silence_seconds: float) -> None:
+        self._fd = fd
+        self._silence_ms = int(silence_seconds * 1000)
+        self._poll = select.poll()
+        self._poll.register(fd, select.POLLIN)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: "bytearray | memoryview") -> int:  # type: ignore[override]
+        if not self._poll.poll(self._silence_ms):
+            raise _silent(self._silence_ms / 1000)
+        return os.readv(self._fd, [buffer])
+
+    def close(self) -> None:
+        if not self.closed:
+            os.close(self._fd)
+        super().close()
+
+
+def _silent(seconds: float) -> DeliveryError:
+    text = f"the worker said nothing for {seconds:g} s and was ended"
+    hint = "the file may be made to hang parsers; WORKER_TIMEOUT is the limit"
+    return DeliveryError(Failure(ErrorClass.INFRASTRUCTURE, "worker.silent", text, hint))
+
+
+def _worker_failed(error: BaseException) -> DeliveryError:
+    exit_code = getattr(error, "exitcode", None)
+    if exit_code is not None:
+        how = f"was killed by signal {-exit_code}" if exit_code < 0 else f"ended with exit code {exit_code}"
+        hint = "out of memory (WORKER_MEMORY) or a crash of a parser; other files are not affected"
+        return DeliveryError(Failure(ErrorClass.INFRASTRUCTURE, "worker.died", f"the worker {how}", hint))
+    if isinstance(error, MemoryError):
+        hint = "raise WORKER_MEMORY, or the file is made to bloat parsers"
+        return DeliveryError(Failure(ErrorClass.INFRASTRUCTURE, "worker.memory", "the worker ran out of memory", hint))
+    text = f"a bug in the worker: {type(error).__name__}: {error}"
+    return DeliveryError(Failure(ErrorClass.TRANSIENT, "worker.bug", text, "please report it with the file"))

@@ -52,17 +52,23 @@ _ARCHIVES = {f".{kind.value}": kind for kind in ArchiveKind} | {
     ".tzst": ArchiveKind.TAR_ZST,
 }
 _DATA = {f".{data.value}": data for data in DataFormat} | {".ndjson": DataFormat.JSONL}
+_KINDS = [
+    *(
+        (suffix, Kind(FileType.ARCHIVE, archive=_ARCHIVES[suffix]))
+        for suffix in sorted(_ARCHIVES, key=len, reverse=True)
+    ),
+    *((suffix, Kind(FileType.DATABASE, data=data)) for suffix, data in _DATA.items()),
+]
+_SUFFIXES = tuple(suffix for suffix, _kind in _KINDS)
 
 
 def proposed_kind(name: bytes) -> Kind:
     """Return what the file's name proposes, whatever its case; the longest suffix decides (`.tar.gz` before `.gz`)."""
     lower = name.lower().decode("utf-8", "replace")
-    for suffix in sorted(_ARCHIVES, key=len, reverse=True):
-        if lower.endswith(suffix) and len(lower) > len(suffix):
-            return Kind(FileType.ARCHIVE, archive=_ARCHIVES[suffix])
-    for suffix, data in _DATA.items():
-        if lower.endswith(suffix) and len(lower) > len(suffix):
-            return Kind(FileType.DATABASE, data=data)
+    if lower.endswith(_SUFFIXES):
+        for suffix, kind in _KINDS:
+            if lower.endswith(suffix) and len(lower) > len(suffix):
+                return kind
     return REGULAR
 
 

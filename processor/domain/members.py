@@ -24,6 +24,8 @@ from processor.domain.keys import escape, parquet_key, rejects_key
 # Leaves 400 of S3's 1,024 bytes to the prefix, the archive's own path and `.parquet.rejects.jsonl`.
 LONGEST_SUFFIX_BYTES = 624
 
+# Names that are their own key, nearly all: a quick look spares the rules.
+_PLAIN = re.compile(rb"(?!\.\.?(?:/|$))[\w .,+=@()-]+(?:/(?!\.\.?(?:/|$))[\w .,+=@()-]+)*", re.ASCII)
 _UNWANTED = re.compile(r"[\x00-\x1f\\\x7f-\x9f\ufffe\uffff]")
 _DRIVE = re.compile(r"^([A-Za-z]):")
 _SLASH_BESIDE_NOTHING = re.compile(r"^/|(?<=/)/|/$")
@@ -64,7 +66,7 @@ class MemberReceipt:
 
 def member_key(name: bytes, again: int | None = None) -> str:
     """Return the key of the member `name` below its archive's; `again` is its index when the plain key is taken."""
-    key = _harmless(name)
+    key = name.decode("ascii") if _PLAIN.fullmatch(name) else _harmless(name)
     if again is not None:
         key = _numbered(key, again)
     return key if len(key) * 4 <= LONGEST_SUFFIX_BYTES else _cut(key)

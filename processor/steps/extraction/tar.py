@@ -1,7 +1,8 @@
 """Read a tar once, from its first byte to its last.
 
 Stricter than `tar`: a damaged header ends the archive with an error instead of being searched for a later good one, an
-archive without its end marker is cut off, and bytes behind the marker must be zeros or another tar (`cat a.tar b.tar`).
+archive without its end marker is cut off, and behind the marker's record only zeros or another tar (`cat a.tar b.tar`)
+may follow.
 The content of a tar has no checksum; a compressed tar is proved as a whole before any member is called complete.
 """
 
@@ -10,8 +11,9 @@ from contextlib import closing
 from dataclasses import dataclass, field
 
 from processor.domain.errors import Failure
+from processor.steps.detection import is_tar
 from processor.steps.extraction.entry import Entry, Pieces
-from processor.steps.extraction.problems import BrokenArchiveError, bad_member, broken, shown
+from processor.steps.extraction.problems import bad_member, broken, shown
 from processor.steps.extraction.stream import ByteStream
 from processor.steps.extraction.tar_header import (
     BLOCK,
@@ -28,6 +30,8 @@ from processor.steps.extraction.tar_header import (
 from processor.steps.extraction.tar_sparse import content, sparse_content
 
 _ZEROS = bytes(BLOCK)
+_MARKER_BLOCKS = 2
+_RECORD = 20 * BLOCK
 _EXTENSIONS = (b"x", b"X", b"g", b"L", b"K")
 _FILES = (b"0", b"\0", b"7")
 _DIRECTORIES = (b"5", b"D")
@@ -85,21 +89,26 @@ class TarReader:
         block = self._stream.up_to(BLOCK)
         if len(block) < BLOCK:
             raise broken("truncated", "the tar has no end marker: it was cut off", CUT_OFF)
-        if block != _ZEROS:
-            return block
-        while block := self._stream.up_to(BLOCK):
-            if block.count(0) < len(block):
-                return self._another_tar(block)
-        return None
+        return block if block != _ZEROS else self._behind_the_end()
 
-    def _another_tar(self, block: bytes) -> bytes:
-        place = self._stream.position - len(block)
-        try:
-            parse_header(block.ljust(BLOCK, b"\0"), place)
-        except BrokenArchiveError as error:
-            what = f"behind the tar's end, at byte {place}, are bytes that are no tar"
-            raise broken("trailing-bytes", what, CUT_OFF) from error
-        return block
+    def _behind_the_end(self) -> bytes | None:
+        """Return the first header of another tar behind the end marker's first block; None when there is none.
+
+        The rest of the marker's record is undefined by POSIX (AIX leaves there what its buffer held before).
+        """
+        record_end = -(-(self._stream.position + BLOCK) // _RECORD) * _RECORD
+        zero_blocks = 1
+        while block := self._stream.up_to(BLOCK):
+            if block.count(0) == len(block):
+                zero_blocks += 1
+            elif is_tar(block):
+                return block
+            elif zero_blocks < _MARKER_BLOCKS or self._stream.position > record_end or block[257:262] == b"ustar":
+                place = self._stream.position - len(block)
+                raise broken(
+                    "trailing-bytes", f"behind the tar's end, at byte {place}, are bytes that are no tar", CUT_OFF
+                )
+        return None
 
     def _extend(self, extensions: _Extensions, header: Header) -> None:
         size = header.size_bytes

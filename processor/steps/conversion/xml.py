@@ -1,0 +1,96 @@
+"""XML to Parquet: the repeated element is the row, and every value of the document has a column.
+
+xml_input      bytes of any encoding to UTF-8 with line feeds
+xml_tree       the strict parser; elements as small trees          xml_names   what prefixes mean
+xml_template   regular rows in bulk                                xml_scan    both, over a whole document
+xml_shape      what elements have in common                        xml_layout  which of them are the rows
+xml_survey     the first reading: layout and shapes                xml_record  elements as JSON values
+xml_table      columns, rows and the relation for DuckDB           xml_feed    the later readings, through a pipe
+
+The document is read twice, to learn what it has and to write it, so nothing that comes late can be lost; each reading
+has bounded memory. White space between elements is no value; in an element without children it is, unless such elements
+have children elsewhere. Empty elements are '', missing ones NULL. Comments and processing instructions are left out.
+"""
+
+from dataclasses import dataclass, replace
+
+from processor.domain.conversion import Column, ConversionOptions, Receipt
+from processor.steps.conversion.table import propose, write_table
+from processor.steps.conversion.xml_feed import Feed, LineTooLong
+from processor.steps.conversion.xml_input import encoding_of
+from processor.steps.conversion.xml_survey import survey
+from processor.steps.conversion.xml_table import Table, original_name
+from processor.streams.output import Output
+from processor.streams.source import Source
+
+Metadata = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class XmlPlan:
+    """How a document would be read: the path of its rows, or of each kind of them, and the columns."""
+
+    encoding: str
+    rows: tuple[str, ...]
+    columns: tuple[Column, ...]
+
+
+def convert_xml(source: Source, options: ConversionOptions, output: Output, metadata: Metadata) -> Receipt:
+    """Write the table that `source` holds as Parquet and return the receipt.
+
+    Raises DeliveryError: `xml.not-well-formed` with line and column, `xml.entity`, `xml.encoding`, `xml.too-deep`,
+    `xml.row-too-large`, `xml.tag-too-large`, `xml.too-many-names`, `xml.changed`.
+    """
+    table = Table(survey(source.open))
+    feed = Feed(source.open, table)
+    texts, nested = table.text_columns(), table.nested_columns()
+    facts = [("encoding", _encoding(source)), *table.facts()]
+    while True:
+        try:
+            receipt = write_table(
+                feed.reading,
+                texts,
+                options,
+                output,
+                metadata,
+                sample=None if texts else (),
+                passthrough=list(nested),
+                facts=facts,
+                rows_read=lambda: feed.rows,
+            )
+        except LineTooLong as error:
+            feed.make_room(error.length)
+        else:
+            return replace(receipt, columns=tuple(_described(column, nested) for column in receipt.columns))
+
+
+def plan_xml(source: Source, options: ConversionOptions) -> XmlPlan:
+    """Return how `source` would be converted. Reads all of it, writes nothing; raises as `convert_xml` does."""
+    table = Table(survey(source.open))
+    feed = Feed(source.open, table)
+    nested = [_described(Column(name, "", 0), {name: sql}) for name, sql in table.nested_columns().items()]
+    texts = table.text_columns()
+    columns: tuple[Column, ...] = ()
+    while texts:
+        try:
+            columns = propose(feed.reading, texts, options)
+            break
+        except LineTooLong as error:
+            feed.make_room(error.length)
+    return XmlPlan(_encoding(source), tuple(table.row_paths()), (*columns, *nested))
+
+
+def _encoding(source: Source) -> str:
+    with source.open() as reader:
+        return encoding_of(reader)
+
+
+def _described(column: Column, nested: dict[str, str]) -> Column:
+    if column.name not in nested:
+        return column
+    return replace(
+        column,
+        type=nested[column.name],
+        reason="elements below the row: their texts as written",
+        original_name=original_name(column.name),
+    )

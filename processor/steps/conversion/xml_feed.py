@@ -1,0 +1,168 @@
+"""The later readings of a document: its rows as JSON Lines through a pipe into DuckDB."""
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, BinaryIO
+
+import orjson
+
+from processor.domain.errors import refused, transient
+from processor.steps.conversion.xml_names import Names
+from processor.steps.conversion.xml_record import UnexpectedShape
+from processor.steps.conversion.xml_scan import Scan
+from processor.steps.conversion.xml_table import Table
+from processor.steps.conversion.xml_template import Template
+from processor.steps.conversion.xml_tree import Node, Path
+
+_SMALLEST_BUFFER = 4 << 20
+_LARGEST_LINE = 48 << 20
+_FLUSH_ROWS = 1_000
+# No JSON: a reading that failed must fail in DuckDB too, not look as if it had come to its end.
+_POISON = b"\n!\n"
+
+
+class LineTooLong(Exception):  # noqa: N818 - a signal to make room
+    """A row is longer than DuckDB has room for."""
+
+    def __init__(self, length: int) -> None:
+        super().__init__(length)
+        self.length = length
+
+
+class Feed:
+    """Readings of one surveyed document for `write_table`; `rows` counts those of the last reading, if whole."""
+
+    def __init__(self, open_again: Callable[[], BinaryIO], table: Table) -> None:
+        self._open, self._table = open_again, table
+        self._template = table.template()
+        self._buffer_size = _SMALLEST_BUFFER
+        self.rows: int | None = None
+
+    def make_room(self, length: int) -> None:
+        """Let the next readings have lines of `length` bytes. Raises DeliveryError when that is too much."""
+        if length > _LARGEST_LINE:
+            raise refused(
+                "xml.row-too-large", f"one row takes more than {_LARGEST_LINE >> 20} MiB as JSON", "split the file"
+            )
+        self._buffer_size = 2 * length
+
+    @contextmanager
+    def reading(self) -> Iterator[str]:
+        """Yield the relation of a new reading; see `Reading` in table."""
+        read_end, write_end = os.pipe()
+        self.rows = None
+        writer = _Writer(self._open, self._table, self._template, write_end, self._buffer_size // 2)
+        thread = threading.Thread(target=writer.run, name="xml-feed", daemon=True)
+        thread.start()
+        try:
+            yield self._table.relation(_lines(read_end, self._buffer_size))
+        finally:
+            os.close(read_end)
+            thread.join()
+            self.rows = writer.rows
+            if writer.error is not None:
+                raise writer.error
+
+
+class _Writer:
+    """Visits all of a document and writes its rows to a pipe, until its end or until the pipe is closed."""
+
+    def __init__(
+        self,
+        open_again: Callable[[], BinaryIO],
+        table: Table,
+        template: Template | None,
+        write_end: int,
+        longest: int,
+    ) -> None:
+        survey = table.survey
+        self.template = template
+        self.rows: int | None = None
+        self.error: Exception | None = None
+        self._table = table
+        self._scan = Scan(open_again, survey.layout, Names(survey.ambiguous), self)
+        self._fd, self._longest = write_end, longest
+        self._lines: list[bytes] = []
+        self._count = 0
+
+    def run(self) -> None:
+        """Write everything; afterwards `rows` or `error` is set, or neither if the reader left early."""
+        try:
+            self._scan.run()
+            self._flush()
+            self.rows = self._count
+        except BrokenPipeError:
+            pass
+        except Exception as error:  # noqa: BLE001 - handed back to the thread that reads
+            self.error = error
+            self._poison()
+        finally:
+            os.close(self._fd)
+
+    def item(self, path: Path, node: Node) -> None:
+        kind = self._table.kinds.get(path)
+        if kind is not None:
+            try:
+                self._add(kind.row(node))
+            except UnexpectedShape as error:
+                raise transient("xml.changed", f"the file changed while it was read ({error})") from error
+        elif self._table.survey.layout.row is None:
+            raise transient("xml.changed", "the file changed while it was read")
+
+    def wrapper(self, path: Path, attributes: list[str]) -> None:
+        """Leave the envelope out: it is known."""
+
+    def text(self, path: Path, text: str) -> None:
+        column = self._table.texts.get(path)
+        if column is None:
+            raise transient("xml.changed", "the file changed while it was read")
+        self._add({column: text})
+
+    def regular(self, buffer: bytes, start: int) -> tuple[int, bool]:
+        assert self.template is not None
+        end, rows, lines = self.template.take(buffer, start)
+        if lines is None:
+            return end, False
+        if rows:
+            self._flush()
+            self._write(lines)
+            self._count += rows
+        return end, True
+
+    def rest(self) -> None:
+        self._flush()
+
+    def _add(self, row: dict[str, Any]) -> None:
+        self._lines.append(orjson.dumps(row))
+        self._count += 1
+        if len(self._lines) >= _FLUSH_ROWS:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._lines:
+            lines, self._lines = self._lines, []
+            self._write(b"\n".join(lines) + b"\n")
+
+    def _write(self, lines: bytes) -> None:
+        if len(lines) > self._longest:
+            longest = max(map(len, lines.split(b"\n")))
+            if longest > self._longest:
+                raise LineTooLong(longest)
+        view = memoryview(lines)
+        while view:
+            view = view[os.write(self._fd, view) :]
+
+    def _poison(self) -> None:
+        try:
+            os.write(self._fd, _POISON)
+        except BrokenPipeError:
+            pass
+
+
+def _lines(read_end: int, buffer_size: int) -> str:
+    return (
+        f"read_csv('/dev/fd/{read_end}', columns={{'j': 'VARCHAR'}}, auto_detect=false, header=false, quote='',"
+        f" escape='', delim='\x01', new_line='\\n', buffer_size={buffer_size}, max_line_size={buffer_size // 2})"
+    )

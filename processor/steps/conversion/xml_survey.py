@@ -1,0 +1,167 @@
+"""What a whole document has: the layout of its rows, the shape of every element, and what stands around the rows.
+
+The first piece of the document proposes a layout; a reading of all of it proves the layout or proposes another one.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from processor.steps.conversion.xml_input import FIRST_BYTES
+from processor.steps.conversion.xml_layout import Layout, decide
+from processor.steps.conversion.xml_names import Names
+from processor.steps.conversion.xml_record import record_of
+from processor.steps.conversion.xml_scan import Scan
+from processor.steps.conversion.xml_shape import Shape, Shapes
+from processor.steps.conversion.xml_template import Template, template_of
+from processor.steps.conversion.xml_tree import ATTRIBUTES, PARTS, Node, Path
+
+_MOST_READINGS = 5
+_LARGEST_ENVELOPE = 64 << 10
+_MOST_TEMPLATES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """The findings: `envelope` has the children of wrappers that are not rows, `attributes` those of the wrappers."""
+
+    layout: Layout
+    root: Shape
+    envelope: tuple[tuple[Path, Node], ...]
+    attributes: dict[Path, list[str]]
+    texts: tuple[Path, ...]  # wrappers that have text between their children
+    namespaces: dict[str, set[str]]
+    ambiguous: frozenset[str]
+    doctype: str
+
+    def shape(self, path: Path) -> Shape:
+        """Return the shape of the elements at `path`."""
+        shape = self.root
+        for name in path[1:]:
+            shape = shape.children[name]
+        return shape
+
+
+def survey(open_again: Callable[[], BinaryIO]) -> Survey:
+    """Read the document that `open_again` opens until its layout is certain; once for most documents.
+
+    Raises DeliveryError for what is refused, and for a document that is not well-formed.
+    """
+    layout, ambiguous = _first_guess(open_again)
+    for readings in range(1, _MOST_READINGS + 1):
+        surveyor = _Surveyor(open_again, layout, Names(ambiguous))
+        surveyor.scan.run()
+        found, now_ambiguous = surveyor.layout(), ambiguous | surveyor.names.found_ambiguous()
+        if found == layout and now_ambiguous == ambiguous:
+            break
+        layout = found if readings < _MOST_READINGS - 1 else surveyor.root_only()
+        ambiguous = now_ambiguous
+    return surveyor.findings()
+
+
+def _first_guess(open_again: Callable[[], BinaryIO]) -> tuple[Layout, frozenset[str]]:
+    surveyor = _Surveyor(open_again, Layout(frozenset(), None), Names())
+    surveyor.scan.run(limit=FIRST_BYTES)
+    node = surveyor.scan.parser.unfinished()
+    if node is not None:
+        surveyor.item((node[0],), node)
+    if surveyor.shapes.root is None:  # nothing but a long prolog so far
+        return Layout(frozenset(), None), frozenset()
+    return decide(surveyor.shapes.root, None, by_kind=False), surveyor.names.found_ambiguous()
+
+
+class _Surveyor:
+    """Visits all of a document and learns its shapes."""
+
+    def __init__(self, open_again: Callable[[], BinaryIO], layout: Layout, names: Names) -> None:
+        self.names = names
+        self.shapes = Shapes()
+        self.template: Template | None = None
+        self.scan = Scan(open_again, layout, names, self)
+        self._layout = layout
+        self._row: Shape | None = None
+        self._envelope: list[tuple[Path, Node]] = []
+        self._envelope_size = 0
+        self._attributes: dict[Path, list[str]] = {}
+        self._texts: dict[Path, None] = {}
+        self._after_rows = False  # something followed a row
+        self._is_interrupted = False  # and then another row came
+        self._parsed_rows = 0
+        self._templates = 0
+
+    def item(self, path: Path, node: Node) -> None:
+        if path == self._layout.row:
+            if self._row is None:
+                self._row = self.shapes.at(path)
+            self.shapes.learn(self._row, node)
+            self._parsed_rows += 1
+            self._is_interrupted = self._is_interrupted or self._after_rows
+            return
+        self.shapes.learn(self.shapes.at(path), node)
+        if self._layout.row is not None:
+            self._after_rows = self._row is not None
+            self._keep(path, node)
+
+    def wrapper(self, path: Path, attributes: list[str]) -> None:
+        shape = self.shapes.at(path)
+        shape.count += 1
+        shape.attributes.update(dict.fromkeys(attributes[::2]))
+        self._attributes[path] = attributes
+        self._envelope_size += sum(map(len, attributes))
+
+    def text(self, path: Path, _text: str) -> None:
+        self._texts[path] = None
+
+    def regular(self, buffer: bytes, start: int) -> tuple[int, bool]:
+        assert self.template is not None
+        end, is_certain = self.template.skip(buffer, start)
+        if end > start and is_certain:
+            assert self._row is not None
+            self._row.count += 1
+            self._is_interrupted = self._is_interrupted or self._after_rows
+        return end, is_certain
+
+    def rest(self) -> None:
+        """Make a template as soon as there are rows to make it from, and anew when they have told more."""
+        if self._row is None or not self._parsed_rows or self._templates > _MOST_TEMPLATES:
+            return
+        self._parsed_rows = 0
+        if self._row.count > 1:
+            template = template_of(self._row, record_of(self._row))
+            if template is None or self.template is None or template.pattern != self.template.pattern:
+                self.template = template
+                self._templates += 1
+
+    def layout(self) -> Layout:
+        """Return the layout that all of the document calls for."""
+        assert self.shapes.root is not None
+        by_kind = self._is_interrupted or bool(self._texts) or self._envelope_size > _LARGEST_ENVELOPE
+        return decide(self.shapes.root, self._layout, by_kind=by_kind)
+
+    def root_only(self) -> Layout:
+        """Return the layout in which the root is the one row."""
+        assert self.shapes.root is not None
+        return Layout(frozenset(), (self.shapes.root.name,))
+
+    def findings(self) -> Survey:
+        assert self.shapes.root is not None
+        return Survey(
+            self._layout,
+            self.shapes.root,
+            tuple(self._envelope),
+            self._attributes,
+            tuple(self._texts),
+            self.names.declared,
+            self.names.ambiguous,
+            self.scan.parser.doctype,
+        )
+
+    def _keep(self, path: Path, node: Node) -> None:
+        self._envelope_size += _size(node)
+        if self._envelope_size <= _LARGEST_ENVELOPE:
+            self._envelope.append((path, node))
+
+
+def _size(node: Node) -> int:
+    parts = sum(len(part) if part.__class__ is str else _size(part) for part in node[PARTS])
+    return len(node[0]) + sum(map(len, node[ATTRIBUTES])) + parts

@@ -21,6 +21,8 @@ from processor.steps.extraction.meter import Meter
 from processor.steps.extraction.sink import Sink, Stored
 from processor.streams.source import Source
 
+__all__ = ["Extraction", "extract"]
+
 
 def _nothing_stored(_member: Member) -> bool:
     return False

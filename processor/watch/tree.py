@@ -20,6 +20,7 @@ from processor.watch.watches import Watches
 
 _BATCH = 500  # events, entries or files that one look takes from each source
 _ROOT_CHECK_SECONDS = 0.5
+_GATHER_SECONDS = 0.001  # where there were events, more are let gather before the next look: one by one they cost more
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,12 +115,13 @@ class Tree:
         return self._identity is not None
 
     def counters(self) -> Counters:
-        """Return the figures so far."""
+        """Return the figures so far; may be asked from any thread."""
+        watches = self._watches
         return Counters(
             events=self._events,
             overflows=self._overflows,
             turned_away=self._intake.turned_away,
-            watches=len(self._watches) if self._watches else 0,
+            watches=0 if watches is None else len(watches),
             unwatched=self._scans.unwatched,
             unsettled=self._intake.unsettled,
         )
@@ -129,8 +131,12 @@ class Tree:
         seconds = min(timeout_seconds, due - self._clock.monotonic())
         if self._watches is None:
             self._waker.wait(seconds)
+        elif self._watches.has_unread:
+            self._waker.wait(0)
         else:
-            self._waker.wait(0 if self._watches.has_unread else seconds, self._watches.fileno())
+            if not self._quiet:
+                self._waker.wait(min(seconds, _GATHER_SECONDS))
+            self._waker.wait(seconds, self._watches.fileno())
 
     # The root
 

@@ -46,5 +46,5 @@ def _below(root: bytes, paths: Iterable[bytes]) -> Iterable[bytes]:
 def _identities(paths: Iterable[bytes]) -> Iterable[tuple[int, int]]:
     for path in paths:
         with suppress(OSError):
-            status = os.stat(path)  # noqa: PTH116 - paths are bytes here
+            status = os.stat(path)
             yield status.st_dev, status.st_ino

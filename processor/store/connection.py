@@ -7,8 +7,8 @@ from processor.domain.errors import DeliveryError
 from processor.store import errors
 from processor.store.settings import StoreSettings
 
-# Retries that cost a file nothing; what outlasts them is for the circuit and the retry policy to decide.
-_ATTEMPTS = 2
+# All repetition is ours: botocore can not send a memoryview a second time.
+_ATTEMPTS = 1
 
 _EXPIRED = {"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "RequestExpired"}
 

@@ -268,16 +268,19 @@ class S3Store:
             connection.close()
 
     def _call(self, operation: str, what: str, **parameters: Any) -> dict[str, Any]:
+        """Make one request. A broken connection is tried once more: an idle one may have been closed by the store."""
+        try:
+            return self._attempt(operation, what, parameters)
+        except DeliveryError as error:
+            if error.failure.code != "store.unreachable":
+                raise
+            return self._attempt(operation, what, parameters)
+
+    def _attempt(self, operation: str, what: str, parameters: dict[str, Any]) -> dict[str, Any]:
         self.rate.take(self.pause)
         connection = self._connected()
         try:
-            try:
-                answer = connection.request(operation, parameters)
-            except connection.foreign as error:
-                if not connection.expired(error):
-                    raise
-                connection = self._connect_anew(connection)
-                answer = connection.request(operation, parameters)
+            answer = self._with_fresh_credentials(connection, operation, parameters)
         except connection.foreign as error:
             failure = connection.translate(error, what)
             if failure.failure.error_class is ErrorClass.THROTTLED:
@@ -285,6 +288,16 @@ class S3Store:
             raise failure from error
         self.rate.succeeded()
         return answer
+
+    def _with_fresh_credentials(
+        self, connection: Connection, operation: str, parameters: dict[str, Any]
+    ) -> dict[str, Any]:
+        try:
+            return connection.request(operation, parameters)
+        except connection.foreign as error:
+            if not connection.expired(error):
+                raise
+        return self._connect_anew(connection).request(operation, parameters)
 
     def _connected(self) -> Connection:
         connection = self._connection

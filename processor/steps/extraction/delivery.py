@@ -23,17 +23,6 @@ from processor.steps.extraction.sink import Sink, Stored
 from processor.streams.source import BytesSource, Source
 
 
-@dataclass(slots=True)
-class Extraction:
-    """What became of an archive's entries."""
-
-    entries: int = 0  # all, directories included, in opened nested archives too
-    delivered: int = 0
-    already_stored: int = 0
-    not_files: int = 0
-    bad: int = 0
-
-
 @dataclass(frozen=True, slots=True)
 class _Place:
     """Where we are: which archive, within which others."""
@@ -52,7 +41,6 @@ class Delivery:
     stored: Stored
     meter: Meter
     metadata: Metadata
-    result: Extraction = field(default_factory=Extraction)
     _claims: Claims = field(default_factory=Claims)
     _proofs: list[Proof] = field(default_factory=list)
 
@@ -64,13 +52,11 @@ class Delivery:
             if archive.proof:
                 self._proofs.append(archive.proof)
             for entry in archive.entries:
-                if members is not None and self.result.entries >= members.stop:
-                    break
-                self.meter.count_entry()
-                index = self.result.entries
-                self.result.entries += 1
+                index = self.meter.count_entry()
                 if entry is not None:
                     self._entry(entry, index, place, wanted=members is None or index in members)
+                if members is not None and index + 1 >= members.stop:
+                    break
             self._prove()
 
     def _entry(self, entry: Entry, index: int, place: _Place, *, wanted: bool) -> None:
@@ -79,11 +65,8 @@ class Delivery:
         if not wanted:
             return
         if entry.not_a_file:
-            self.result.not_files += 1
             self.sink.not_a_file(member, entry.not_a_file)
-        elif self.stored(member):
-            self.result.already_stored += 1
-        else:
+        elif not self.stored(member):
             self._file(entry, member, place)
 
     def _member(self, entry: Entry, index: int, place: _Place) -> Member:
@@ -95,13 +78,11 @@ class Delivery:
 
     def _file(self, entry: Entry, member: Member, place: _Place) -> None:
         if entry.failure:
-            self.result.bad += 1
             self.sink.bad(member, entry.failure)
             return
         try:
             self._content(entry, member, place)
         except DeliveryError as error:
-            self.result.bad += 1
             self.sink.bad(member, error.failure)
             if isinstance(error, BrokenArchiveError):
                 raise
@@ -190,7 +171,6 @@ class Delivery:
     def _end(self, member: Member, receipt: MemberReceipt) -> None:
         self._prove()
         self.sink.end(member, receipt)
-        self.result.delivered += 1
 
     def _prove(self) -> None:
         for proof in self._proofs:

@@ -18,7 +18,7 @@ from processor.domain.errors import DeliveryError, Failure, refused, transient
 from processor.domain.files import ArchiveKind
 from processor.domain.keys import parquet_key, rejects_key
 from processor.domain.members import Member, MemberReceipt
-from processor.steps.extraction import extract
+from processor.steps.extraction.archive import extract
 from processor.steps.extraction.problems import BrokenArchiveError
 from processor.streams.source import Source
 

@@ -22,11 +22,12 @@ class Meter:
         other.entries, other.bytes_out = self.entries, self.bytes_out
         return other
 
-    def count_entry(self) -> None:
-        """Count an entry. Raises TooMuchError."""
+    def count_entry(self) -> int:
+        """Count an entry and return its index. Raises TooMuchError."""
         self.entries += 1
         if self.entries > self.limits.members:
             raise _too_much(f"entry {self.entries}", "MAX_ARCHIVE_MEMBERS", self.limits.members)
+        return self.entries - 1
 
     def count(self, size: int) -> None:
         """Count bytes that came out. Raises TooMuchError."""

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import orjson
 import pykka
 
 from processor import config, logs
@@ -20,11 +21,17 @@ from processor.actors.tally import Tally
 from processor.actors.uploader import Uploader
 from processor.actors.watcher import Watcher
 from processor.config import EMBEDDED, Settings
+from processor.control import ControlServer
+from processor.domain.errors import DeliveryError, ErrorClass
+from processor.domain.uploads import Protection
 from processor.engine.pool import Pool
 from processor.guardian import Died, Event, Guardian, Idle, ReloadAsked, StopAsked, Ticked
-from processor.ledger.database import Lock
+from processor.ledger.database import LedgerDamagedError, Lock, set_aside
 from processor.ledger.writer import Ledger
+from processor.orders import Orders
+from processor.steps.rebuild import rebuild
 from processor.store.embedded import EmbeddedStore
+from processor.store.probe import StoreProfile, adopt, probe
 from processor.store.s3 import S3Store
 from processor.store.settings import StoreSettings
 from processor.streams.inbox import Inbox
@@ -33,46 +40,95 @@ from processor.watch.settings import WatchSettings
 from processor.watch.tree import Tree
 
 OK, FAILED = 0, 1
+_PROFILE = "store-profile"
+log = logs.get("app")
 _START_SECONDS = 30.0
 _LEDGER_SUFFIXES = ("", "-wal", "-shm", "-journal", ".lock")
-_PULSE_SECONDS = 10.0
-_ANSWER_SECONDS = 60.0
 
 
 def run(settings: Settings, *, once: bool = False) -> int:
     """Deliver until told to stop, or once: what is there now. Return the exit code: 0, or 1 after a failure.
 
-    Raises LedgerBusyError, LedgerTooNewError, DeliveryError (the store) before anything has started.
+    Raises LedgerBusyError, LedgerTooNewError, and DeliveryError when the store can not be used as it is configured.
     """
     guardian = Guardian()
     guardian.take_signals()
-    log = logs.get("app")
+    tally = Tally()
     with ExitStack() as parts:
         parts.callback(Lock(settings.progress_db_path).release)
-        settings = parts.enter_context(_embedded_store(settings))
-        store = S3Store(store_settings(settings))
-        parts.callback(store.close)
-        ledger = Ledger(settings.progress_db_path, os.fsencode(settings.watch_path))
+        settings, store = parts.enter_context(open_store(settings))
+        profile = _probed(store)
+        ledger = open_ledger(settings, store)
+        _adopt(store, ledger, profile)
         recovered = ledger.recover(_now_ms())
         ledger.commit()
         inbox = Inbox()
         parts.callback(inbox.close)
         pool = Pool(settings.workers or os.cpu_count() or 1, _limits(settings), inbox.worker_end)
         parts.callback(pool.stop)
-        tally = Tally()
         crew = _start_crew(settings, guardian, store, ledger, pool, inbox, tally)
+        parts.callback(ControlServer(settings.control_socket_path, Orders(crew).answer).close)
         log.info("daemon.started", watch_path=str(settings.watch_path), recovered=recovered, pid=os.getpid())
         failure = _serve(guardian, crew, once=once)
-        stopped = _stop(guardian, crew, settings.shutdown_timeout / 1000, drain=failure is None)
-        log.info(
-            "daemon.stopped",
-            drained=stopped,
-            completed=sum(tally.completed.values()),
-            failed=sum(tally.failed.values()),
-        )
-    if failure is not None:
-        return FAILED
-    return FAILED if once and tally.failed else OK
+        drained = _stop(guardian, crew, settings.shutdown_timeout / 1000, drain=failure is None)
+        counts = {"completed": tally.completed.total(), "unchanged": tally.unchanged, "failed": tally.failed.total()}
+        log.info("daemon.stopped", drained=drained, **counts)
+    return FAILED if failure is not None or (once and tally.failed) else OK
+
+
+@contextmanager
+def open_store(settings: Settings) -> Iterator[tuple[Settings, S3Store]]:
+    """Yield the store and settings that lead to it; the embedded server runs meanwhile when that is asked for."""
+    with _embedded_store(settings) as reached, contextlib.closing(S3Store(store_settings(reached))) as store:
+        yield reached, store
+
+
+def open_ledger(settings: Settings, store: S3Store) -> Ledger:
+    """Open the ledger. One that is damaged is set aside, and made again from the manifests.
+
+    The caller holds the lock. Raises DeliveryError when a damaged ledger can not be rebuilt because the store is away.
+    """
+    path, root = settings.progress_db_path, os.fsencode(settings.watch_path)
+    fresh = path.with_name(path.name + ".rebuilding")
+    if path.exists() or not fresh.exists():  # else an earlier rebuilding did not come to its end
+        try:
+            return Ledger(path, root)
+        except LedgerDamagedError as error:
+            log.error("ledger.damaged", reason=str(error))
+    for suffix in _LEDGER_SUFFIXES:
+        fresh.with_name(fresh.name + suffix).unlink(missing_ok=True)
+    ledger = Ledger(fresh, root)
+    rebuilt = rebuild(store, ledger, root)
+    ledger.close()
+    # Only a whole one takes the name: a crash before this begins the rebuilding again.
+    aside = set_aside(path)
+    fresh.rename(path)
+    log.info("ledger.rebuilt", entered=rebuilt.entered, unreadable=rebuilt.unreadable, set_aside=str(aside))
+    return Ledger(path, root)
+
+
+def _probed(store: S3Store) -> StoreProfile:
+    """Ask the store what it does. Raises DeliveryError when it refuses us for good: that takes an operator."""
+    profile = probe(store)
+    if profile.problem is None:
+        log.info("store.probed", **profile.as_dict())
+    elif profile.problem.error_class is ErrorClass.PERMANENT:
+        raise DeliveryError(profile.problem)
+    else:
+        log.error("store.outage", message=profile.problem.message, hint=profile.problem.hint)
+    return profile
+
+
+def _adopt(store: S3Store, ledger: Ledger, profile: StoreProfile) -> None:
+    """Protect uploads as the store is known to check them; during an outage, as it was known to last."""
+    if profile.problem is None:
+        adopt(store, profile)
+        ledger.remember_fact(_PROFILE, orjson.dumps(profile.as_dict()).decode())
+        return
+    known = orjson.loads(ledger.fact(_PROFILE) or "{}")
+    if known:
+        store.protection = Protection(known["protection"])
+        store.etag_is_md5 = bool(known["etag_is_md5"])
 
 
 def store_settings(settings: Settings) -> StoreSettings:
@@ -145,7 +201,6 @@ def _start_crew(
 
 def _serve(guardian: Guardian, crew: Crew, *, once: bool) -> BaseException | None:
     """Wait for a reason to end; return the bug, if that was it."""
-    log = logs.get("guardian")
     while True:
         match guardian.next_event():
             case StopAsked(name):
@@ -189,10 +244,10 @@ def _reload() -> None:
     try:
         level = config.load().log_level
     except config.ConfigurationError as error:
-        logs.get("guardian").error("settings.not-reread", reason=str(error))
+        log.error("settings.not-reread", reason=str(error))
         return
     logs.set_level(level)
-    logs.get("guardian").info("settings.reread", log_level=level)
+    log.info("settings.reread", log_level=level)
 
 
 def _watch_settings(settings: Settings) -> WatchSettings:

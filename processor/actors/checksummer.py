@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from processor.actors.base import DeathNotice
-from processor.actors.messages import FilePutAway, Process, PutFileAway
+from processor.actors.messages import BringBack, BroughtBack, FilePutAway, Process, PutFileAway
 from processor.actors.stage import Stage
 from processor.config import AfterUpload, Settings
 from processor.domain.jobs import Status, Step
 from processor.domain.keys import escape
+from processor.ledger.writer import Found
 from processor.steps import custody
 from processor.steps.checksum import examine
 
@@ -31,6 +32,8 @@ class Checksummer(Stage):
         match message:
             case PutFileAway():
                 self.in_thread(lambda: self._put_away(message))
+            case BringBack():
+                self.in_thread(lambda: self._bring_back(message))
             case _:
                 super().handle(message)
 
@@ -80,6 +83,17 @@ class Checksummer(Stage):
             self._root, file.relative_path, os.fsencode(str(settings.after_upload_directory)) if move else None
         )
         return True
+
+    def _bring_back(self, message: BringBack) -> None:
+        for row, relative_path in message.files:
+            try:
+                custody.bring_back(self._root, relative_path, os.fsencode(self._settings.error_directory))
+                status = os.lstat(os.path.join(self._root, relative_path))
+            except OSError as error:
+                self.log.error("file.not-brought-back", path=escape(relative_path), reason=str(error))
+            else:
+                found = Found(relative_path, status.st_size, status.st_mtime_ns)
+                self.crew.progress.tell(BroughtBack(row, found))
 
 
 def _reason(message: PutFileAway) -> dict[str, Any]:

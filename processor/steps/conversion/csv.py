@@ -21,12 +21,12 @@ from processor.steps.conversion.csv_encoding import Encoding, decide_encoding, u
 from processor.steps.conversion.csv_exact import SURPLUS, PipedRows, Row, surplus_json
 from processor.steps.conversion.csv_header import Header, Name, decide_header, name_columns
 from processor.steps.conversion.csv_layout import Layout, Survey, lay_out
-from processor.steps.conversion.csv_rows import Dialect, Record, records
+from processor.steps.conversion.csv_rows import Dialect, Newline, Record, records
 from processor.steps.conversion.table import Reading, Sample, TextColumn, propose, write_table
 from processor.streams.output import Output
 from processor.streams.source import BytesSource, Source
 
-PIECE_BYTES = 1 << 18
+PIECE_BYTES = 1 << 17
 _SAMPLE_ROWS = 400
 _SAMPLE_CELLS = 20_000
 _MOST_LISTED = 10
@@ -59,10 +59,11 @@ def convert_csv(
     """Convert `source` to Parquet. Raises DeliveryError (`csv.*`) for what can not be read with certainty."""
     table = _Table.of(source, data_format, options)
     table.refuse_malformed()
-    if (rows := table.direct_rows()) is not None:
+    if (rows := table.direct_rows) is not None:
         try:
             return table.write(table.direct(), lambda: rows, output, metadata)
         except duckdb.Error:
+            table.direct_rows = None
             table.understand_all()  # DuckDB sees it otherwise than the check of its structure: the exact way decides
             table.refuse_malformed()
     piped = table.piped()
@@ -109,7 +110,7 @@ class _Table:
         self.malformed = 0
         self.malformed_lines: list[int] = []
         self.surplus = False
-        self.skipped = 0
+        self.direct_rows: int | None = None
 
     @classmethod
     def of(cls, source: Source, data_format: DataFormat, options: ConversionOptions) -> "_Table":
@@ -140,20 +141,23 @@ class _Table:
         piece = b""
         for chunk in self.chunks():
             piece += chunk
-            if len(piece) > 2 * PIECE_BYTES:
+            if len(piece) >= PIECE_BYTES:
                 cut = max(piece.rfind(b"\n"), piece.rfind(b"\r", 0, -1)) + 1
                 return piece[: cut or None], False
         return piece, True
 
     def understand(self) -> None:
         """Decide layout, header, names and malformed rows from what is known of the records."""
-        if self.whole or not self._looks_regular() or self.direct_rows() is None:
-            self.understand_all()
-        else:
+        if not self.whole and self._looks_regular():
             self._name()
+            self._check_structure()
+        if self.direct_rows is None:
+            self.understand_all()
 
     def _looks_regular(self) -> bool:
-        return self.survey.odd == 0 and len(self.survey.widths) == 1 and self.layout.width > 1
+        layout, wrong = self.layout, len(self.layout.preamble) + bool(self.layout.header_width)
+        alike = self.survey.widths[layout.width] >= self.survey.total - wrong
+        return alike and self.survey.odd == 0 and layout.width > 1 and not layout.footer
 
     def understand_all(self) -> None:
         """Survey every record."""
@@ -214,13 +218,26 @@ class _Table:
                 "repair them, or set MALFORMED_ROWS=reject-object or keep",
             )
 
-    def direct_rows(self) -> int | None:
-        """Return the number of rows when DuckDB may read the source itself."""
-        return None
-
     def direct(self) -> Reading:
-        """Return the reading by DuckDB itself."""
-        raise NotImplementedError
+        """Return the reading by DuckDB itself; see `direct_rows`."""
+        assert self.source.path_fd is not None
+        nulls = ("", *self.options.null_tokens)
+        return direct_reading(self.source.path_fd, self.dialect, self.layout.width, self._skip(), nulls)
+
+    def _skip(self) -> int:
+        return self.layout.first_line - (0 if self.header.present else 1)
+
+    def _check_structure(self) -> None:
+        """Find out whether DuckDB may read the source itself: a large plain file in UTF-8 whose rows are all alike."""
+        if self.source.path_fd is None or not self.encoding.is_utf8 or not _is_plain(self.dialect):
+            return
+        above = [record for record in self.survey.first if record.line <= self._skip()]
+        if any(b"\n" in record.text or b"\r" in record.text for record in above):
+            return
+        if any(self.dialect.quote in record.text for record in self.layout.preamble):
+            return
+        found = check_structure(self.source, self.encoding, self.dialect, self.layout.width, self._skip())
+        self.direct_rows = found.rows if found else None
 
     def columns(self) -> list[TextColumn]:
         """Return the columns by their names in the relation."""
@@ -237,12 +254,9 @@ class _Table:
         width = self.layout.width
         keep = self.options.malformed_rows is MalformedRows.KEEP
         surplus = self.surplus and keep
-        one_column = width == 1
         for record in self.records():
             fields = record.fields
-            if not fields:
-                continue
-            if not self._is_row(record):
+            if not fields or not self._is_row(record):
                 continue
             if len(fields) != width:
                 if not keep:
@@ -300,6 +314,11 @@ class _Table:
             for record in self.records():
                 if record.fields and len(record.fields) != self.layout.width and self._is_row(record):
                     rejects.write(orjson.dumps({"line": record.line, "text": record.text.decode()}) + b"\n")
+
+
+def _is_plain(dialect: Dialect) -> bool:
+    """Whether DuckDB reads this dialect as we do, once all rows are alike."""
+    return dialect.escape == dialect.quote and dialect.newline is Newline.ANY and not dialect.spaced_quotes
 
 
 def _texts(found: tuple[Record, ...]) -> str:

@@ -27,10 +27,9 @@ class CellClass(Enum):
     PIECES = ("pieces", 0.25)  # holds what separates values elsewhere
     BROKEN = ("broken", 0.02)  # begins or ends with a quote
 
-    @property
-    def plausibility(self) -> float:
-        """From 0 to 1."""
-        return float(self.value[1])
+    def __init__(self, word: str, plausibility: float) -> None:
+        self.word = word
+        self.plausibility = plausibility
 
 
 TYPED = frozenset({CellClass.NUMBER, CellClass.DATE, CellClass.TIME, CellClass.MOMENT, CellClass.TRUTH})

@@ -60,7 +60,13 @@ def _is_clear(reading: Reading, piece: bytes, own: bytes) -> bool:
         return True
     if len(survey.widths) != 1 or layout.width == 1 or survey.odd or survey.total < 2:  # noqa: PLR2004
         return False
-    if layout.preamble or layout.footer or b"\\" in piece or b"'" in piece or (b"\r" in piece and _mixed(piece)):
+    if (
+        layout.preamble
+        or layout.footer
+        or b"\\" in piece
+        or b"'" in piece
+        or (b"\r" in piece and len(_endings(piece)) > 1)
+    ):
         return False
     if re.search(rb"[ \t]\"|\"[ \t]", piece) and b'"' in piece:
         return False
@@ -69,11 +75,15 @@ def _is_clear(reading: Reading, piece: bytes, own: bytes) -> bool:
     return not any(all(d in text for text in head) for d in others)
 
 
-def _mixed(piece: bytes) -> bool:
+def _endings(piece: bytes) -> dict[Newline, int]:
+    """Return how often each kind of line ending stands in the text."""
     pairs = piece.count(b"\r\n")
-    return len({pairs > 0, piece.count(b"\n") > pairs, piece.count(b"\r") > pairs} - {False}) > 0 and not (
-        (piece.count(b"\n") > pairs) + (piece.count(b"\r") > pairs) + (pairs > 0) == 1
-    )
+    counts = {
+        Newline.CRLF: pairs,
+        Newline.LF: piece.count(b"\n") - pairs,
+        Newline.CR: piece.count(b"\r") - pairs,
+    }
+    return {newline: count for newline, count in counts.items() if count}
 
 
 def candidates(piece: bytes) -> Iterator[Dialect]:
@@ -89,19 +99,14 @@ def candidates(piece: bytes) -> Iterator[Dialect]:
 
 
 def _newlines(piece: bytes) -> list[Newline]:
-    if b"\n" not in piece and b"\r" not in piece:
+    counts = _endings(piece)
+    if not counts:
         return [Newline.RECORD_SEPARATOR] if b"\x1e" in piece else [Newline.ANY]
-    if not _mixed(piece):
+    if len(counts) == 1:
         return [Newline.ANY]
-    found = [Newline.ANY]
-    pairs = piece.count(b"\r\n")
-    if pairs:
-        found.append(Newline.CRLF)
-    if piece.count(b"\n") > pairs:
-        found.append(Newline.LF)
-    if not pairs and b"\r" in piece:
-        found.append(Newline.CR)
-    return found
+    # One kind may end the records while another stands inside of values.
+    total = sum(counts.values())
+    return [Newline.ANY, *(newline for newline, count in counts.items() if count > max(1, total / 4))]
 
 
 def _delimiters(piece: bytes) -> list[bytes]:

@@ -1,20 +1,20 @@
 """The fast way: DuckDB reads the file itself, after its structure was found to be the same in every row.
 
 All but separators, quotes and line endings is deleted from a copy of the text, piece by piece; what is left outside of
-quotes must be the same row again and again. So nothing that DuckDB is lenient about (a surplus empty field, spaces
-around quotes, blank lines) is in the file, and the number of rows is known before DuckDB reads the first.
+quotes must be the same row again and again. So nothing that DuckDB is lenient about (a surplus empty field, a
+blank line) is in the file, and the number of rows is known before DuckDB reads the first.
 """
 
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
 from processor.steps.conversion.csv_encoding import Encoding, utf8_chunks
 from processor.steps.conversion.csv_rows import Dialect
 from processor.streams.source import Source
 
-_EDGE_BYTES = 64
+_MOST_KINDS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,61 +55,70 @@ def _ending(text: bytes) -> bytes | None:
 
 
 class _Checker:
+    """Goes through the pieces; `carry` is the skeleton of the row that the last piece left unfinished."""
+
     def __init__(self, dialect: Dialect, width: int, ending: bytes) -> None:
         self.quote = dialect.quote
-        self.row = dialect.delimiter * (width - 1) + ending
         self.ending = ending
-        keep = set(dialect.delimiter + self.quote + b"\r\n")
-        self.deleted = bytes(set(range(256)) - keep)
-        spaces = rb"(?:%b|[\r\n])[ \t]+%b|%b[ \t]+(?:%b|[\r\n]|\Z)"
-        parts = (re.escape(dialect.delimiter), re.escape(self.quote))
-        self.spaces = re.compile(spaces % (parts[0], parts[1], parts[1], parts[0]))
-        self.hints = tuple(pair for s in (b" ", b"\t") for pair in (s + self.quote, self.quote + s))
-        self.inside = False
-        self.left = b""
-        self.edge = b"\n"
+        self.row = dialect.delimiter * (width - 1) + ending
+        self.deleted = bytes(set(range(256)) - set(dialect.delimiter + self.quote + b"\r\n"))
+        quote = re.escape(self.quote)
+        self.enclosed = re.compile(rb"%b[^%b]*%b" % (quote, quote, quote))
+        self.alike: set[bytes] = set()
+        self.carry = b""
         self.rows = 0
 
     def add(self, chunk: bytes) -> bool:
         """Take the next piece; return False when a row is not like the others."""
-        bones = chunk.translate(None, self.deleted)
-        if self.quote and (self.inside or self.quote in bones):
-            if self._has_spaces(chunk):
-                return False
-            pieces = bones.split(self.quote)
-            bones = b"".join(pieces[self.inside :: 2])
-            self.inside ^= not len(pieces) % 2
-        self.edge = chunk[-_EDGE_BYTES:]
-        bones = self.left + bones
-        count = len(bones) // len(self.row)
-        whole = count * len(self.row)
-        self.left = bones[whole:]
-        self.rows += count
-        return bones.startswith(self.row * count)
+        skeleton = self.carry + chunk.translate(None, self.deleted)
+        if self.quote not in skeleton:
+            return self._add_rows(skeleton, b"")
+        return self._add_lines(skeleton) or self._add_quoted(skeleton)
 
-    def _has_spaces(self, chunk: bytes) -> bool:
-        text = self.edge + chunk
-        return any(hint in text for hint in self.hints) and self.spaces.search(text) is not None
+    def _add_rows(self, skeleton: bytes, carried: bytes) -> bool:
+        count = len(skeleton) // len(self.row)
+        self.rows += count
+        self.carry = skeleton[count * len(self.row) :] + carried
+        return skeleton.startswith(self.row * count)
+
+    def _add_lines(self, skeleton: bytes) -> bool:
+        """Take whole lines when each is a row: few skeletons come again and again, and each is looked at once."""
+        *lines, rest = skeleton.split(self.ending[-1:])
+        kinds = set(lines) - self.alike
+        if len(kinds) > _MOST_KINDS or not all(map(self._is_row, kinds)):
+            return False
+        self.alike |= kinds
+        self.rows += len(lines)
+        self.carry = rest
+        return True
+
+    def _is_row(self, skeleton: bytes) -> bool:
+        return self.enclosed.sub(b"", skeleton) == self.row[:-1]
+
+    def _add_quoted(self, skeleton: bytes) -> bool:
+        """Take rows whose quotes may enclose line endings: what is outside of quotes must be row after row."""
+        pieces = skeleton.split(self.quote)
+        still_inside = len(pieces) % 2 == 0
+        return self._add_rows(b"".join(pieces[::2]), self.quote if still_inside else b"")
 
     def finish(self) -> Structure | None:
         """Return what was found, once all pieces have been added."""
-        if self.inside:
-            return None
-        if self.left == self.row.removesuffix(self.ending):
+        left = self.enclosed.sub(b"", self.carry)
+        if left == self.row.removesuffix(self.ending):
             return Structure(self.rows + 1)  # the last line has no ending
-        return Structure(self.rows) if not self.left.strip(b"\r\n") else None
+        return Structure(self.rows) if not left.strip(b"\r\n") else None
 
 
 def direct_reading(
     path_fd: int, dialect: Dialect, width: int, skip: int, nulls: tuple[str, ...]
-) -> Callable[[], "Iterator[str]"]:
+) -> Callable[[], AbstractContextManager[str]]:
     """Return a reading for `write_table`: DuckDB opens the descriptor itself, with nothing left to guess."""
 
     @contextmanager
     def reading() -> Iterator[str]:
         yield read_csv(f"/dev/fd/{path_fd}", dialect, width, skip, nulls)
 
-    return reading  # type: ignore[return-value]
+    return reading
 
 
 def read_csv(path: str, dialect: Dialect, width: int, skip: int, nulls: tuple[str, ...], longest: int = 0) -> str:

@@ -1,8 +1,8 @@
 """Which encoding a text is in, decided strictly over all of its bytes, and its bytes as UTF-8.
 
 A byte-order mark decides; then zero bytes at every other place (UTF-16); then strict UTF-8. What is none of these and
-has no trace of UTF-8 is Windows-1252, or ISO 8859-1 where the bytes 0x80 to 0x9F rule Windows-1252 out. Nothing is ever
-replaced: a text that no decision fits is refused.
+has no trace of UTF-8 is ISO 8859-1 when it has no byte from 0x80 to 0x9F, and Windows-1252 when all of these bytes that
+it has are defined there. Nothing is ever replaced: a text that no decision fits is refused.
 """
 
 import codecs
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from processor.domain.errors import DeliveryError, refused
 from processor.streams.source import Source
 
-CHUNK_BYTES = 1 << 18
+CHUNK_BYTES = 1 << 17
 
 # UTF-32 first: its little-endian mark begins with the one of UTF-16.
 _MARKS = (
@@ -178,6 +178,11 @@ def _eight_bit(source: Source) -> Encoding:
         )
     if not tally.c1:
         return Encoding("latin-1", 0, "not UTF-8; no byte from 0x80 to 0x9F")
-    if tally.c1 & _UNDEFINED_IN_1252:
-        return Encoding("latin-1", 0, "not UTF-8; has bytes that Windows-1252 does not define")
-    return Encoding("cp1252", 0, "not UTF-8; has bytes from 0x80 to 0x9F that Windows-1252 defines")
+    if not tally.c1 & _UNDEFINED_IN_1252:
+        return Encoding("cp1252", 0, "not UTF-8; has bytes from 0x80 to 0x9F that Windows-1252 defines")
+    strange = ", ".join(f"0x{byte:02X}" for byte in sorted(tally.c1 & _UNDEFINED_IN_1252))
+    raise refused(
+        "csv.encoding",
+        f"{source.name} is neither UTF-8 (see byte {tally.broken_at}) nor Windows-1252 nor ISO 8859-1 (it has {strange})",
+        "save it as UTF-8",
+    )

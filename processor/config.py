@@ -1,6 +1,7 @@
 """The settings: from the environment and `.env`, checked before anything starts, every mistake reported at once."""
 
 import difflib
+import os
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,6 +13,7 @@ from processor.domain.archives import ArchiveLimits, ExtractionOptions, NestedAr
 from processor.domain.conversion import Compression, ConversionOptions, MalformedRows, Typing
 
 EMBEDDED = "embedded"
+ENV_FILE = "PROCESSOR_ENV_FILE"  # names the file that is read instead of `.env` in the current directory
 _MIB = 1 << 20
 _LIMITS = ArchiveLimits()
 _S3_LARGEST_PART = 5 << 30  # "Amazon S3 multipart upload limits": parts of 5 MiB to 5 GiB
@@ -200,9 +202,12 @@ class Settings(BaseSettings):
 
 def load(**overrides: Any) -> Settings:
     """Return the settings. Raises ConfigurationError that names every mistake, its value and what would be right."""
-    mistakes = _misspelt()
+    env_file = Path(os.environ.get(ENV_FILE, ".env"))
     try:
-        settings = Settings(**overrides)
+        mistakes = _misspelt(env_file)
+        settings = Settings(_env_file=env_file, **overrides)  # type: ignore[call-arg]
+    except OSError as error:
+        raise ConfigurationError(f"{env_file} can not be read: {error.strerror}") from error
     except ValidationError as error:
         mistakes += [_explain(details) for details in error.errors(include_url=False)]
     if mistakes:
@@ -222,13 +227,13 @@ def _explain(details: Any) -> str:
     return f"{name}={given}: {str(details['msg']).removeprefix('Value error, ')}{meaning}"
 
 
-def _misspelt() -> list[str]:
+def _misspelt(env_file: Path) -> list[str]:
     """Name the lines of `.env` that are nearly, but not quite, a setting: a silently ignored setting is a trap."""
     known = [name.upper() for name in Settings.model_fields]
-    written = DotEnvSettingsSource(Settings, env_file=".env").env_vars
+    written = DotEnvSettingsSource(Settings, env_file=env_file).env_vars
     found = []
     for name in (name.upper() for name in written):
         close = difflib.get_close_matches(name, known, n=1, cutoff=0.85)
         if close and name not in known:
-            found.append(f"{name} in .env is no setting: did you mean {close[0]}?")
+            found.append(f"{name} in {env_file} is no setting: did you mean {close[0]}?")
     return found

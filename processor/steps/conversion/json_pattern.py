@@ -1,0 +1,102 @@
+"""A regular expression that proves a line: what matches is valid JSON and holds nothing that the plan does not expect.
+
+The documents of one schema, keys in their usual order, are a regular language, and DuckDB's RE2 decides it in one pass
+without backtracking. A match proves at once that the line is what RFC 8259 allows, that no key is unknown or doubled,
+that every value has the kind of its column, and that every number survives its type. A line that does not match is
+not wrong: it is looked at more closely.
+"""
+
+import re
+
+from processor.steps.conversion.json_exact import write_string
+from processor.steps.conversion.json_plan import Form, Plan, RowPlan
+from processor.steps.conversion.json_schema import Place
+
+_SPACE = r"[ \t]*"
+_STRING = (
+    r'"(?:[^"\\\x00-\x1f]|\\["\\/bfnrt]|\\u(?:[0-9a-cefA-CEF][0-9a-fA-F]{3}|[dD][0-7][0-9a-fA-F]{2}'
+    r'|[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}))*"'
+)
+# A decimal of at most 15 significant digits survives a double; 18 digits fit 64 bits.
+_DOUBLE_DIGITS = 15
+_BIGINT_DIGITS = 18
+# More would cost more to compile than it saves.
+_MOST_PLACES = 600
+
+
+class Pattern:
+    """The pattern of all rows seen so far, and what it lets pass unseen."""
+
+    def __init__(self, root: Place, plan: RowPlan) -> None:
+        """Only for a plan that `can_prove`."""
+        self._passed: list[tuple[Place, int, int]] = []
+        self.text = f"{_SPACE}{self._object(root, plan.columns)}[ \\t\\r]*"
+
+    def admit(self) -> None:
+        """Widen what is known of each place by what matching lines may hold."""
+        for place, whole_digits, scale in self._passed:
+            place.whole_digits = max(place.whole_digits, whole_digits)
+            place.scale = max(place.scale, scale)
+            place.all_double = place.all_double and whole_digits <= _DOUBLE_DIGITS
+            place.admitted = True
+
+    def _value(self, place: Place, plan: Plan) -> str:
+        known = self._known(place, plan)
+        return f"(?:{known}|null)" if known else "null"
+
+    def _known(self, place: Place, plan: Plan) -> str:
+        match plan.form:
+            case Form.BOOLEAN:
+                return "true|false"
+            case Form.BIGINT:
+                return self._integer(place)
+            case Form.DOUBLE:
+                return self._double(place)
+            case Form.STRING if place.strings:
+                self._passed.append((place, 0, 0))
+                return _STRING
+            case Form.STRUCT:
+                return self._object(place, plan.fields)
+            case Form.LIST if place.element is not None and plan.element is not None:
+                return self._list(place.element, plan.element)
+        return ""
+
+    def _integer(self, place: Place) -> str:
+        digits = _DOUBLE_DIGITS if place.whole_digits <= _DOUBLE_DIGITS else _BIGINT_DIGITS
+        self._passed.append((place, digits, 0))
+        return f"0|-?[1-9][0-9]{{0,{digits - 1}}}"
+
+    def _double(self, place: Place) -> str:
+        whole = min(max(place.whole_digits, 3), _DOUBLE_DIGITS - 1)
+        scale = _DOUBLE_DIGITS - whole
+        self._passed.append((place, whole, scale))
+        exponent = "(?:[eE][-+]?[0-9]{1,2})?" if place.exponents else ""
+        fraction = f"\\.[0-9]{{1,{scale}}}"
+        return f"(?:0|-?(?:0{fraction}|[1-9][0-9]{{0,{whole - 1}}}(?:{fraction})?)){exponent}"
+
+    def _list(self, place: Place, plan: Plan) -> str:
+        element = self._value(place, plan)
+        return f"\\[{_SPACE}(?:{element}{_SPACE}(?:,{_SPACE}{element}{_SPACE})*)?\\]"
+
+    def _object(self, place: Place, plans: dict[str, Plan]) -> str:
+        """Return the pattern of an object; one key, the most frequent, is required so that commas can be counted."""
+        keys = list(plans)
+        pivot = max(range(len(keys)), key=lambda index: place.fields[keys[index]].seen)
+        members = [
+            f"{re.escape(write_string(key))}{_SPACE}:{_SPACE}{self._value(place.fields[key], plans[key])}{_SPACE}"
+            for key in keys
+        ]
+        before = "".join(f"(?:{member},{_SPACE})?" for member in members[:pivot])
+        after = "".join(f"(?:,{_SPACE}{member})?" for member in members[pivot + 1 :])
+        return f"\\{{{_SPACE}(?:{before}{members[pivot]}{after})?\\}}"
+
+
+def can_prove(plan: RowPlan) -> bool:
+    """Tell whether a pattern can prove rows of this plan, so that DuckDB may read them as they stand."""
+    return plan.direct and sum(map(_places, plan.columns.values())) <= _MOST_PLACES
+
+
+def _places(plan: Plan) -> int:
+    if plan.element is not None:
+        return 2 * _places(plan.element)  # a list's pattern has its element's twice
+    return 1 + sum(map(_places, plan.fields.values()))

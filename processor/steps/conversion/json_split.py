@@ -1,0 +1,199 @@
+"""Find where each document, or each element of one large array, begins and ends, with bounded memory.
+
+Only strings and brackets are looked at: what a piece holds is judged by whoever parses it, and what stands between the
+pieces is judged here. A piece that is not one JSON document makes the file no JSON, so nothing is guessed.
+"""
+
+import re
+from collections.abc import Iterator
+
+from processor.steps.conversion.json_exact import DEEPEST, NotJsonError
+
+# One row beyond this is no row of a table; it bounds memory.
+LONGEST_ROW = 64 << 20
+
+Row = tuple[int, bytes]
+"""A row as it stands in the text, and the offset of its first byte."""
+
+_STRING = rb'"[^"\\]*(?:\\.[^"\\]*)*"'
+_PLAIN = rb'[^\[\]{}"]*'
+
+
+def _container(levels: int) -> bytes:
+    """Return the pattern of an array or object that has at most `levels` levels of containers in it.
+
+    What may follow is decided by its first byte everywhere, so no input makes it slow.
+    """
+    inner = _STRING if levels == 0 else b"(?:" + _STRING + b"|" + _container(levels - 1) + b")"
+    return rb"[\[{]" + _PLAIN + b"(?:" + inner + _PLAIN + rb")*[\]}]"
+
+
+_SHALLOW = re.compile(_container(3), re.DOTALL)
+_TOKEN = re.compile(_STRING + rb'|[\[\]{}]|"', re.DOTALL)
+_WHOLE_STRING = re.compile(_STRING, re.DOTALL)
+_SCALAR = re.compile(rb'[^ \t\r\n,\[\]{}"]+')
+_SPACE = re.compile(rb"[ \t\r\n]*")
+_OPENING = b"[{"
+
+
+class NotOneArrayError(Exception):
+    """Something follows the array, so it was not the whole document."""
+
+
+class Splitter:
+    """The rows of a text that comes in chunks. One use."""
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks = chunks
+        self._text = b""
+        self._at = 0
+        self._offset = 0  # of the buffer's first byte
+
+    def elements(self) -> Iterator[Row]:
+        """Yield the elements of the one array. Raises NotJsonError and NotOneArrayError."""
+        self._space()
+        self._at += 1  # the bracket that told that this is an array
+        if self._next("an array") == b"]":
+            self._at += 1
+        else:
+            yield from self._separated()
+        self._space()
+        if self._peek():
+            raise NotOneArrayError
+
+    def _separated(self) -> Iterator[Row]:
+        while True:
+            yield self._piece()
+            match self._next("an array"):
+                case b",":
+                    self._at += 1
+                    self._next("an array")
+                case b"]":
+                    self._at += 1
+                    return
+                case _:
+                    raise self._error("a comma or ] is missing before this")
+
+    def documents(self) -> Iterator[Row]:
+        """Yield the documents. Each begins on a new line, but objects may follow each other at once."""
+        before = b""
+        new_line = True
+        while True:
+            new_line = self._space() or new_line
+            first = self._peek()
+            if not first:
+                return
+            if not new_line and not before == first == b"{":
+                raise self._error("more than one value on a line")
+            before, new_line = first, False
+            yield self._piece()
+
+    def _piece(self) -> Row:
+        first = self._peek()
+        if first in (b"[", b"{"):
+            end = self._container_end()
+        elif first == b'"':
+            end = self._string_end()
+        else:
+            end = self._scalar_end()
+        row = (self._offset + self._at, self._text[self._at : end])
+        self._at = end
+        return row
+
+    def _container_end(self) -> int:
+        shallow = _SHALLOW.match(self._text, self._at)
+        if shallow:
+            return shallow.end()
+        scanned, depth = 0, 0  # scanned: from the container's first byte
+        while True:
+            start = self._at
+            scanned_to = len(self._text)
+            for token in _TOKEN.finditer(self._text, start + scanned):
+                first = self._text[token.start()]
+                if first == ord('"'):
+                    if token.end() - token.start() == 1:
+                        scanned_to = token.start()
+                        break  # the string's end has not been read yet
+                    continue
+                depth += 1 if first in _OPENING else -1
+                if depth == 0:
+                    return token.end()
+                if depth > DEEPEST:
+                    raise self._error(f"nested deeper than {DEEPEST} levels")
+            scanned = scanned_to - start
+            self._more_of("an array" if self._peek() == b"[" else "an object")
+
+    def _string_end(self) -> int:
+        while not (whole := _WHOLE_STRING.match(self._text, self._at)):
+            self._more_of("a string")
+        return whole.end()
+
+    def _scalar_end(self) -> int:
+        while True:
+            scalar = _SCALAR.match(self._text, self._at)
+            if scalar is None:
+                raise self._error(f"unexpected {self._peek().decode('utf-8', 'replace')!r}")
+            if scalar.end() < len(self._text) or not self._fill():
+                return scalar.end()
+
+    def _next(self, where: str) -> bytes:
+        self._space()
+        return self._peek() or self._fail_at_end(where)
+
+    def _space(self) -> bool:
+        """Go to the next byte that is no white space; tell whether a line ended on the way."""
+        new_line = False
+        while True:
+            space = _SPACE.match(self._text, self._at)
+            assert space is not None
+            new_line = new_line or b"\n" in space[0] or b"\r" in space[0]
+            self._at = space.end()
+            if self._at < len(self._text) or not self._fill():
+                return new_line
+
+    def _peek(self) -> bytes:
+        return self._text[self._at : self._at + 1]
+
+    def _more_of(self, what: str) -> None:
+        if not self._fill():
+            self._fail_at_end(what)
+
+    def _fail_at_end(self, where: str) -> bytes:
+        self._at = len(self._text)
+        raise self._error(f"the text ends within {where}")
+
+    def _fill(self) -> bool:
+        """Drop what is done with and read at least as much as is kept, so that no piece is gone over often."""
+        kept = self._text[self._at :]
+        if len(kept) > LONGEST_ROW:
+            raise self._error(f"a row has more than {LONGEST_ROW >> 20} MiB")
+        pieces, size = [kept], 0
+        while size <= len(kept) and (chunk := next(self._chunks, b"")):
+            pieces.append(chunk)
+            size += len(chunk)
+        self._text = b"".join(pieces)
+        self._offset += self._at
+        self._at = 0
+        return size > 0
+
+    def _error(self, why: str) -> NotJsonError:
+        return NotJsonError(why, offset=self._offset + self._at)
+
+
+def lines(chunks: Iterator[bytes]) -> Iterator[Row]:
+    """Yield the lines that are not blank, without their ends."""
+    offset, kept = 0, b""
+    for chunk in chunks:
+        if b"\n" not in chunk:
+            kept += chunk
+            if len(kept) > LONGEST_ROW:
+                raise NotJsonError(f"a line has more than {LONGEST_ROW >> 20} MiB", offset=offset)
+            continue
+        whole = (kept + chunk).split(b"\n")
+        kept = whole.pop()
+        for line in whole:
+            if line.strip(b" \t\r"):
+                yield offset, line
+            offset += len(line) + 1
+    if kept.strip(b" \t\r"):
+        yield offset, kept

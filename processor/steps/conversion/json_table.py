@@ -1,0 +1,190 @@
+"""One JSON file on its way to Parquet, in one shape: look at some rows, propose, prove, and learn where that fails."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import islice
+
+import duckdb
+import orjson
+
+from processor.domain.conversion import Column, ConversionOptions, Receipt
+from processor.domain.errors import refused
+from processor.steps.conversion.duck import connection
+from processor.steps.conversion.json_exact import parse
+from processor.steps.conversion.json_feed import Feed, lines_of
+from processor.steps.conversion.json_pattern import Pattern, can_prove
+from processor.steps.conversion.json_plan import RowPlan, needs_another_look, plan_rows
+from processor.steps.conversion.json_rows import Rows, on_one_line
+from processor.steps.conversion.json_schema import Schema
+from processor.steps.conversion.json_write import write_row
+from processor.steps.conversion.table_parquet import Written, copy_to_parquet
+from processor.steps.conversion.typing_sql import literal, quoted
+from processor.streams.output import Output
+
+Facts = tuple[tuple[str, str], ...]
+
+_SAMPLE_BYTES = 1 << 20
+_MOST_LOOKS = 3
+_FETCHED_ROWS = 1_000
+_LONGEST_METADATA = 64 << 10
+
+
+class JsonTable:
+    """The rows of one file and what is known about them. Methods raise NotJsonError and NotOneArrayError."""
+
+    def __init__(self, rows: Rows, options: ConversionOptions) -> None:
+        self._rows = rows
+        self._options = options
+        self._schema = Schema()
+        self._longest_bytes = 0
+        self.whole: list[object] | None = None  # all rows, when there are few
+
+    def look(self) -> None:
+        """Learn from the first rows and, in a plain file of lines, from some all over it."""
+        values, size = [], 0
+        for _, row in self._rows.read():
+            values.append(self._learn(row))
+            size += len(row)
+            if size > _SAMPLE_BYTES:
+                break
+        else:
+            self.whole = values
+            return
+        for row in self._rows.read_windows():
+            self._learn(row)
+
+    def look_at_document(self) -> bool:
+        """Take the whole file for one document that has a key twice somewhere; return False if it is more than one.
+
+        A record that has a key twice has no place in a table. A document on its own can be kept as it is.
+        """
+        first = list(islice(self._rows.read(), 2))
+        if len(first) != 1:
+            return False
+        self._schema.root.opaque = "a key stands twice in one object"
+        self.whole = [parse(first[0][1], keys_twice=True)]
+        self._longest_bytes = len(first[0][1])
+        return True
+
+    def plan(self) -> RowPlan:
+        """Return the columns by what is known."""
+        return plan_rows(self._schema.root, self._options.typing)
+
+    def write(self, output: Output, metadata: Facts) -> Receipt:
+        """Write the table, after a look. Raises DeliveryError and duckdb.Error beside what the class tells."""
+        if self.whole is not None:
+            whole = self.whole
+            return self._write_anew(lambda: iter(whole), output, metadata)
+        plan = self.plan()
+        if can_prove(plan):
+            proof = _proved_by(Pattern(self._schema.root, plan))
+            try:
+                return self._write_as_they_stand(plan, proof, output, metadata)
+            except duckdb.Error:
+                pass  # some row is not proved: which, and what is in it, is found out now
+        self._learn_all()
+        plan = self.plan()
+        if plan.direct:
+            return self._write_as_they_stand(plan, _NOT_BLANK, output, metadata)
+        return self._write_anew(lambda: (parse(row) for _, row in self._rows.read()), output, metadata)
+
+    def _learn(self, row: bytes) -> object:
+        value = parse(row)
+        self._schema.learn(value)
+        self._longest_bytes = max(self._longest_bytes, len(row))
+        return value
+
+    def _learn_all(self) -> None:
+        for _ in range(_MOST_LOOKS):
+            plan = self.plan()
+            if not can_prove(plan) or not self._learn_unproved(Pattern(self._schema.root, plan)):
+                break
+            if not needs_another_look(self._schema.root):
+                return
+        for _, row in self._rows.read():
+            self._learn(row)
+
+    def _learn_unproved(self, pattern: Pattern) -> bool:
+        """Learn from the rows that `pattern` does not prove; return False if DuckDB can not read the rows."""
+        cursor = connection(self._options).cursor()
+        proved = f"regexp_full_match(j, {literal(pattern.text)})"
+        try:
+            with self._lines() as (relation, _):
+                cursor.execute(f"SELECT j FROM {relation} WHERE {_NOT_BLANK} AND NOT {proved}")  # noqa: S608
+                while found := cursor.fetchmany(_FETCHED_ROWS):
+                    for (row,) in found:
+                        self._learn(row.encode())
+        except duckdb.Error:
+            return False
+        finally:
+            cursor.close()
+        pattern.admit()
+        return True
+
+    @contextmanager
+    def _lines(self) -> Iterator[tuple[str, Callable[[], int]]]:
+        """Give DuckDB the rows as they stand: the relation, and what counts its rows once it has been read."""
+        fd = self._rows.lines_fd
+        if fd is not None:
+            yield lines_of(f"/dev/fd/{fd}", self._longest_bytes), self._rows.count_lines
+            return
+        feed = Feed(on_one_line(row) for _, row in self._rows.read())
+        with feed.relation(self._longest_bytes) as relation:
+            yield relation, lambda: feed.count
+
+    def _write_as_they_stand(self, plan: RowPlan, condition: str, output: Output, metadata: Facts) -> Receipt:
+        with output.parquet() as fd:
+            with self._lines() as (relation, count):
+                written = self._copy(plan, relation, condition, fd, metadata)
+            return self._receipt(plan, written, count())
+
+    def _write_anew(self, values: Callable[[], Iterator[object]], output: Output, metadata: Facts) -> Receipt:
+        plan = self.plan()
+        feed = Feed(write_row(value, plan).encode() for value in values())
+        with output.parquet() as fd:
+            with feed.relation(2 * self._longest_bytes) as relation:
+                written = self._copy(plan, relation, "true", fd, metadata)
+            return self._receipt(plan, written, feed.count)
+
+    def _copy(self, plan: RowPlan, relation: str, condition: str, fd: int, metadata: Facts) -> Written:
+        structure = literal(orjson.dumps(plan.structure).decode())
+        record = f"SELECT json_transform(j, {structure}) AS r FROM {relation} WHERE {condition}"  # noqa: S608
+        key_values = (*metadata, *self._facts(), ("column-types", _reasons(plan)))
+        return copy_to_parquet(f"SELECT unnest(r) FROM ({record})", fd, self._options, key_values)  # noqa: S608
+
+    def _facts(self) -> Facts:
+        return (("json-rows", self._rows.shape.value), ("encoding", self._rows.encoding))
+
+    def _receipt(self, plan: RowPlan, written: Written, rows_read: int) -> Receipt:
+        _compare("rows", rows_read, written.rows)
+        if self.whole is not None and plan.is_record:
+            for key, place in self._schema.root.fields.items():
+                if quoted(key) in written.null_counts and key in plan.columns:
+                    nulls = written.rows - (place.seen - place.nulls)
+                    _compare(f"NULLs of {key!r}", nulls, written.null_counts[quoted(key)])
+        columns = tuple(
+            Column(name, column.sql, written.nulls(name), column.reason) for name, column in plan.columns.items()
+        )
+        return Receipt(written.rows, columns, facts=self._facts())
+
+
+# A line of white space is no row (and an empty one is NULL).
+_NOT_BLANK = "j IS NOT NULL AND trim(j, ' \t\r') <> ''"
+
+
+def _proved_by(pattern: Pattern) -> str:
+    """Return the condition that lets proved rows pass, skips blank lines, and fails on any other."""
+    return (
+        f"CASE WHEN regexp_full_match(j, {literal(pattern.text)}) THEN true"
+        f" WHEN {_NOT_BLANK} THEN error('not proved')::BOOLEAN ELSE false END"
+    )
+
+
+def _compare(what: str, read: int, written: int) -> None:
+    if read != written:
+        raise refused("json.receipt", f"{written} {what} were written, {read} were read", "report this as a bug")
+
+
+def _reasons(plan: RowPlan) -> str:
+    text = orjson.dumps({name: column.reason for name, column in plan.columns.items()}).decode()
+    return text if len(text) <= _LONGEST_METADATA else "too many columns to list"

@@ -1,41 +1,131 @@
-"""The commands."""
+"""The command line: arguments in, text and exit codes out. What a command does is in `commands`.
+
+Exit codes: 0 done, 1 a failure or a bug, 2 usage, 78 configuration (EX_CONFIG of sysexits.h).
+"""
 
 import sys
-from typing import Annotated
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
 from processor import config, logs
+from processor.domain.errors import DeliveryError
 
-app = typer.Typer(no_args_is_help=True, add_completion=True, pretty_exceptions_enable=False)
+OK, FAILED, USAGE, CONFIGURATION = 0, 1, 2, 78
 
-CONFIGURATION = 78
-
-
-@app.callback()
-def _about() -> None:
-    """Deliver files from a Linux host to S3 as verified data."""
+app = typer.Typer(
+    no_args_is_help=True, pretty_exceptions_enable=False, help="Deliver files from a Linux host to S3 as verified data."
+)
 
 
 @app.command()
-def run(once: Annotated[bool, typer.Option("--once", help="Deliver what is there, then end.")] = False) -> None:
-    """Watch WATCH_PATH and deliver what arrives."""
+def run(*, once: Annotated[bool, typer.Option("--once", help="Deliver what is there now, then end.")] = False) -> None:
+    """Watch WATCH_PATH and deliver whatever arrives there, until SIGTERM or Ctrl-C."""
     settings = _settings()
-    from processor.app import run as run_app
+    from processor.app import run as run_daemon  # noqa: PLC0415 - every command loads only what it needs
 
-    sys.exit(run_app(settings, once=once))
+    with _told_plainly():
+        sys.exit(run_daemon(settings, once=once))
 
 
-def _settings() -> config.Settings:
+@app.command()
+def convert(
+    source: Annotated[Path | None, typer.Argument(metavar="IN", help="CSV, TSV, JSON, JSON Lines or XML.")] = None,
+    target: Annotated[Path | None, typer.Argument(metavar="OUT", help="The Parquet file to write.")] = None,
+    *,
+    batch: Annotated[
+        bool, typer.Option("--batch", help="Read lines IN<TAB>OUT; answer `ok` or `err MESSAGE`.")
+    ] = False,
+) -> None:
+    """Convert one data file to Parquet on disk, by the code and under the protections of the daemon."""
+    settings = _settings(WATCH_PATH=Path("/"), S3_BUCKET="unused")
+    from processor.commands import convert as command  # noqa: PLC0415
+    from processor.commands.local import LocalWorker  # noqa: PLC0415
+
+    if batch:
+        for answer in command.batch(settings, sys.stdin):
+            print(answer, flush=True)
+        return
+    if source is None or target is None:
+        raise typer.BadParameter("give IN and OUT, or --batch")
+    with _told_plainly(), LocalWorker(settings) as worker:
+        converted = command.convert_file(worker, settings, source, target)
+        receipt = converted.receipt
+        print(f"{converted.parquet}: {receipt.rows} rows, {len(receipt.columns)} columns")
+        if converted.rejects is not None:
+            print(f"{converted.rejects}: {receipt.rejected_rows} rejected rows")
+
+
+@app.command()
+def extract(
+    source: Annotated[Path, typer.Argument(metavar="IN", help="An archive.")],
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Where to; nothing is written outside it.")],
+) -> None:
+    """Extract one archive to a directory; data files in it become Parquet, as they would in the store."""
+    settings = _settings(WATCH_PATH=Path("/"), S3_BUCKET="unused")
+    from processor.commands.extract import extract_file  # noqa: PLC0415
+
+    with _told_plainly():
+        result = extract_file(settings, source, directory)
+    print(f"{directory}: {result.written} members")
+    for name, reason in result.skipped:
+        print(f"not a file: {name}: {reason}")
+    for name, failure in result.bad:
+        print(f"failed: {name}: {failure}", file=sys.stderr)
+    if result.failure is not None:
+        print(f"{source}: {result.failure}", file=sys.stderr)
+    sys.exit(FAILED if result.bad or result.failure else OK)
+
+
+@app.command()
+def plan(paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Files or directories.")]) -> None:
+    """Show what would be done: type, key, dialect, encoding, and every column's type with its reason."""
+    settings = _settings(S3_BUCKET="unset", WATCH_PATH=Path.cwd())
+    from processor.commands.plan import plan_files  # noqa: PLC0415
+
+    failed = False
+    for each in plan_files(settings, paths):
+        print(f"{each.path}\n  {each.type}, {each.size_bytes} bytes, sha256 {each.sha256}\n  key {each.key}")
+        for name, value in each.reading:
+            print(f"  {name}: {value}")
+        for column in each.columns:
+            print(f"    {column.name}: {column.type}  ({column.reason})")
+        if each.failure is not None:
+            failed = True
+            print(f"  refused: {each.failure}")
+    sys.exit(FAILED if failed else OK)
+
+
+def _settings(**otherwise: Any) -> config.Settings:
+    """Return the settings and set up the logs; `otherwise` stands in for what a command does not need."""
     try:
-        settings = config.load()
+        settings = config.load(otherwise)
     except config.ConfigurationError as error:
-        print(f"configuration:\n{error}", file=sys.stderr)
+        print(f"the configuration is not usable:\n{error}", file=sys.stderr)
         sys.exit(CONFIGURATION)
     logs.configure(settings.log_level, pretty=settings.log_pretty)
     return settings
 
 
+@contextmanager
+def _told_plainly() -> Iterator[None]:
+    """End with one line and the right exit code instead of a traceback, for whatever an operator can mend."""
+    from processor.ledger.database import LedgerBusyError, LedgerTooNewError  # noqa: PLC0415
+
+    try:
+        yield
+    except DeliveryError as error:
+        print(error, file=sys.stderr)
+        configured = error.failure.code.startswith("store.")
+        sys.exit(CONFIGURATION if configured else FAILED)
+    except (LedgerBusyError, LedgerTooNewError, FileNotFoundError, PermissionError) as error:
+        print(error, file=sys.stderr)
+        sys.exit(FAILED)
+
+
 def main() -> None:
-    """Entry point."""
-    app()
+    """Run the command line."""
+    app(prog_name="processor")

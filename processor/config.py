@@ -2,12 +2,13 @@
 
 import difflib
 import os
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, DotEnvSettingsSource, NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSource, NoDecode, SettingsConfigDict
 
 from processor.domain.archives import ArchiveLimits, ExtractionOptions, NestedArchives
 from processor.domain.conversion import Compression, ConversionOptions, MalformedRows, Typing
@@ -200,12 +201,15 @@ class Settings(BaseSettings):
         return (self.control_socket or self.progress_db_path.with_suffix(".sock")).absolute()
 
 
-def load(**overrides: Any) -> Settings:
-    """Return the settings. Raises ConfigurationError that names every mistake, its value and what would be right."""
+def load(otherwise: Mapping[str, Any] | None = None) -> Settings:
+    """Return the settings. Raises ConfigurationError that names every mistake, its value and what would be right.
+
+    `otherwise` (by setting) holds for what neither the environment nor `.env` sets, before the defaults.
+    """
     env_file = Path(os.environ.get(ENV_FILE, ".env"))
     try:
         mistakes = _misspelt(env_file)
-        settings = Settings(_env_file=env_file, **overrides)  # type: ignore[call-arg]
+        settings = _settings(env_file, otherwise or {})
     except OSError as error:
         raise ConfigurationError(f"{env_file} can not be read: {error.strerror}") from error
     except ValidationError as error:
@@ -213,6 +217,12 @@ def load(**overrides: Any) -> Settings:
     if mistakes:
         raise ConfigurationError("\n".join(mistakes))
     return settings
+
+
+def _settings(env_file: Path, otherwise: Mapping[str, Any]) -> Settings:
+    given = EnvSettingsSource(Settings)() | DotEnvSettingsSource(Settings, env_file=env_file)()
+    missing = {name.lower(): value for name, value in otherwise.items() if name.lower() not in given}
+    return Settings(_env_file=env_file, **missing)  # type: ignore[call-arg]
 
 
 def _explain(details: Any) -> str:

@@ -68,7 +68,7 @@ class ObjectStream:
         try:
             self._work.result(_FAREWELL_SECONDS)
         except (Exception, CancelledError) as error:
-            raise _worker_failed(error) from error
+            raise worker_failed(error) from error
 
     def _why(self, broken: BrokenStreamError) -> DeliveryError:
         """Return the deeper reason for a broken stream, from the worker's own end."""
@@ -77,7 +77,7 @@ class ObjectStream:
         except FutureTimeoutError:
             return broken  # the worker lives on but has broken the rules; `close` ends it
         except (Exception, CancelledError) as error:  # noqa: BLE001 - whatever it is, it is the reason
-            return _worker_failed(error)
+            return worker_failed(error)
         return broken
 
 
@@ -110,7 +110,8 @@ def _silent(seconds: float) -> DeliveryError:
     return DeliveryError(Failure(ErrorClass.INFRASTRUCTURE, "worker.silent", text, hint))
 
 
-def _worker_failed(error: BaseException) -> DeliveryError:
+def worker_failed(error: BaseException) -> DeliveryError:
+    """Return what it means that a worker's task ended with `error`."""
     exit_code = getattr(error, "exitcode", None)
     if exit_code is not None:
         how = f"was killed by signal {-exit_code}" if exit_code < 0 else f"ended with exit code {exit_code}"

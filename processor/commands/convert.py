@@ -1,0 +1,135 @@
+"""`processor convert`: one data file to one Parquet file, by the daemon's code under its protections."""
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import BinaryIO
+
+from processor.commands.local import LocalWorker
+from processor.config import Settings
+from processor.domain.conversion import DataFormat, Receipt
+from processor.domain.errors import DeliveryError, refused
+from processor.domain.files import FileMetadata, FileType, Kind
+from processor.domain.keys import escape
+from processor.steps.streaming import ConvertRequest, stream_conversion
+from processor.streams.frames import Begin, Content, Data, End, Failed, Frame, Restart
+
+_HEAD_BYTES = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Converted:
+    """What was written."""
+
+    receipt: Receipt
+    parquet: Path
+    rejects: Path | None
+
+
+def convert_file(worker: LocalWorker, settings: Settings, source: Path, target: Path) -> Converted:
+    """Convert `source` to `target`; rejected rows go to `<target>.rejects.jsonl`.
+
+    Files appear under their names only when they are whole. Raises DeliveryError.
+    """
+    root, file = worker.examine(source)
+    file = as_data_file(source, file)
+    metadata = (("source-sha256", file.checksum or ""), ("source-path", escape(file.relative_path)))
+    stream = worker.stream(
+        stream_conversion, lambda id_: ConvertRequest(id_, root, file, settings.conversion, metadata)
+    )
+    writing = _Writing(target)
+    try:
+        for frame in stream.frames():
+            writing.take(frame)
+        return writing.finish()
+    finally:
+        stream.close()
+        writing.discard()
+
+
+def batch(settings: Settings, lines: Iterable[str]) -> Iterator[str]:
+    """Yield `ok` or `err MESSAGE` for each line `IN<TAB>OUT`; one worker serves all of them."""
+    with LocalWorker(settings) as worker:
+        for line in lines:
+            source, tab, target = line.rstrip("\n").partition("\t")
+            if not tab:
+                yield "err usage: each line is IN<TAB>OUT"
+                continue
+            try:
+                convert_file(worker, settings, Path(source), Path(target))
+            except (DeliveryError, OSError) as error:
+                yield "err " + " ".join(str(error).split())
+            else:
+                yield "ok"
+
+
+def as_data_file(path: Path, file: FileMetadata) -> FileMetadata:
+    """Return the file with its data format; one whose name proposes none is taken for what its first bytes look like.
+
+    Raises DeliveryError for what is not a data file.
+    """
+    if file.kind.mismatch:
+        raise refused("convert.not-data", f"{path}: {file.kind.mismatch}")
+    if file.kind.type is FileType.ARCHIVE:
+        raise refused("convert.archive", f"{path} is an archive", "use `processor extract`")
+    if file.kind.data is not None:
+        return file
+    with path.open("rb") as reader:
+        head = reader.read(_HEAD_BYTES).lstrip(b"\xef\xbb\xbf \t\r\n")
+    looks = {b"{": DataFormat.JSON, b"[": DataFormat.JSON, b"<": DataFormat.XML}.get(head[:1], DataFormat.CSV)
+    return replace(file, kind=Kind(FileType.DATABASE, data=looks))
+
+
+class _Writing:
+    """The files that the stream becomes."""
+
+    def __init__(self, target: Path) -> None:
+        self._target = target
+        self._open: BinaryIO | None = None
+        self._partial: dict[Path, Path] = {}
+        self._receipt: Receipt | None = None
+
+    def take(self, frame: Frame) -> None:
+        """Write one frame. Raises DeliveryError when it says that the conversion failed."""
+        match frame:
+            case Begin(content=content):
+                suffix = ".rejects.jsonl" if content is Content.REJECTS else ""
+                final = self._target.with_name(self._target.name + suffix)
+                partial = final.with_name(f".{final.name}.{os.getpid()}.partial")
+                self._partial[final] = partial
+                self._open = partial.open("wb")
+            case Data(data):
+                self._file.write(data)
+            case Restart():
+                self._file.seek(0)
+                self._file.truncate()
+            case End(receipt=receipt):
+                self._file.close()
+                self._receipt = receipt or self._receipt
+            case Failed(failure):
+                raise DeliveryError(failure)
+            case _:
+                pass
+
+    def finish(self) -> Converted:
+        """Give the files their names."""
+        assert self._receipt is not None, "a stream that ended well has a receipt"
+        for final, partial in self._partial.items():
+            partial.rename(final)
+        finals, self._partial = list(self._partial), {}
+        return Converted(self._receipt, finals[0], finals[1] if len(finals) > 1 else None)
+
+    def discard(self) -> None:
+        """Remove what did not become whole."""
+        if self._open is not None:
+            self._open.close()
+        for partial in self._partial.values():
+            with suppress(FileNotFoundError):
+                partial.unlink()
+
+    @property
+    def _file(self) -> BinaryIO:
+        assert self._open is not None, "frames come in their order"
+        return self._open

@@ -1,0 +1,101 @@
+"""`processor extract`: one archive to a directory, by the daemon's code. The archive is read by a confined worker."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from processor.commands.local import LocalWorker
+from processor.config import Settings
+from processor.domain.errors import DeliveryError, Failure, refused
+from processor.domain.files import FileType
+from processor.domain.keys import escape, parquet_key, rejects_key
+from processor.domain.members import Member, MemberReceipt
+from processor.steps.extraction.directory import DirectorySink, PartFile
+from processor.steps.streaming import ExtractRequest, stream_extraction
+from processor.streams.frames import Bad, Begin, Content, Data, End, Failed, Frame, Restart, Skipped
+
+
+@dataclass(slots=True)
+class Extracted:
+    """What became of the archive; `failure` tells why it was not read to its end."""
+
+    written: int = 0
+    bad: list[tuple[str, Failure]] = field(default_factory=list)
+    skipped: list[tuple[str, str]] = field(default_factory=list)
+    failure: Failure | None = None
+
+
+def extract_file(settings: Settings, source: Path, directory: Path) -> Extracted:
+    """Extract the archive `source` below `directory`, which is made if need be. Raises DeliveryError, OSError."""
+    with LocalWorker(settings) as worker:
+        root, file = worker.examine(source)
+        if file.kind.type is not FileType.ARCHIVE:
+            raise refused("extract.no-archive", f"{source}: {file.kind.mismatch or 'its name is not an archive’s'}")
+        directory.mkdir(parents=True, exist_ok=True)
+        metadata = (("source-sha256", file.checksum or ""), ("source-path", escape(file.relative_path)))
+        stream = worker.stream(
+            stream_extraction, lambda id_: ExtractRequest(id_, root, file, settings.extraction, metadata)
+        )
+        writing = _Writing(DirectorySink(directory))
+        try:
+            for frame in stream.frames():
+                writing.take(frame)
+        finally:
+            stream.close()
+            writing.sink.close()
+        return writing.result
+
+
+class _Writing:
+    """Frames become files; a file has its name only when it is whole."""
+
+    def __init__(self, sink: DirectorySink) -> None:
+        self.sink = sink
+        self.result = Extracted()
+        self._member: Member | None = None
+        self._part: PartFile | None = None
+
+    def take(self, frame: Frame) -> None:
+        """Write one frame."""
+        match frame:
+            case Begin():
+                self._begin(frame)
+            case Data(data):
+                assert self._part is not None, "frames come in their order"
+                self._write(data)
+            case Restart():
+                assert self._part is not None, "frames come in their order"
+                self._part.restart()
+            case End():
+                self._end(frame)
+            case Bad(member, name, failure):
+                self._bad(member, name, failure)
+            case Skipped(name=name, reason=reason):
+                self.result.skipped.append((escape(name), reason))
+            case Failed(failure):
+                self.result.failure = failure
+            case _:
+                pass
+
+    def _begin(self, begin: Begin) -> None:
+        member = Member(begin.member, begin.name, begin.raw_name, again=begin.again)
+        parquet = parquet_key(member.key)
+        key = {Content.AS_IS: member.key, Content.PARQUET: parquet, Content.REJECTS: rejects_key(parquet)}
+        self._member = member
+        self._part = self.sink.part(key[begin.content])
+
+    def _write(self, data: bytes) -> None:
+        assert self._part is not None
+        self._part.write(data)
+
+    def _end(self, end: End) -> None:
+        assert self._member is not None
+        try:
+            self.sink.end(self._member, MemberReceipt(end.size_bytes, end.sha256))
+        except DeliveryError as error:
+            self._bad(self._member.index, self._member.name, error.failure)
+        else:
+            self.result.written += 1
+
+    def _bad(self, index: int, name: bytes, failure: Failure) -> None:
+        self.sink.bad(Member(index, name, name), failure)
+        self.result.bad.append((escape(name), failure))

@@ -1,0 +1,100 @@
+"""`processor plan`: what would be done with a file; nothing is uploaded or written."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from processor.commands.local import LocalWorker
+from processor.config import Settings
+from processor.domain.conversion import Column, ConversionOptions, DataFormat
+from processor.domain.errors import DeliveryError, Failure
+from processor.domain.files import FileMetadata, FileType
+from processor.ledger.writer import key_of
+from processor.streams.source import open_file
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is known of one file: its kind, its key, how it would be read, the columns and why they have their types."""
+
+    path: Path
+    key: str
+    type: str
+    size_bytes: int
+    sha256: str
+    reading: tuple[tuple[str, str], ...] = ()
+    columns: tuple[Column, ...] = ()
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    root: bytes
+    file: FileMetadata
+    options: ConversionOptions
+
+
+def plan_files(settings: Settings, paths: list[Path]) -> Iterator[Plan]:
+    """Yield the plan of every file; directories are gone through."""
+    with LocalWorker(settings) as worker:
+        for path in paths:
+            for each in sorted(path.rglob("*")) if path.is_dir() else [path]:
+                if each.is_file() and not each.is_symlink():
+                    yield _plan(worker, settings, each)
+
+
+def _plan(worker: LocalWorker, settings: Settings, path: Path) -> Plan:
+    try:
+        root, file = worker.examine(path)
+    except DeliveryError as error:
+        return Plan(path, "", "unreadable", 0, "", failure=error.failure)
+    relative = _relative_to_watched(settings, file)
+    kind = file.kind
+    name = str(kind.archive or kind.data or kind.type)
+    reading = (("type-mismatch", kind.mismatch),) if kind.mismatch else ()
+    plan = Plan(path, settings.s3_prefix + key_of(relative), name, file.size_bytes, file.checksum or "", reading)
+    if kind.type is not FileType.DATABASE:
+        return plan
+    try:
+        how, columns = worker.call(_look, _Request(root, file, settings.conversion))
+    except DeliveryError as error:
+        return Plan(plan.path, plan.key, plan.type, plan.size_bytes, plan.sha256, failure=error.failure)
+    return Plan(plan.path, plan.key, plan.type, plan.size_bytes, plan.sha256, how, columns)
+
+
+def _relative_to_watched(settings: Settings, file: FileMetadata) -> FileMetadata:
+    """Return the file as the daemon would name it; one outside WATCH_PATH as if it lay directly in it."""
+
+    root = bytes(settings.watch_path) + b"/"
+    return replace(file, relative_path=file.path.removeprefix(root)) if file.path.startswith(root) else file
+
+
+def _look(request: _Request) -> tuple[tuple[tuple[str, str], ...], tuple[Column, ...]]:
+    """Return how the file would be read; runs in the worker."""
+    data = request.file.kind.data
+    with open_file(request.root, request.file.relative_path) as source:
+        match data:
+            case DataFormat.CSV | DataFormat.TSV:
+                from processor.steps.conversion.csv import plan_csv  # noqa: PLC0415 - only workers need it
+
+                csv = plan_csv(source, data, request.options)
+                return _facts(csv), csv.columns
+            case DataFormat.JSON | DataFormat.JSONL:
+                from processor.steps.conversion.json import plan_json  # noqa: PLC0415
+
+                json = plan_json(source, data, request.options)
+                return _facts(json), json.columns
+            case _:
+                from processor.steps.conversion.xml import plan_xml  # noqa: PLC0415
+
+                xml = plan_xml(source, request.options)
+                return _facts(xml), xml.columns
+
+
+def _facts(plan: object) -> tuple[tuple[str, str], ...]:
+    names = [name for name in plan.__slots__ if name != "columns"]  # type: ignore[attr-defined]
+    return tuple((name.replace("_", " "), _shown(getattr(plan, name))) for name in names)
+
+
+def _shown(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)

@@ -31,6 +31,20 @@ def run(*, once: Annotated[bool, typer.Option("--once", help="Deliver what is th
         sys.exit(run_daemon(settings, once=once))
 
 
+@app.command(hidden=True)
+def welcome() -> None:
+    """Say, after `make run`, where to drop files and how to look at what arrived."""
+    settings = _settings()
+    print(f"""
+Drop files into   {settings.watch_path}
+They go to        {settings.s3_endpoint or "AWS"}, bucket {settings.s3_bucket}
+Look at them by   .venv/bin/processor status          what has arrived, what is on its way, what failed
+                  .venv/bin/processor ls              the stored objects
+                  .venv/bin/processor why FILE        one file's history
+Settings are in   .env (all of them are explained there); end with Ctrl-C.
+""")
+
+
 @app.command()
 def convert(
     source: Annotated[Path | None, typer.Argument(metavar="IN", help="CSV, TSV, JSON, JSON Lines or XML.")] = None,

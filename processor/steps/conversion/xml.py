@@ -7,18 +7,21 @@ xml_shape      what elements have in common                        xml_layout  w
 xml_survey     the first reading: layout and shapes                xml_record  elements as JSON values
 xml_table      columns, rows and the relation for DuckDB           xml_feed    the later readings, through a pipe
 
-The document is read twice, to learn what it has and to write it, so nothing that comes late can be lost; each reading
-has bounded memory. White space between elements is no value; in an element without children it is, unless such elements
-have children elsewhere. Empty elements are '', missing ones NULL. Comments and processing instructions are left out.
+A document of regular rows is read once, by what its first mebibyte shows; whatever that did not show stops the reading.
+Then, as for all others, a survey of the whole document comes first. So nothing that comes late can be lost, and each
+reading has bounded memory. White space between elements is no value; in an element without children it is, unless
+such elements have children elsewhere. Empty elements are '', missing ones NULL. Comments and processing instructions are left out.
 """
 
 from dataclasses import dataclass, replace
 
 from processor.domain.conversion import Column, ConversionOptions, Receipt
+from processor.domain.errors import transient
 from processor.steps.conversion.table import propose, write_table
 from processor.steps.conversion.xml_feed import Feed, LineTooLong
-from processor.steps.conversion.xml_input import encoding_of
-from processor.steps.conversion.xml_survey import survey
+from processor.steps.conversion.xml_input import CHUNK_BYTES, encoding_of
+from processor.steps.conversion.xml_record import UnexpectedShape
+from processor.steps.conversion.xml_survey import Survey, glimpse, survey
 from processor.steps.conversion.xml_table import Table, original_name
 from processor.streams.output import Output
 from processor.streams.source import Source
@@ -41,7 +44,21 @@ def convert_xml(source: Source, options: ConversionOptions, output: Output, meta
     Raises DeliveryError: `xml.not-well-formed` with line and column, `xml.entity`, `xml.encoding`, `xml.too-deep`,
     `xml.row-too-large`, `xml.tag-too-large`, `xml.too-many-names`, `xml.changed`.
     """
-    table = Table(survey(source.open))
+    is_small = source.size_bytes is not None and source.size_bytes <= 2 * CHUNK_BYTES
+    found = None if is_small else glimpse(source.open)
+    if found is not None:
+        try:
+            return _write(source, found, options, output, metadata)
+        except UnexpectedShape:
+            pass  # the first rows did not show everything: all of the document is surveyed
+    try:
+        return _write(source, survey(source.open), options, output, metadata)
+    except UnexpectedShape as error:
+        raise transient("xml.changed", f"the file changed while it was read ({error})", "it is tried again") from error
+
+
+def _write(source: Source, found: Survey, options: ConversionOptions, output: Output, metadata: Metadata) -> Receipt:
+    table = Table(found)
     feed = Feed(source.open, table)
     texts, nested = table.text_columns(), table.nested_columns()
     facts = [("encoding", _encoding(source)), *table.facts()]

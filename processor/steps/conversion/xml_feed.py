@@ -3,12 +3,12 @@
 import os
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, BinaryIO
 
 import orjson
 
-from processor.domain.errors import refused, transient
+from processor.domain.errors import refused
 from processor.steps.conversion.xml_names import Names
 from processor.steps.conversion.xml_record import UnexpectedShape
 from processor.steps.conversion.xml_scan import Scan
@@ -67,7 +67,10 @@ class Feed:
 
 
 class _Writer:
-    """Visits all of a document and writes its rows to a pipe, until its end or until the pipe is closed."""
+    """Visits all of a document and writes its rows to a pipe, until its end or until the pipe is closed.
+
+    All that the survey does not know of is an UnexpectedShape, so what is written to the end is the whole document.
+    """
 
     def __init__(
         self,
@@ -77,20 +80,24 @@ class _Writer:
         write_end: int,
         longest: int,
     ) -> None:
-        survey = table.survey
+        self._survey = survey = table.survey
+        self._names = Names(survey.ambiguous)
         self.template = template
         self.rows: int | None = None
         self.error: Exception | None = None
         self._table = table
-        self._scan = Scan(open_again, survey.layout, Names(survey.ambiguous), self)
+        self._scan = Scan(open_again, survey.layout, self._names, self)
         self._fd, self._longest = write_end, longest
         self._lines: list[bytes] = []
         self._count = 0
+        self._enveloped = 0  # how much of the envelope has been met again
+        self._wrapped: set[Path] = set()
 
     def run(self) -> None:
         """Write everything; afterwards `rows` or `error` is set, or neither if the reader left early."""
         try:
             self._scan.run()
+            self._check_end()
             self._flush()
             self.rows = self._count
         except BrokenPipeError:
@@ -104,20 +111,21 @@ class _Writer:
     def item(self, path: Path, node: Node) -> None:
         kind = self._table.kinds.get(path)
         if kind is not None:
-            try:
-                self._add(kind.row(node))
-            except UnexpectedShape as error:
-                raise transient("xml.changed", f"the file changed while it was read ({error})") from error
-        elif self._table.survey.layout.row is None:
-            raise transient("xml.changed", "the file changed while it was read")
+            self._add(kind.row(node))
+        elif self._survey.envelope[self._enveloped : self._enveloped + 1] == ((path, node),):
+            self._enveloped += 1
+        else:
+            raise UnexpectedShape("/".join(path))
 
     def wrapper(self, path: Path, attributes: list[str]) -> None:
-        """Leave the envelope out: it is known."""
+        if self._survey.attributes.get(path) != attributes or path in self._wrapped:
+            raise UnexpectedShape("/".join(path))
+        self._wrapped.add(path)
 
     def text(self, path: Path, text: str) -> None:
         column = self._table.texts.get(path)
         if column is None:
-            raise transient("xml.changed", "the file changed while it was read")
+            raise UnexpectedShape("/".join(path))
         self._add({column: text})
 
     def regular(self, buffer: bytes, start: int) -> tuple[int, bool]:
@@ -131,8 +139,12 @@ class _Writer:
             self._count += rows
         return end, True
 
-    def rest(self) -> None:
+    def next_piece(self) -> None:
         self._flush()
+
+    def _check_end(self) -> None:
+        if self._enveloped < len(self._survey.envelope) or self._names.declared != self._survey.namespaces:
+            raise UnexpectedShape("/")
 
     def _add(self, row: dict[str, Any]) -> None:
         self._lines.append(orjson.dumps(row))
@@ -155,10 +167,8 @@ class _Writer:
             view = view[os.write(self._fd, view) :]
 
     def _poison(self) -> None:
-        try:
+        with suppress(BrokenPipeError):
             os.write(self._fd, _POISON)
-        except BrokenPipeError:
-            pass
 
 
 def _lines(read_end: int, buffer_size: int) -> str:

@@ -28,7 +28,9 @@ _PATTERNS = (
     (b"<\0", "utf-16-le"),
     (b"\0<", "utf-16-be"),
 )
-_DECLARED = re.compile(rb"""<\?xml[ \t\r\n][^>]*?[ \t\r\n]encoding[ \t\r\n]*=[ \t\r\n]*["']([A-Za-z][A-Za-z0-9._-]*)["']""")
+_DECLARED = re.compile(
+    rb"""<\?xml[ \t\r\n][^>]*?[ \t\r\n]encoding[ \t\r\n]*=[ \t\r\n]*["']([A-Za-z][A-Za-z0-9._-]*)["']"""
+)
 # Encodings in which the same bytes may mean several things, or which are not encodings of text documents at all.
 _UNSAFE = frozenset(("utf-7", "idna", "punycode", "unicode_escape", "raw_unicode_escape", "undefined", "mbcs", "oem"))
 _HEAD_BYTES = 1024
@@ -85,8 +87,7 @@ def _read(reader: BinaryIO, size: int) -> bytes:
 
 
 def _chunks(reader: BinaryIO, head: bytes) -> Iterator[bytes]:
-    yield head
-    yield _read(reader, FIRST_BYTES)  # enough to judge by, soon
+    yield head + _read(reader, FIRST_BYTES)  # enough to judge by, soon
     while chunk := reader.read(CHUNK_BYTES):
         yield chunk
 

@@ -49,7 +49,8 @@ def _repeated(shape: Shape, path: Path, opened: frozenset[Path]) -> list[tuple[P
 
 
 def _only_child(root: Shape) -> Path:
-    path, shape = (root.name,), root
+    path: Path = (root.name,)
+    shape = root
     while len(shape.children) == 1 and not (shape.mixed or shape.has_characters):
         (child,) = shape.children.values()
         if not child.children:

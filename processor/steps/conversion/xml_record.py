@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
-from processor.steps.conversion.xml_shape import BLANK, Shape
+from processor.steps.conversion.xml_shape import BLANK, Shape, is_tangled
 from processor.steps.conversion.xml_tree import ATTRIBUTES, NAME, PARTS, Node
 
 TEXT, XML, ORDER = "#text", "#xml", "#order"
@@ -72,6 +72,8 @@ class Record:
             found[XML] = inner_xml(node)
             return found
         names = [part[NAME] for part in node[PARTS] if part.__class__ is list]
+        if not self.is_tangled and is_tangled(names):
+            raise UnexpectedShape(ORDER)
         if not names:
             self._add_text(found, "".join(node[PARTS]))
             return found
@@ -88,7 +90,7 @@ class Record:
         if self.has_text:
             if text or not self.children:
                 found[TEXT] = text
-        elif text.strip(BLANK):
+        elif text if not self.children else text.strip(BLANK):
             raise UnexpectedShape(TEXT)
 
     def _add_child(self, found: dict[str, Any], node: Node) -> None:
@@ -140,14 +142,11 @@ _VALUE_ESCAPES = {"\r": "&#13;", "\n": "&#10;", "\t": "&#9;"}
 
 def inner_xml(node: Node) -> str:
     """Return what stands between the tags of `node` as XML; comments and processing instructions are not values."""
-    return "".join(
-        escape(part, _TEXT_ESCAPES) if part.__class__ is str else _element_xml(part) for part in node[PARTS]
-    )
+    return "".join(escape(part, _TEXT_ESCAPES) if part.__class__ is str else _element_xml(part) for part in node[PARTS])
 
 
 def _element_xml(node: Node) -> str:
     attributes = node[ATTRIBUTES]
-    tag = node[NAME] + "".join(
-        f" {name}={quoteattr(value, _VALUE_ESCAPES)}" for name, value in zip(attributes[::2], attributes[1::2], strict=True)
-    )
+    values = (quoteattr(value, _VALUE_ESCAPES) for value in attributes[1::2])
+    tag = node[NAME] + "".join(f" {name}={value}" for name, value in zip(attributes[::2], values, strict=True))
     return f"<{tag}>{inner_xml(node)}</{node[NAME]}>" if node[PARTS] else f"<{tag}/>"

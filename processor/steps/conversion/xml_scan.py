@@ -39,8 +39,8 @@ class Visitor(Protocol):
         """Take the rows that the template matches at `start`; return their end, and False to have them parsed."""
         ...
 
-    def rest(self) -> None:
-        """Note that a piece of the document has been taken."""
+    def next_piece(self) -> None:
+        """Note that another piece of the document begins."""
         ...
 
 
@@ -70,15 +70,14 @@ class Scan:
         held = b""
         taken = 0
         for chunk in read_normalised(reader):
+            self._visitor.next_piece()
             buffer = held + chunk if held else chunk
             held = buffer[self._take(buffer) :]
-            self._visitor.rest()
             taken += len(chunk)
             if limit is not None and taken >= limit:
                 return
         self._feed(held)
         self.parser.close()
-        self._visitor.rest()
 
     def _take(self, buffer: bytes) -> int:
         """Take what `buffer` has and return how much of it that was; the start of a row may be left for later."""

@@ -19,18 +19,19 @@ _MOST_ORDERED = 1_000  # children whose order is kept; more stand in the order o
 class Shape:
     """All that is known of the elements at one path.
 
-    `repeats`: some parent has several. `has_text`: some element without children has more than white space, or all
-    are without children and some has white space. `mixed`: some element has text beside children.
-    `tangled`: some element has children of one name before and after a child of another.
+    `repeats`: some parent has several. `has_characters`: some element without children has more than white space;
+    `has_blank`: some has white space only; `has_empty`: some has nothing. `mixed`: some element has text beside
+    children. `tangled`: some element has children of one name before and after a child of another.
     """
 
     name: str
     count: int = 0
-    attributes: dict[str, None] = field(default_factory=dict)
+    attributes: dict[str, int] = field(default_factory=dict)  # with how many elements have them
     children: dict[str, "Shape"] = field(default_factory=dict)
     repeats: bool = False
     has_characters: bool = False
     has_blank: bool = False
+    has_empty: bool = False
     mixed: bool = False
     tangled: bool = False
 
@@ -67,17 +68,17 @@ class Shapes:
         """Take `node` and all below it into account. Raises DeliveryError (`xml.too-many-names`)."""
         shape.count += 1
         for name in node[ATTRIBUTES][::2]:
-            shape.attributes[name] = None
+            shape.attributes[name] = shape.attributes.get(name, 0) + 1
         names = [part[NAME] for part in node[PARTS] if part.__class__ is list]
         if len(names) < len(node[PARTS]):
             _learn_text(shape, "".join(part for part in node[PARTS] if part.__class__ is str), has_children=bool(names))
         if names:
             self._learn_children(shape, node, names)
+        elif not node[PARTS]:
+            shape.has_empty = True
 
     def _learn_children(self, shape: Shape, node: Node, names: list[str]) -> None:
-        if len(set(names)) < len(names):
-            runs = [names[0], *(name for before, name in pairwise(names) if name != before)]
-            shape.tangled = shape.tangled or len(set(runs)) < len(runs)
+        shape.tangled = shape.tangled or is_tangled(names)
         before: str | None = None
         seen: set[str] = set()
         for part in node[PARTS]:
@@ -110,6 +111,14 @@ class Shapes:
                 "names that carry data can not become columns",
             )
         return Shape(name)
+
+
+def is_tangled(names: list[str]) -> bool:
+    """Tell whether a name comes again after another one."""
+    if len(set(names)) == len(names):
+        return False
+    runs = [names[0], *(name for before, name in pairwise(names) if name != before)]
+    return len(set(runs)) < len(runs)
 
 
 def _learn_text(shape: Shape, text: str, *, has_children: bool) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from processor.steps.conversion.xml_input import FIRST_BYTES
+from processor.steps.conversion.xml_input import CHUNK_BYTES, FIRST_BYTES
 from processor.steps.conversion.xml_layout import Layout, decide
 from processor.steps.conversion.xml_names import Names
 from processor.steps.conversion.xml_record import record_of
@@ -33,6 +33,7 @@ class Survey:
     namespaces: dict[str, set[str]]
     ambiguous: frozenset[str]
     doctype: str
+    has_many_rows: bool  # so many that a template pays
 
     def shape(self, path: Path) -> Shape:
         """Return the shape of the elements at `path`."""
@@ -57,6 +58,20 @@ def survey(open_again: Callable[[], BinaryIO]) -> Survey:
         layout = found if readings < _MOST_READINGS - 1 else surveyor.root_only()
         ambiguous = now_ambiguous
     return surveyor.findings()
+
+
+def glimpse(open_again: Callable[[], BinaryIO]) -> Survey | None:
+    """Return what the first mebibyte shows, if that is likely to hold for the rest: regular rows and nothing else.
+
+    It holds for the whole document if a reading by it meets nothing unexpected.
+    """
+    layout, ambiguous = _first_guess(open_again)
+    if layout.row is None or ambiguous:
+        return None
+    surveyor = _Surveyor(open_again, layout, Names())
+    surveyor.scan.run(limit=CHUNK_BYTES)
+    is_likely = surveyor.is_regular() and surveyor.layout() == layout and not surveyor.names.found_ambiguous()
+    return surveyor.findings() if is_likely else None
 
 
 def _first_guess(open_again: Callable[[], BinaryIO]) -> tuple[Layout, frozenset[str]]:
@@ -105,7 +120,7 @@ class _Surveyor:
     def wrapper(self, path: Path, attributes: list[str]) -> None:
         shape = self.shapes.at(path)
         shape.count += 1
-        shape.attributes.update(dict.fromkeys(attributes[::2]))
+        shape.attributes.update(dict.fromkeys(attributes[::2], shape.count))
         self._attributes[path] = attributes
         self._envelope_size += sum(map(len, attributes))
 
@@ -116,12 +131,10 @@ class _Surveyor:
         assert self.template is not None
         end, is_certain = self.template.skip(buffer, start)
         if end > start and is_certain:
-            assert self._row is not None
-            self._row.count += 1
             self._is_interrupted = self._is_interrupted or self._after_rows
         return end, is_certain
 
-    def rest(self) -> None:
+    def next_piece(self) -> None:
         """Make a template as soon as there are rows to make it from, and anew when they have told more."""
         if self._row is None or not self._parsed_rows or self._templates > _MOST_TEMPLATES:
             return
@@ -137,6 +150,10 @@ class _Surveyor:
         assert self.shapes.root is not None
         by_kind = self._is_interrupted or bool(self._texts) or self._envelope_size > _LARGEST_ENVELOPE
         return decide(self.shapes.root, self._layout, by_kind=by_kind)
+
+    def is_regular(self) -> bool:
+        """Tell whether there is a template, and nothing came after the first row but rows."""
+        return self.template is not None and not self._after_rows
 
     def root_only(self) -> Layout:
         """Return the layout in which the root is the one row."""
@@ -154,6 +171,7 @@ class _Surveyor:
             self.names.declared,
             self.names.ambiguous,
             self.scan.parser.doctype,
+            self._templates > 0,
         )
 
     def _keep(self, path: Path, node: Node) -> None:

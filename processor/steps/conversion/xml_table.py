@@ -20,7 +20,6 @@ from processor.steps.conversion.xml_template import Template, template_of
 from processor.steps.conversion.xml_tree import Node, Path
 
 _RENAMED = re.compile(r"(.+)#[0-9]+")
-_FEW_ROWS = 20  # for these an expression costs more than it saves
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +56,9 @@ class Table:
         self.constants = _constants(survey, taken=self.structure)
 
     def template(self) -> Template | None:
-        """Return the template of the rows if they are many and alike."""
+        """Return the template of the rows if they are many."""
         row = self.survey.layout.row
-        if row is None or self.survey.shape(row).count < _FEW_ROWS:
+        if row is None or not self.survey.has_many_rows:
             return None
         return template_of(self.survey.shape(row), self.kinds[row].record)
 

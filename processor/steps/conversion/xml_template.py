@@ -1,4 +1,4 @@
-"""Regular rows in bulk: one regular expression for a whole row, made from the shape of the rows, and JSON from its groups.
+"""Regular rows in bulk: one regular expression for a row, made from the shape of the rows, and JSON from its groups.
 
 A row that the expression matches, byte for byte from `<` to `>`, is well-formed and has its fields in the places that
 its record gives them; a row with anything else in it (a comment, CDATA, other quotes, an unknown or misplaced element)
@@ -10,17 +10,18 @@ Control characters, which XML does not have, stand for the punctuation of JSON u
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from processor.steps.conversion.xml_record import TEXT, Child, Record
 from processor.steps.conversion.xml_shape import Shape
 
 _MOST_SHAPES = 300
-_SPACE = "[ \\t\\n]*"
+_SPACE = "[ \\t\\n]*+"
 _NO_CHARACTERS = bytes({*range(32)} - set(b"\t\n\r"))
 _REFERENCE = re.compile(rb"&(?:(#[0-9]{1,7}|#x[0-9A-Fa-f]{1,6}|[a-z]{2,4});)?")
-_PREDEFINED = {b"lt": b"<", b"gt": b">", b"amp": b"&", b"quot": b'"', b"apos": b"'"}
+# The ampersand comes last, so that none that it makes is taken for the start of a reference.
+_PREDEFINED = {b"lt": b"<", b"gt": b">", b"quot": b'"', b"apos": b"'", b"amp": b"&"}
 
 Region = Callable[[bytes], bytes]
 
@@ -50,9 +51,9 @@ class Template:
     def __init__(self, part: _Part, name: str, *, is_empty: bool) -> None:
         self.pattern = part.pattern
         self.end_tag = b"/>" if is_empty else f"</{name}>".encode()
-        self._row = re.compile((part.pattern + _SPACE).encode())
+        self._row = re.compile((_SPACE + part.pattern).encode())
         # Without groups many rows are one match.
-        self._rows = re.compile(f"(?:{_without_groups(part.pattern)}{_SPACE})+".encode())
+        self._rows = re.compile(f"(?:{_SPACE}{_without_groups(part.pattern)})+".encode())
         self._encode = _encoder(part)
 
     def skip(self, buffer: bytes, start: int) -> tuple[int, bool]:
@@ -84,7 +85,7 @@ def template_of(shape: Shape, record: Record | None, wrap: str = "") -> Template
     """
     part = _Part()
     try:
-        _add_element(part, shape, record)
+        _add_element(part, shape, record, [_MOST_SHAPES])
     except _Irregular:
         return None
     if record is None:
@@ -94,33 +95,48 @@ def template_of(shape: Shape, record: Record | None, wrap: str = "") -> Template
     return Template(part, shape.name, is_empty=not (shape.children or shape.has_text or record is None))
 
 
-def _add_element(part: _Part, shape: Shape, record: Record | None, budget: list[int] | None = None) -> None:
-    budget = budget if budget is not None else [_MOST_SHAPES]
+def _add_element(part: _Part, shape: Shape, record: Record | None, budget: list[int], *, is_there: bool = True) -> None:
     budget[0] -= 1
     if budget[0] < 0 or (shape.has_text and shape.children) or shape.mixed or shape.tangled or "{" in shape.name:
         raise _Irregular
     name = re.escape(shape.name)
+    part.add(f"<{name}")
     if record is None:
-        part.add(f"<{name}(?:(>[^<]*)</{name}>| ?(/)>)", "\x01%b%b<", 2)
+        _add_text(part, shape, is_there=is_there)
         return
-    part.add(f"<{name}", "{")
-    keys = record.attributes.items()
-    fields = [f"\x02{_literal(key)}\x02:\x01%b<" for _, key in keys]
-    for attribute, _ in keys:
-        if "{" in attribute:
-            raise _Irregular
-        part.add(f'(?:[ \\t\\n]+{re.escape(attribute)}=("[^"<\\t\\n]*)")?', groups=1)
-    part.json += ",".join(fields)
-    comma = "," if fields else ""
+    part.add("", "{")
+    _add_attributes(part, shape, record)
+    comma = "," if record.attributes else ""
+    part.add(_SPACE)
     if shape.children:
-        part.add(f"{_SPACE}(?:>{_SPACE}", comma)
+        part.add(f"(?:>{_SPACE}", comma)
         _add_children(part, shape, record, budget)
         part.add(f"</{name}>|/>)")
     elif record.has_text:
-        part.add(f"{_SPACE}(?:(>[^<]*)</{name}>|(/)>)", f"{comma}\x02{TEXT}\x02:\x01%b%b<", 2)
+        part.add("", f"{comma}\x02{TEXT}\x02:")
+        _add_text(part, shape, is_there=True)
     else:
-        part.add(f"{_SPACE}(?:></{name}>|/>)")
+        part.add(f"(?:></{name}>|/>)")
     part.add("", "}")
+
+
+def _add_text(part: _Part, shape: Shape, *, is_there: bool) -> None:
+    name = re.escape(shape.name)
+    if is_there and not shape.has_empty:
+        part.add(f">([^<]*+)</{name}>", "\x02%b\x02", 1)
+    else:
+        part.add(f"(?:(>[^<]*+)</{name}>| ?(/)>)", "\x01%b%b<", 2)
+
+
+def _add_attributes(part: _Part, shape: Shape, record: Record) -> None:
+    for number, (name, key) in enumerate(record.attributes.items()):
+        if "{" in name:
+            raise _Irregular
+        part.add("", f"{',' if number else ''}\x02{_literal(key)}\x02:")
+        if shape.attributes[name] >= shape.count:
+            part.add(f'[ \\t\\n]++{re.escape(name)}="([^"<\\t\\n]*+)"', "\x02%b\x02", 1)
+        else:
+            part.add(f'(?:[ \\t\\n]++{re.escape(name)}=("[^"<\\t\\n]*+)")?', "\x01%b<", 1)
 
 
 def _add_children(part: _Part, shape: Shape, record: Record, budget: list[int]) -> None:
@@ -135,7 +151,7 @@ def _add_children(part: _Part, shape: Shape, record: Record, budget: list[int]) 
             part.pattern += _SPACE
         else:
             part.pattern += "(?:"
-            _add_element(part, child, place.record, budget)
+            _add_element(part, child, place.record, budget, is_there=False)
             part.pattern += f"{_SPACE})?"
 
 
@@ -148,14 +164,16 @@ def _add_region(part: _Part, shape: Shape, place: Child, budget: list[int]) -> N
 
 
 def _region(inner: _Part, *, repeats: bool) -> Region:
-    find = re.compile(inner.pattern.encode()).finditer
+    if inner.groups < 2:  # noqa: PLR2004 - findall gives tuples from two groups on
+        inner.add("()", "%b", 1)
+    find = re.compile(inner.pattern.encode()).findall
     encode = _encoder(inner)
 
     def listed(text: bytes) -> bytes:
-        return b"[%b]" % b",".join([encode(match.groups(b"")) for match in find(text)]) if text else b"null"
+        return b"[%b]" % b",".join(map(encode, find(text))) if text else b"null"
 
     def single(text: bytes) -> bytes:
-        return b"".join([encode(match.groups(b"")) for match in find(text)]) or b"null"
+        return b"".join(map(encode, find(text))) or b"null"
 
     return listed if repeats else single
 
@@ -186,6 +204,8 @@ def _has_characters(text: bytes) -> bool:
     """Tell whether the matched `text` is UTF-8 of nothing but characters that XML has in texts."""
     if len(text.translate(None, _NO_CHARACTERS)) != len(text) or b"]]>" in text:
         return False
+    if text.isascii():
+        return True
     try:
         text.decode()
     except UnicodeDecodeError:
@@ -196,11 +216,9 @@ def _has_characters(text: bytes) -> bool:
 def _has_xml_text(text: bytes) -> bool:
     if not _has_characters(text):
         return False
-    return b"&" not in text or all(_referred(match) is not None for match in _references(text))
-
-
-def _references(text: bytes) -> Iterator[re.Match[bytes]]:
-    return _REFERENCE.finditer(text)
+    if text.count(b"&") == sum(text.count(b"&%b;" % name) for name in _PREDEFINED):
+        return True
+    return all(_referred(match) is not None for match in _REFERENCE.finditer(text))
 
 
 def _referred(match: re.Match[bytes]) -> bytes | None:
@@ -208,7 +226,7 @@ def _referred(match: re.Match[bytes]) -> bytes | None:
     name: bytes | None = match[1]
     if name is None or name[:1] != b"#":
         return _PREDEFINED.get(name or b"")
-    code = int(name[2:], 16) if name[1:2] == b"x" else int(name[1:])
+    code = int(b"0" + name[1:], base=0) if name[1:2] == b"x" else int(name[1:])
     if code in (9, 10, 13) or 0x20 <= code <= 0xD7FF or 0xE000 <= code <= 0xFFFD or 0x10000 <= code <= 0x10FFFF:  # noqa: PLR2004 - XML 1.0, Char
         return chr(code).encode()
     return None
@@ -216,19 +234,30 @@ def _referred(match: re.Match[bytes]) -> bytes | None:
 
 def _finished(text: bytes) -> bytes | None:
     """Turn marked values into JSON strings and null; None if a reference is not one."""
-    for mark, meaning in ((b'\x01"', b"\x02"), (b"\x01>", b"\x02"), (b"\x01/", b"\x02"), (b"\x01<", b"null"), (b"<", b"\x02")):
-        text = text.replace(mark, meaning)
+    if b"\x01" in text:
+        for mark, meaning in _MARKS:
+            text = text.replace(mark, meaning)
     if b"&" in text:
         try:
-            text = _REFERENCE.sub(_required, text)
+            text = _without_references(text)
         except ValueError:
             return None
-    for character, escape in ((b"\\", b"\\\\"), (b'"', b'\\"'), (b"\n", b"\\n"), (b"\t", b"\\t"), (b"\r", b"\\r")):
+    for character, escape in _ESCAPES:
         text = text.replace(character, escape)
     return text.translate(_PUNCTUATION)
 
 
+_MARKS = ((b'\x01"', b"\x02"), (b"\x01>", b"\x02"), (b"\x01/", b"\x02"), (b"\x01<", b"null"), (b"<", b"\x02"))
+_ESCAPES = ((b"\\", b"\\\\"), (b'"', b'\\"'), (b"\n", b"\\n"), (b"\t", b"\\t"), (b"\r", b"\\r"))
 _PUNCTUATION = bytes.maketrans(b"\x02\x03", b'"\n')
+
+
+def _without_references(text: bytes) -> bytes:
+    if text.count(b"&") != sum(text.count(b"&%b;" % name) for name in _PREDEFINED):
+        return _REFERENCE.sub(_required, text)
+    for name, character in _PREDEFINED.items():
+        text = text.replace(b"&%b;" % name, character)
+    return text
 
 
 def _required(match: re.Match[bytes]) -> bytes:

@@ -88,7 +88,7 @@ class TreeParser:
 
     def error_index(self) -> int:
         """Return how many bytes of those fed lie before the error that `feed` raised."""
-        return self._expat.ErrorByteIndex
+        return int(self._expat.ErrorByteIndex)
 
     def _new_expat(self) -> Any:
         # The encoding given here overrides the declaration, which speaks of the bytes before they were recoded.

@@ -18,7 +18,7 @@ from processor.domain.errors import refused, transient
 from processor.steps.conversion.duck import connection
 from processor.steps.conversion.table_parquet import Written, copy_to_parquet
 from processor.steps.conversion.table_survey import survey
-from processor.steps.conversion.typing import TEXT, ColumnType, Evidence, Kind
+from processor.steps.conversion.typing import ColumnType, Evidence, Kind
 from processor.steps.conversion.typing_sql import quoted, select
 from processor.streams.output import Output
 
@@ -75,8 +75,8 @@ def write_table(
     facts = tuple(facts)
     table = _Table(reading, columns, passthrough, options)
     table.learn(sample)
-    for surprises in range(_MOST_SURPRISES + 2):
-        if surprises == _MOST_SURPRISES + 1:
+    for surprises in range(_MOST_SURPRISES + 1):
+        if surprises == _MOST_SURPRISES:
             table.survey()
         types = table.types()
         key_values = (*metadata, *facts, ("column-types", _reasons(table, types)))
@@ -180,13 +180,17 @@ def _receipt(
         for column, texts in zip(table.columns, zip(*table.whole, strict=True), strict=False):
             _compare(f"NULLs of {column.name!r}", texts.count(None), written.nulls(column.name))
     columns = [
-        Column(
-            column.name, found.sql, written.nulls(column.name), _reason(evidence, found, written), column.original_name
-        )
+        _column(column, found, evidence, written)
         for column, evidence, found in zip(table.columns, table.evidence, types, strict=True)
     ]
     columns += [Column(name, "VARCHAR[]", written.nulls(name), "as it was read") for name in table.passthrough]
     return Receipt(written.rows, tuple(columns), facts=facts)
+
+
+def _column(column: TextColumn, found: ColumnType, evidence: Evidence, written: Written) -> Column:
+    nulls = written.nulls(column.name)
+    reason = _reason(evidence, found, written.rows - nulls)
+    return Column(column.name, found.sql, nulls, reason, column.original_name)
 
 
 def _compare(what: str, read: int | None, written: int) -> None:
@@ -203,8 +207,20 @@ def _reasons(table: _Table, types: Sequence[ColumnType]) -> str:
     return text if len(text) <= _LONGEST_METADATA else "too many columns to list"
 
 
-def _reason(evidence: Evidence, found: ColumnType, written: Written | None) -> str:
-    if found is TEXT or found.kind is Kind.VARCHAR:
+_WHY = {
+    Kind.BIGINT: "whole numbers in their shortest form",
+    Kind.DOUBLE: "decimal numbers that a double holds exactly",
+    Kind.DECIMAL: "decimal numbers with more digits than a double holds",
+    Kind.BOOLEAN: "true or false",
+    Kind.DATE: "ISO 8601 dates",
+    Kind.TIME: "ISO 8601 times of day",
+    Kind.TIMESTAMP: "ISO 8601 moments without an offset",
+    Kind.TIMESTAMP_NS: "ISO 8601 moments without an offset, some with nanoseconds",
+    Kind.TIMESTAMPTZ: "ISO 8601 instants with an offset, kept as UTC",
+}
+
+
+def _reason(evidence: Evidence, found: ColumnType, values: int | None) -> str:
+    if found.kind is Kind.VARCHAR:
         return f"VARCHAR: {evidence.against or 'no value to judge by'}"
-    count = f"all {written.rows:,} rows" if written else "all values"
-    return f"{found.sql}: {count} checked"
+    return f"{found.sql}: all {'' if values is None else f'{values:,} '}values are {_WHY[found.kind]}"

@@ -39,14 +39,13 @@ def copy_to_parquet(
     """
     sql = f"COPY ({select}) TO '/dev/fd/{int(fd)}' ({_options(options, key_values)})"
     try:
-        answer = connection(options).execute(sql).fetchone()
+        (answer,) = connection(options).execute(sql).fetchall()
     except duckdb.OutOfMemoryException as error:
         raise refused(
             "conversion.memory",
             f"the table needs more than {options.memory_limit_mb} MB of memory",
             "raise the memory limit of a worker",
         ) from error
-    assert answer is not None
     _, rows, _, _, statistics, *_ = answer
     return Written(rows, {name: int(of["null_count"]) for name, of in (statistics or {}).items() if "null_count" in of})
 

@@ -17,8 +17,7 @@ def survey(
         return
     asked = [_ask(quoted(names[column]), kind) for column, kind in questions]
     query = f"SELECT {', '.join(asked)} FROM {relation}"  # noqa: S608 - names are quoted
-    answers = connection.execute(query).fetchone()
-    assert answers is not None
+    (answers,) = connection.execute(query).fetchall()
     for (column, kind), answer in zip(questions, answers, strict=True):
         known = evidence[column]
         if kind is Kind.DECIMAL:

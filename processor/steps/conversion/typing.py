@@ -269,10 +269,9 @@ def _why_text(text: str, value: Value, first: str) -> str:
 _FAULTS = (
     (re.compile(r""), "is an empty text, which is not NULL"),
     (re.compile(r"\s.*|.*\s", re.DOTALL), "has space around it"),
-    (re.compile(r"-?0[0-9].*", re.DOTALL), "has a leading zero"),
+    (re.compile(r"-?0[0-9][0-9.]*"), "has a leading zero"),
     (re.compile(r"\+[0-9.].*", re.DOTALL), "has a plus sign"),
-    (re.compile(r"-0"), "is a negative zero"),
-    (re.compile(r"-?[0-9]*\.?[0-9]+([eE][+-]?[0-9]+)?"), "has more digits than a number type holds"),
+    (re.compile(r"-?[0-9]*\.?[0-9]+([eE][+-]?[0-9]+)?"), "is a number that no type holds exactly"),
     (re.compile(r"[0-9]{1,4}[/.][0-9]{1,2}[/.][0-9]{1,4}.*", re.DOTALL), "is a date in no unambiguous form"),
     (re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}.*", re.DOTALL), "is no date or time that its type holds exactly"),
 )

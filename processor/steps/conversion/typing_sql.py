@@ -97,7 +97,7 @@ def cast(column_type: ColumnType, c: str) -> str:
     return f"TRY_CAST({c} AS {sql})"
 
 
-def check(column_type: ColumnType, c: str, x: str) -> Check:  # noqa: PLR0911 - one case a type
+def check(column_type: ColumnType, c: str, x: str) -> Check:
     """Return how the text `c` with its `cast` `x` is checked for becoming `column_type` (not VARCHAR)."""
     match column_type.kind:
         case Kind.BIGINT:

@@ -1,0 +1,178 @@
+"""The write loop: surprises, bounded readings, the receipt, and what stands in the Parquet."""
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import duckdb
+import pyarrow.parquet as pq
+import pytest
+
+from processor.domain.conversion import Compression, ConversionOptions
+from processor.domain.errors import DeliveryError
+from processor.steps.conversion import duck
+from processor.steps.conversion.table import Reading, TextColumn, propose, write_table
+from tests.unit.conversion.tables import MemoryOutput, Table, assert_same_values, reading_of, values_of, written
+
+
+class CountedReading:
+    def __init__(self, reading: Reading) -> None:
+        self.reading = reading
+        self.count = 0
+
+    @contextmanager
+    def __call__(self) -> Iterator[str]:
+        self.count += 1
+        with self.reading() as relation:
+            yield relation
+
+
+def write(table: Table, output: MemoryOutput) -> tuple[CountedReading, list[str]]:
+    """Write `table` after a sample of its first row only, and compare every value."""
+    reading = CountedReading(reading_of(table))
+    sample = [[texts[0] for texts in table.values()]]
+    columns = [TextColumn(name, name) for name in table]
+    receipt = write_table(reading, columns, ConversionOptions(), output, (), sample=sample)
+    for name, texts in table.items():
+        assert_same_values(texts, values_of(output.table(), name))
+    return reading, [column.type for column in receipt.columns]
+
+
+@pytest.mark.parametrize(
+    ("late", "expected"),
+    [
+        ("3.7", "DOUBLE"),
+        ("00042", "VARCHAR"),
+        ("9223372036854775808", "DECIMAL(38,0)"),
+        ("12345678901234567.5", "DECIMAL(38,1)"),
+        ("", "VARCHAR"),
+        ("nan", "VARCHAR"),
+        ("-0", "DOUBLE"),
+        (" 5", "VARCHAR"),
+        ("x" * 5000, "VARCHAR"),
+        ("a\nb 1 'c' \\ {c}", "VARCHAR"),
+        ("processor.surprise 0 5", "VARCHAR"),
+    ],
+)
+def test_a_late_surprise_demotes_the_column_as_far_as_needed(late: str, expected: str) -> None:
+    output = MemoryOutput()
+    reading, types = write({"a": [*map(str, range(40_000)), late], "b": ["1"] * 40_001}, output)
+    assert types == [expected, "BIGINT"]
+    assert reading.count == output.begun == 2
+
+
+def test_many_surprises_cost_no_more_than_four_readings() -> None:
+    table = {f"c{i}": ["1"] * 10 + [late] * 2 for i, late in enumerate(["2.5", "x", "2024-01-01", "1e9", "", "1" * 25])}
+    output = MemoryOutput()
+    reading, types = write(table, output)
+    assert types == ["DOUBLE", "VARCHAR", "VARCHAR", "DOUBLE", "VARCHAR", "DECIMAL(38,0)"]
+    assert reading.count <= 4
+
+
+def test_the_survey_finds_the_digits_that_decimals_need() -> None:
+    table = {
+        "a": ["1", "x"],
+        "b": ["1", "y"],
+        "c": ["1", "12345678901234567.25"],
+        "d": ["1.5", "12345678901234567.875"],
+    }
+    _, types = write(table, MemoryOutput())
+    assert types == ["VARCHAR", "VARCHAR", "DECIMAL(38,2)", "DECIMAL(38,3)"]
+
+
+def test_the_receipt_counts_rows_columns_and_nulls() -> None:
+    receipt, output = written({"a": ["1", None, "3"], "b": [None, None, None], "c": ["x", "", None]})
+    assert receipt.rows == output.table().num_rows == 3
+    assert [(column.name, column.null_count) for column in receipt.columns] == [("a", 1), ("b", 3), ("c", 1)]
+    assert receipt.columns[0].reason == "BIGINT: all 2 values are whole numbers in their shortest form"
+
+
+def test_rows_that_were_read_but_not_written_fail_the_conversion() -> None:
+    with pytest.raises(DeliveryError, match="3 rows were written, 4 were read"):
+        written({"a": ["1", "2", "3"]}, rows_read=lambda: 4)
+
+
+def test_rows_that_vanish_between_two_readings_fail_the_conversion() -> None:
+    tables = iter([{"a": ["1", "2"]}, {"a": ["1"]}])
+
+    def reading() -> object:
+        return reading_of(next(tables))()
+
+    with pytest.raises(DeliveryError, match="1 rows were written, 2 were read"):
+        write_table(reading, [TextColumn("a", "a")], ConversionOptions(), MemoryOutput(), ())  # type: ignore[arg-type]
+
+
+def test_a_table_without_rows_keeps_its_columns() -> None:
+    receipt, output = written({"a": [], "b": []})
+    assert receipt.rows == 0
+    assert output.table().schema.names == ["a", "b"]
+
+
+def test_columns_may_be_renamed_and_may_be_named_anything() -> None:
+    names = ["we\"ird 'n' {x}", "x.y", "ü €", "select", "c0", "x0", " ", "$1", "%s"]
+    table = {name: [str(i)] for i, name in enumerate(names)}
+    receipt, output = written(table)
+    assert output.table().schema.names == names == [column.name for column in receipt.columns]
+    assert output.table().to_pylist() == [{name: i for i, name in enumerate(names)}]
+    renamed = MemoryOutput()
+    columns = [TextColumn("x.y", "b_1", "b")]
+    receipt = write_table(reading_of(table), columns, ConversionOptions(), renamed, ())
+    assert renamed.table().schema.names == ["b_1"]
+    assert receipt.columns[0].original_name == "b"
+
+
+def test_the_parquet_carries_metadata_facts_and_the_reason_for_each_type() -> None:
+    output = MemoryOutput()
+    reading, columns = reading_of({"a": ["007"], "b": ["1"]}), [TextColumn("a", "a"), TextColumn("b", "b")]
+    metadata = [("source-sha256", 'it\'s {a} "digest"')]
+    receipt = write_table(reading, columns, ConversionOptions(), output, metadata, facts=[("delimiter", ";")])
+    found = output.key_values()
+    assert found["source-sha256"] == 'it\'s {a} "digest"'
+    assert found["delimiter"] == ";"
+    assert "'007' has a leading zero" in found["column-types"]
+    assert receipt.facts == (("delimiter", ";"),)
+
+
+@pytest.mark.parametrize("compression", list(Compression))
+def test_pages_are_compressed_and_grouped_as_configured(compression: Compression) -> None:
+    options = ConversionOptions(compression=compression, row_group_rows=2048)
+    _, output = written({"a": [str(i) for i in range(5000)]}, options)
+    metadata = pq.ParquetFile(io.BytesIO(output.parquet_bytes)).metadata
+    assert metadata.row_group(0).column(0).compression == compression.value
+    assert metadata.num_row_groups == 3
+
+
+def test_passthrough_lists_are_written_as_they_are() -> None:
+    output = MemoryOutput()
+
+    @contextmanager
+    def reading() -> Iterator[str]:
+        yield "(VALUES ('1', ['x', NULL]), ('2', NULL)) t(a, _surplus)"
+
+    receipt = write_table(reading, [TextColumn("a", "a")], ConversionOptions(), output, (), passthrough=["_surplus"])
+    assert output.table().to_pylist() == [{"a": 1, "_surplus": ["x", None]}, {"a": 2, "_surplus": None}]
+    assert [column.name for column in receipt.columns] == ["a", "_surplus"]
+
+
+def test_errors_of_the_relation_itself_are_not_taken_for_surprises() -> None:
+    @contextmanager
+    def reading() -> Iterator[str]:
+        yield "(SELECT CASE WHEN i < 5000 THEN '1' ELSE error('broken input') END AS a FROM range(10000) t(i))"
+
+    with pytest.raises(duckdb.Error, match="broken input"):
+        write_table(reading, [TextColumn("a", "a")], ConversionOptions(), MemoryOutput(), ())
+
+
+def test_a_plan_proposes_the_types_without_writing() -> None:
+    columns = propose(
+        reading_of({"a": ["1"], "b": ["x"]}), [TextColumn("a", "a"), TextColumn("b", "b")], ConversionOptions()
+    )
+    assert [(column.name, column.type) for column in columns] == [("a", "BIGINT"), ("b", "VARCHAR")]
+
+
+def test_the_connection_keeps_utc_and_can_be_opened_anew() -> None:
+    duck.close()
+    found = duck.connection(ConversionOptions(threads=2)).execute("SELECT current_setting('TimeZone')").fetchall()
+    assert found == [("UTC",)]
+    threads = duck.connection(ConversionOptions()).execute("SELECT current_setting('threads')").fetchall()
+    assert threads == [(1,)]

@@ -18,9 +18,12 @@ _ESCAPED = re.compile(rb"%([0-9A-F]{2})")
 
 
 def escape(raw: bytes) -> str:
-    """Return `raw` as text: valid UTF-8 as it stands, every other byte as `%XX`. Injective; see `unescape`."""
+    """Return `raw` as text: valid UTF-8 as it stands, every other byte as `%XX`. Injective; see `unescape`.
+
+    A backslash is escaped too: there are stores that take it for a slash, so that two names would share a key.
+    """
     text = raw.decode("utf-8", "surrogateescape")
-    text = _LOOKS_ESCAPED.sub("%25", text)
+    text = _LOOKS_ESCAPED.sub("%25", text).replace("\\", "%5C")
     return "".join(f"%{ord(c) - 0xDC00:02X}" if "\udc80" <= c <= "\udcff" else c for c in text)
 
 

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Self
@@ -88,7 +89,12 @@ class EmbeddedStore:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 cwd=self.directory,  # where the server looks for master.toml
-                env={"HOME": str(self.directory), "PATH": os.defpath},
+                env={
+                    "HOME": str(self.directory),
+                    "PATH": os.defpath,
+                    # A file's name may be 255 bytes long, and its object's a suffix longer.
+                    "WEED_FILER_OPTIONS_MAX_FILE_NAME_LENGTH": "1024",
+                },
                 start_new_session=True,
             )
         try:
@@ -152,8 +158,8 @@ class EmbeddedStore:
         known: dict[str, int] = orjson.loads(path.read_bytes()) if path.exists() else {}
         if self._wanted_port:
             known["s3"] = self._wanted_port
-        with contextlib.ExitStack() as held:  # all held at once, so that no two services get the same
-            self._ports = {service: _free_port(held, known.get(service, 0)) for service in _SERVICES}
+        wanted = [known.get(service, 0) for service in _SERVICES]
+        self._ports = dict(zip(_SERVICES, free_ports(len(_SERVICES), wanted), strict=True))
         path.write_bytes(orjson.dumps(self._ports))
 
     def _arguments(self) -> list[str]:
@@ -245,6 +251,13 @@ def _write_private(path: Path, content: bytes) -> None:
         os.fchmod(fd, 0o600)
         file.write(content)
     draft.rename(path)
+
+
+def free_ports(count: int, wanted: Sequence[int] = ()) -> list[int]:
+    """Return `count` different TCP ports of loopback that are free now: the `wanted` ones where they are."""
+    with contextlib.ExitStack() as held:  # all held at once, so that none is given twice
+        wishes = [*wanted, *[0] * (count - len(wanted))]
+        return [_free_port(held, wish) for wish in wishes]
 
 
 def _free_port(held: contextlib.ExitStack, wanted: int) -> int:

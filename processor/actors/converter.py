@@ -17,6 +17,7 @@ class Converter(WorkerStage):
         options = self.settings.conversion
         metadata = (("source-sha256", job.file.checksum or ""), ("source-path", escape(job.file.relative_path)))
         root = os.fsencode(self.settings.watch_path)
-        self.start_stream(
-            message, stream_conversion, lambda id_: ConvertRequest(id_, root, job.file, options, metadata)
+        stream = self.start_stream(
+            stream_conversion, lambda id_: ConvertRequest(id_, root, job.file, options, metadata)
         )
+        self.hand_over(message, stream)

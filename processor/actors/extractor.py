@@ -1,24 +1,38 @@
 """The Extractor: who has a worker take an archive apart, and hands the stream of members to the Uploader."""
 
 import os
+from dataclasses import replace
 
 from processor.actors.messages import Process
 from processor.actors.workshop import WorkerStage
+from processor.domain.files import ArchiveKind
 from processor.domain.keys import escape
-from processor.steps.streaming import ExtractRequest, stream_extraction
+from processor.steps.streaming import ExtractRequest, share_extraction, stream_extraction
+
+_WORTH_SHARING = 8 << 20  # bytes; below this a second worker costs more than it brings
 
 
 class Extractor(WorkerStage):
     """Takes `Process` for archives."""
 
     def work(self, message: Process) -> None:
-        """Start the extraction; members that are stored already are left out."""
+        """Start the extraction; members that are stored already are left out. A large zip is shared among workers."""
         job = message.job
-        options = self.settings.extraction
         metadata = (("source-sha256", job.file.checksum or ""), ("source-path", escape(job.file.relative_path)))
-        root = os.fsencode(self.settings.watch_path)
-        self.start_stream(
-            message,
-            stream_extraction,
-            lambda id_: ExtractRequest(id_, root, job.file, options, metadata, job.stored_members),
+        request = ExtractRequest(
+            "",
+            os.fsencode(self.settings.watch_path),
+            job.file,
+            self.settings.extraction,
+            metadata,
+            job.stored_members,
+            workers=self.settings.workers or os.cpu_count() or 1,
         )
+        shares: tuple[range | None, ...] = (None,)
+        if job.file.kind.archive is ArchiveKind.ZIP and request.workers > 1 and job.file.size_bytes >= _WORTH_SHARING:
+            shares = tuple(self.call(share_extraction, request))
+        streams = [
+            self.start_stream(stream_extraction, lambda id_: replace(request, stream_id=id_, members=share))  # noqa: B023
+            for share in shares
+        ]
+        self.hand_over(message, *streams)

@@ -41,12 +41,12 @@ class WatchIdle:
 class Process:
     """Take the job's current step: told from stop to stop along the slip.
 
-    `stream` is what a worker makes of the file meanwhile; only the Uploader is told one. `resumable` are uploads that
+    `streams` are what workers make of the file meanwhile; only the Uploader is told any. `resumable` are uploads that
     an earlier try left open.
     """
 
     job: Job
-    stream: ObjectStream | None = None
+    streams: tuple[ObjectStream, ...] = ()
     resumable: tuple[OpenUpload, ...] = ()
 
 

@@ -170,7 +170,7 @@ class Progress(Member):
     def _send(self, job: Job) -> None:
         self.log.debug("file.admitted", path=escape(job.file.relative_path), attempt=job.attempt)
         resumable = tuple(self._ledger.open_uploads(job.row))
-        self.crew.next_for(job).tell(Process(job, None, resumable))
+        self.crew.next_for(job).tell(Process(job, resumable=resumable))
 
     # Reports
 

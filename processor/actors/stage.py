@@ -8,7 +8,6 @@ from processor.actors.base import DeathNotice, Member
 from processor.actors.messages import Process, StepCompleted, StepFailed
 from processor.domain.errors import DeliveryError
 from processor.domain.jobs import Job, Step
-from processor.streams.object_stream import ObjectStream
 
 
 class Stage(Member):
@@ -39,9 +38,9 @@ class Stage(Member):
         self.crew.progress.tell(StepCompleted(job, step))
         return job.after(step)
 
-    def pass_on(self, job: Job, message: Process, stream: ObjectStream | None = None) -> None:
+    def pass_on(self, job: Job, message: Process) -> None:
         """Send the job to whoever does its next step."""
-        self.crew.next_for(job).tell(Process(job, stream, message.resumable))
+        self.crew.next_for(job).tell(Process(job, resumable=message.resumable))
 
     def on_stop(self) -> None:
         """Leave what is in the threads to itself; the process ends or recovery takes it up."""

@@ -1,6 +1,7 @@
 """The Uploader: the only one who talks to the store."""
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
@@ -72,10 +73,10 @@ class Uploader(Stage):
         known = {upload.key: upload.resumption for upload in message.resumable}
         recorder = _Recorder(self, job)
         try:
-            if message.stream is None:
-                bad = self._deliver_file(job, known, recorder)
+            if message.streams:
+                bad = self._deliver_streams(job, message.streams, known, recorder)
             else:
-                bad = self._deliver_stream(job, message.stream, known, recorder)
+                bad = self._deliver_file(job, known, recorder)
         except TransferStopped:
             return  # the next start takes it up where it is
         if bad.count:
@@ -107,9 +108,11 @@ class Uploader(Stage):
         recorder.stored(begin, stored, End(stored.size_bytes, stored.sha256))
         return BadMembers()
 
-    def _deliver_stream(
-        self, job: Job, stream: ObjectStream, known: dict[str, Resumption], recorder: "_Recorder"
+    def _deliver_streams(
+        self, job: Job, streams: tuple[ObjectStream, ...], known: dict[str, Resumption], recorder: "_Recorder"
     ) -> BadMembers:
+        """Store what the streams bring, side by side. When one of them fails, the others are given up too."""
+
         def open_upload(request: ObjectRequest) -> ObjectUpload:
             return ObjectUpload(
                 self._store,
@@ -120,10 +123,22 @@ class Uploader(Stage):
                 stopping=lambda: self._stopping,
             )
 
+        def deliver(stream: ObjectStream) -> BadMembers:
+            try:
+                return deliver_stream(stream.frames(), job.file, open_upload, recorder)
+            except BaseException:
+                for each in streams:
+                    each.close()
+                raise
+
         try:
-            return deliver_stream(stream.frames(), job.file, open_upload, recorder)
+            if len(streams) == 1:
+                return deliver(streams[0])
+            with ThreadPoolExecutor(len(streams), thread_name_prefix="uploader-share") as threads:
+                return sum(threads.map(deliver, streams), BadMembers())
         finally:
-            stream.close()
+            for stream in streams:
+                stream.close()
 
     def _store_manifest(self, job: Job) -> None:
         """Write the manifest from what Progress has recorded; with it the delivery is complete."""

@@ -8,11 +8,13 @@ from processor.actors.base import DeathNotice
 from processor.actors.messages import Process
 from processor.actors.stage import Stage
 from processor.config import Settings
+from processor.domain.errors import DeliveryError
 from processor.engine.pool import Pool
 from processor.streams.inbox import Inbox
-from processor.streams.object_stream import ObjectStream
+from processor.streams.object_stream import ObjectStream, worker_failed
 
 _Request = TypeVar("_Request")
+_Result = TypeVar("_Result")
 
 
 class WorkerStage(Stage):
@@ -25,14 +27,28 @@ class WorkerStage(Stage):
         self._inbox = inbox
 
     def start_stream(
-        self, message: Process, function: Callable[[_Request], None], request: Callable[[str], _Request]
-    ) -> None:
-        """Submit `function(request(stream_id))` and pass the job on with the stream.
-
-        The Uploader reports the step when the stream has ended, in its order: only the stream's end tells.
-        """
+        self, function: Callable[[_Request], None], request: Callable[[str], _Request]
+    ) -> ObjectStream:
+        """Submit `function(request(stream_id))` to the pool and return its stream."""
         stream_id = str(uuid.uuid4())
         arrived = self._inbox.expect(stream_id)
         work = self._pool.submit(function, request(stream_id))
-        stream = ObjectStream(stream_id, self._inbox, arrived, work, self.settings.worker_timeout / 1000)
-        self.crew.uploader.tell(Process(message.job, stream, message.resumable))
+        return ObjectStream(stream_id, self._inbox, arrived, work, self.settings.worker_timeout / 1000)
+
+    def call(self, function: Callable[[_Request], _Result], request: _Request) -> _Result:
+        """Return `function(request)` as computed by a worker. Raises DeliveryError."""
+        work = self._pool.submit(function, request)
+        try:
+            return work.result(self.settings.worker_timeout / 1000)
+        except DeliveryError:
+            raise
+        except Exception as error:
+            work.cancel()
+            raise worker_failed(error) from error
+
+    def hand_over(self, message: Process, *streams: ObjectStream) -> None:
+        """Pass the job on to the Uploader, which consumes the streams while they are made.
+
+        The Uploader reports this step too, when the streams have ended: only their end tells that it is done.
+        """
+        self.crew.uploader.tell(Process(message.job, streams, message.resumable))

@@ -57,6 +57,9 @@ class BadMembers:
         if self.count <= _MOST_BAD_MEMBERS:
             self.first = (*self.first, (escape(bad.name), bad.failure))
 
+    def __add__(self, other: "BadMembers") -> "BadMembers":
+        return BadMembers(self.count + other.count, (self.first + other.first)[:_MOST_BAD_MEMBERS])
+
     def failure(self) -> Failure:
         """Return the failure of the archive as a whole."""
         name, first = self.first[0]

@@ -51,7 +51,10 @@ class ConvertRequest:
 
 @dataclass(frozen=True, slots=True)
 class ExtractRequest:
-    """Take the members out of the archive `file`, but for those whose index lies in the ranges `stored`."""
+    """Take the members out of the archive `file`, but for those whose index lies in the ranges `stored`.
+
+    `members` confines it to a share of a zip, one of at most `workers` that `share_extraction` returned.
+    """
 
     stream_id: str
     root: bytes
@@ -59,6 +62,8 @@ class ExtractRequest:
     options: ExtractionOptions
     metadata: Metadata
     stored: tuple[tuple[int, int], ...] = ()
+    workers: int = 1
+    members: range | None = None
 
 
 def stream_conversion(request: ConvertRequest) -> None:
@@ -83,13 +88,23 @@ def stream_extraction(request: ExtractRequest) -> None:
         frames.write(EndOfStream(members))
 
 
+def share_extraction(request: ExtractRequest) -> list[range]:
+    """Return how several workers can share the archive. Raises DeliveryError when it can not be read."""
+    from processor.steps.extraction.ranges import plan_ranges  # noqa: PLC0415 - only workers need it, main stays small
+
+    archive = request.file.kind.archive
+    assert archive is not None, "only archives are extracted"
+    with _source(request.root, request.file) as source:
+        return plan_ranges(source, archive, request.options, request.workers)
+
+
 def _extract(source: FileSource, archive: ArchiveKind, request: ExtractRequest, sink: "_FramedSink") -> int:
     from processor.steps.extraction.archive import extract  # noqa: PLC0415 - only workers need it, main stays small
 
     def is_stored(member: Member) -> bool:
         return any(first <= member.index < past for first, past in request.stored)
 
-    return extract(source, archive, request.options, sink, is_stored, request.metadata)
+    return extract(source, archive, request.options, sink, is_stored, request.metadata, members=request.members)
 
 
 @contextmanager

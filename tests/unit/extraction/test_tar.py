@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.unit.extraction.recording import Taken, tar_of, take
+from tests.unit.extraction.recording import Taken, take, tar_of
 
 FILES = [("a.txt", b"first"), ("dir/b.bin", bytes(range(256)) * 9), ("c", b""), ("d.txt", b"x" * 512)]
 CONTENTS = dict(FILES)

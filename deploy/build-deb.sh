@@ -1,0 +1,65 @@
+#!/bin/sh
+# Build dist/processor_VERSION_ARCH.deb: the complete virtual environment, so that installing needs no network.
+# It belongs to the Python it is built with: Debian's own, of the release the package is for.
+set -eu
+
+here=$(cd "$(dirname "$0")" && pwd)
+source=$(dirname "$here")
+python=${PYTHON:-/usr/bin/python3}
+output=${1:-$source/dist}
+
+interpreter=$("$python" -c 'import os, sys; print(os.path.realpath(sys.executable))')
+version=$("$python" -c 'import sys, tomllib; print(tomllib.load(open(sys.argv[1], "rb"))["project"]["version"])' \
+    "$source/pyproject.toml")
+architecture=$(dpkg --print-architecture)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+root=$work/root
+release=$root/opt/processor/releases/$version
+
+prefix=
+. "$here/host.sh"
+umask 022
+
+build_environment() {
+    mkdir -p "$(dirname "$release")"
+    # The sources are copied: building them leaves its traces beside them.
+    mkdir "$work/source"
+    tar -C "$source" -cf - pyproject.toml setup.cfg LICENSE README.md processor 2>/dev/null | tar -C "$work/source" -xf - || true
+    "$here/make-venv.sh" "$interpreter" "$release"
+    "$release/bin/python" -m pip install --quiet --no-compile "$work/source"
+    "$release/bin/python" -m pip uninstall --quiet --yes pip setuptools
+    find "$release" -name __pycache__ -type d -prune -exec rm -rf {} +
+    rm -f "$release"/bin/activate* "$release"/bin/Activate*
+    # Scripts name the interpreter by the place it is built in.
+    grep -lIr "$root" "$release/bin" "$release/pyvenv.cfg" | xargs sed -i "s|$root||g"
+    "$interpreter" -m compileall -q -s "$root" -p / --invalidation-mode unchecked-hash "$release/lib"
+    ln -s "releases/$version" "$root/opt/processor/current"
+}
+
+place_files() {
+    place "$here/start.sh" 0755 "$root/opt/processor/start"
+    place "$here/processor.sh" 0755 "$root/usr/bin/processor"
+    place "$here/supervisor.conf" 0644 "$root/etc/supervisor/conf.d/processor.conf"
+    place "$here/logrotate.conf" 0644 "$root/etc/logrotate.d/processor"
+    place "$here/processor.service" 0644 "$root/lib/systemd/system/processor.service"
+    mkdir -p "$root/usr/share/processor" "$root/usr/share/doc/processor"
+    cp "$here/host.sh" "$here/processor.env" "$root/usr/share/processor/"
+    cp "$source/LICENSE" "$root/usr/share/doc/processor/copyright"
+}
+
+place_control() {
+    mkdir "$root/DEBIAN"
+    sed -e "s|@VERSION@|$version|" -e "s|@ARCHITECTURE@|$architecture|" -e "s|@PYTHON@|$(basename "$interpreter")|" \
+        -e "s|@SIZE@|$(du -sk "$root" | cut -f1)|" "$here/deb/control" >"$root/DEBIAN/control"
+    cp "$here/deb/conffiles" "$root/DEBIAN/"
+    for script in postinst prerm postrm; do
+        install -m 0755 "$here/deb/$script" "$root/DEBIAN/"
+    done
+}
+
+build_environment
+place_files
+place_control
+mkdir -p "$output"
+dpkg-deb --root-owner-group -Zxz --build "$root" "$output/processor_${version}_$architecture.deb"

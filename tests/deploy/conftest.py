@@ -1,0 +1,137 @@
+"""The deployment's own files, used for real: below a prefix, or in a copy of the machine that is thrown away."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import pytest
+
+from processor.store.s3 import S3Store
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+SUPERVISOR = Path(sys.executable).parent
+
+SUPERVISORD = """
+[unix_http_server]
+file={directory}/supervisor.sock
+[supervisord]
+logfile={directory}/supervisord.log
+pidfile={directory}/supervisord.pid
+nodaemon=true
+[rpcinterface:supervisor]
+supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
+[supervisorctl]
+serverurl=unix://{directory}/supervisor.sock
+[include]
+files={directory}/etc/supervisor/conf.d/*.conf
+"""
+
+
+@dataclass(frozen=True)
+class Host:
+    """A trial installation below `prefix` with a supervisord of its own."""
+
+    prefix: Path
+    supervisord: subprocess.Popen[bytes]
+
+    @property
+    def incoming(self) -> Path:
+        return self.prefix / "srv/processor/incoming"
+
+    @property
+    def log(self) -> Path:
+        return self.prefix / "var/log/processor/processor.log"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return os.environ | {"SUPERVISORCTL": f"{SUPERVISOR}/supervisorctl -c {self.prefix}/supervisord.conf"}
+
+    def ctl(self, *arguments: str) -> str:
+        command = [SUPERVISOR / "supervisorctl", "-c", self.prefix / "supervisord.conf", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+
+    def status(self) -> str:
+        """Return what supervisor says of the daemon, such as RUNNING or EXITED."""
+        words = self.ctl("status", "processor").split()
+        return words[1] if len(words) > 1 else ""
+
+    def pid(self) -> int:
+        return int(self.ctl("pid", "processor") or 0)
+
+    def configure(self, **settings: object) -> None:
+        """Change settings in the file that the operator would edit."""
+        path = self.prefix / "etc/processor/processor.env"
+        lines = [line for line in path.read_text().splitlines() if line.partition("=")[0] not in settings]
+        path.write_text("\n".join(lines + [f"{name}={value}" for name, value in settings.items()]) + "\n")
+
+    def family(self) -> list[psutil.Process]:
+        """Return the daemon and all that it started."""
+        daemon = psutil.Process(self.pid())
+        return [daemon, *daemon.children(recursive=True)]
+
+
+def store_settings(bucket: S3Store) -> dict[str, object]:
+    """Return the settings that lead to the bucket; quick ones."""
+    store = bucket.settings
+    return {
+        "S3_ENDPOINT": store.endpoint,
+        "S3_BUCKET": store.bucket,
+        "S3_ACCESS_KEY_ID": store.access_key_id,
+        "S3_SECRET_ACCESS_KEY": store.secret_access_key,
+        "S3_FORCE_PATH_STYLE": "true",
+        "STABILITY_THRESHOLD": 100,
+        "WORKERS": 1,
+    }
+
+
+@pytest.fixture
+def sh() -> Callable[..., str]:
+    """Run a shell script; it must succeed. Returns what it printed."""
+
+    def run(script: str, *arguments: object, env: dict[str, str] | None = None) -> str:
+        command = ["sh", "-euc", script, "sh", *map(str, arguments)]
+        done = subprocess.run(command, capture_output=True, text=True, env=env, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    return run
+
+
+@pytest.fixture
+def prefix(tmp_path: Path) -> Path:
+    directory = tmp_path / "host"
+    directory.mkdir()
+    (directory / "supervisord.conf").write_text(SUPERVISORD.format(directory=directory))
+    (directory / "etc/supervisor/conf.d").mkdir(parents=True)
+    return directory
+
+
+@pytest.fixture
+def host(prefix: Path, wait_until: Callable[..., object]) -> Iterator[Host]:
+    """A supervisord that runs; nothing is installed yet."""
+    command = [SUPERVISOR / "supervisord", "-c", prefix / "supervisord.conf"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as supervisord:
+        wait_until((prefix / "supervisor.sock").is_socket)
+        yield Host(prefix, supervisord)
+        supervisord.terminate()
+
+
+@pytest.fixture
+def trial(host: Host, sh: Callable[..., str], bucket: S3Store) -> Host:
+    """A host with everything in place but the release: that is the environment the tests run in."""
+    script = """
+        prefix=$1; service_user=$(id -un); . "$2/host.sh"
+        ensure_directories
+        ensure_settings "$2/processor.env"
+        place "$2/start.sh" 0755 "$program/start"
+        place "$2/supervisor.conf" 0644 "$prefix/etc/supervisor/conf.d/processor.conf"
+        place "$2/logrotate.conf" 0644 "$prefix/etc/logrotate.d/processor"
+        ln -s "$3" "$program/current"
+    """
+    sh(script, host.prefix, DEPLOY, SUPERVISOR.parent)
+    host.configure(**store_settings(bucket))
+    return host

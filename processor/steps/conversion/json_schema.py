@@ -14,6 +14,8 @@ MOST_ROW_KEYS = 20_000
 MOST_PLACES = 50_000
 # Containers below this level are kept as JSON text.
 DEEPEST_TYPED = 32
+# A sign, a point and 15 digits: what every double holds.
+_SURE_CHARACTERS = 17
 _TOO_MANY = "too many keys or levels for a type"
 
 # A string that, written without quotes, could be taken for another JSON value.
@@ -24,7 +26,7 @@ _AMBIGUOUS = re.compile(r"[\s]*(?:[-0-9\[{\"]|true|false|null)")
 class Place:
     """All values seen at one place: at one key of one record, or as elements of one list.
 
-    `admitted` tells that strings were let pass without being looked at (a pattern proved that they are strings).
+    `admitted` tells that values were let pass without being looked at (a pattern proved their kind).
     """
 
     depth: int = 0
@@ -42,6 +44,7 @@ class Place:
     whole_digits: int = 1
     scale: int = 0
     exponents: bool = False
+    long_doubles: bool = False  # some have more digits than every double holds
     minus_zero: bool = False  # written as an integer, -0: only a DOUBLE has it
     all_writable: bool = True
     ambiguous: bool = False
@@ -129,6 +132,7 @@ def _learn_number(place: Place, number: Number) -> None:
     else:
         place.reals += 1
         place.exponents = place.exponents or "e" in number or "E" in number
+        place.long_doubles = place.long_doubles or len(number) > _SURE_CHARACTERS
         place.minus_zero = place.minus_zero or number == "-0"
     place.all_double = place.all_double and numbers.is_double(number)
     digits = numbers.decimal_digits(number) if place.all_decimal else None

@@ -37,6 +37,7 @@ class JsonTable:
         self._options = options
         self._schema = Schema()
         self._longest_bytes = 0
+        self._sample: list[bytes] = []
         self.whole: list[object] | None = None  # all rows, when there are few
 
     def look(self) -> None:
@@ -44,6 +45,7 @@ class JsonTable:
         values, size = [], 0
         for _, row in self._rows.read():
             values.append(self._learn(row))
+            self._sample.append(row)
             size += len(row)
             if size > _SAMPLE_BYTES:
                 break
@@ -52,6 +54,7 @@ class JsonTable:
             return
         for row in self._rows.read_windows():
             self._learn(row)
+            self._sample.append(row)
 
     def look_at_document(self) -> bool:
         """Take the whole file for one document that has a key twice somewhere; return False if it is more than one.
@@ -76,10 +79,10 @@ class JsonTable:
             whole = self.whole
             return self._write_anew(lambda: iter(whole), output, metadata)
         plan = self.plan()
-        if can_prove(plan):
-            proof = _proved_by(Pattern(self._schema.root, plan))
+        pattern = Pattern(self._schema.root, plan) if can_prove(plan) else None
+        if pattern is not None and all(map(pattern.looks_proved, self._sample)):
             try:
-                return self._write_as_they_stand(plan, proof, output, metadata)
+                return self._write_as_they_stand(plan, _all_proved_by(pattern), output, metadata)
             except duckdb.Error:
                 pass  # some row is not proved: which, and what is in it, is found out now
         self._learn_all()
@@ -107,10 +110,10 @@ class JsonTable:
     def _learn_unproved(self, pattern: Pattern) -> bool:
         """Learn from the rows that `pattern` does not prove; return False if DuckDB can not read the rows."""
         cursor = connection(self._options).cursor()
-        proved = f"regexp_full_match(j, {literal(pattern.text)})"
+        proved = _proved_by(pattern)
         try:
             with self._lines() as (relation, _):
-                cursor.execute(f"SELECT j FROM {relation} WHERE {_NOT_BLANK} AND NOT {proved}")  # noqa: S608
+                cursor.execute(f"SELECT j FROM {relation} WHERE {_NOT_BLANK} AND NOT ({proved})")  # noqa: S608
                 while found := cursor.fetchmany(_FETCHED_ROWS):
                     for (row,) in found:
                         self._learn(row.encode())
@@ -122,21 +125,24 @@ class JsonTable:
         return True
 
     @contextmanager
-    def _lines(self) -> Iterator[tuple[str, Callable[[], int]]]:
-        """Give DuckDB the rows as they stand: the relation, and what counts its rows once it has been read."""
+    def _lines(self) -> Iterator[tuple[str, Callable[[int], int]]]:
+        """Give DuckDB the rows as they stand: the relation, and what counts its rows once it has been read.
+
+        The count is told how many were written, since to find just as many is cheaper than to count them.
+        """
         fd = self._rows.lines_fd
         if fd is not None:
             yield lines_of(f"/dev/fd/{fd}", self._longest_bytes), self._rows.count_lines
             return
         feed = Feed(on_one_line(row) for _, row in self._rows.read())
         with feed.relation(self._longest_bytes) as relation:
-            yield relation, lambda: feed.count
+            yield relation, lambda _: feed.count
 
     def _write_as_they_stand(self, plan: RowPlan, condition: str, output: Output, metadata: Facts) -> Receipt:
         with output.parquet() as fd:
             with self._lines() as (relation, count):
                 written = self._copy(plan, relation, condition, fd, metadata)
-            return self._receipt(plan, written, count())
+            return self._receipt(plan, written, count(written.rows))
 
     def _write_anew(self, values: Callable[[], Iterator[object]], output: Output, metadata: Facts) -> Receipt:
         plan = self.plan()
@@ -173,11 +179,22 @@ _NOT_BLANK = "j IS NOT NULL AND trim(j, ' \t\r') <> ''"
 
 
 def _proved_by(pattern: Pattern) -> str:
+    """Return the condition that a row is proved.
+
+    DuckDB writes each double as the shortest text that reads back as it, so a row that is written back as it stood,
+    but for spaces, has only such numbers.
+    """
+    proved = f"regexp_full_match(j, {literal(pattern.text)})"
+    if pattern.proves_doubles:
+        return proved
+    back, stood = (f"replace(replace({text}, ': ', ':'), ', ', ',')" for text in ("json(j)", "j"))
+    return f"CASE WHEN NOT {proved} THEN false WHEN json(j) = j THEN true ELSE {back} = {stood} END"
+
+
+def _all_proved_by(pattern: Pattern) -> str:
     """Return the condition that lets proved rows pass, skips blank lines, and fails on any other."""
-    return (
-        f"CASE WHEN regexp_full_match(j, {literal(pattern.text)}) THEN true"
-        f" WHEN {_NOT_BLANK} THEN error('not proved')::BOOLEAN ELSE false END"
-    )
+    proved = _proved_by(pattern)
+    return f"CASE WHEN {proved} THEN true WHEN {_NOT_BLANK} THEN error('not proved')::BOOLEAN ELSE false END"
 
 
 def _compare(what: str, read: int, written: int) -> None:

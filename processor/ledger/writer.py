@@ -6,6 +6,7 @@ Writes open a transaction by themselves; nothing is recorded before `commit` ret
 import sqlite3
 import uuid
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -84,8 +85,9 @@ class Ledger:
         self._prefix = escape(self._root) + "/"
 
     def close(self) -> None:
-        """Commit and close."""
-        self.commit()
+        """Commit and close; more than once does no harm."""
+        with suppress(sqlite3.ProgrammingError):
+            self.commit()
         self._db.close()
 
     def commit(self) -> None:
@@ -190,9 +192,12 @@ class Ledger:
 
     def next_due_ms(self) -> int | None:
         """Return when the next pending file is due; None when none waits."""
-        query = "SELECT min(due_at) FROM file_progress WHERE status='pending' AND due_at IS NOT NULL"
-        due = self._read(query).fetchone()[0]
-        return None if due is None else int(due)
+        due = self._read(
+            "SELECT due_at FROM file_progress WHERE status='pending' AND due_at IS NOT NULL AND file_path>?"
+            " AND file_path<? ORDER BY due_at LIMIT 1",
+            *(self._prefix, self._prefix[:-1] + "0"),
+        ).fetchone()
+        return None if due is None else int(due[0])
 
     def _stored_members(self, row: int) -> tuple[tuple[int, int], ...]:
         ranges: list[tuple[int, int]] = []

@@ -1,0 +1,111 @@
+"""The object stream: what is written is read back, and nothing else is believed."""
+
+import io
+import os
+import threading
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from processor.domain.conversion import Column, Receipt
+from processor.domain.errors import ErrorClass, Failure
+from processor.streams.frames import (
+    Bad,
+    Begin,
+    BrokenStreamError,
+    Content,
+    Data,
+    End,
+    EndOfStream,
+    Failed,
+    Frame,
+    FrameWriter,
+    Restart,
+    Skipped,
+    read_frames,
+)
+
+FAILURE = Failure(ErrorClass.PERMANENT, "a.b", "text \u00e9", "hint", 1.5)
+RECEIPT = Receipt(2, (Column("a", "BIGINT", 0, "why", "A"),), 1, (("encoding", "utf-8"),))
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+NAMES = st.binary(max_size=30)
+
+OBJECTS = st.builds(
+    lambda begin, data, restart, end: [begin, *data, *([Restart(), *data] if restart else []), end],
+    st.builds(Begin, st.integers(-1, 9), NAMES, st.sampled_from(Content), TEXTS, raw_name=NAMES, again=st.booleans()),
+    st.lists(st.builds(Data, st.binary(min_size=1, max_size=100)), max_size=3),
+    st.booleans(),
+    st.one_of(
+        st.builds(End, st.integers(0, 2**60), st.just("ab" * 32), st.sampled_from([None, RECEIPT])),
+        st.builds(Bad, st.integers(0, 9), NAMES, st.just(FAILURE)),
+    ),
+)
+ALONE = st.one_of(
+    st.builds(Bad, st.integers(0, 9), NAMES, st.just(FAILURE)), st.builds(Skipped, st.integers(0, 9), NAMES, TEXTS)
+).map(lambda frame: [frame])
+LAST = st.sampled_from([EndOfStream(3), Failed(FAILURE)])
+STREAMS = st.tuples(st.lists(st.one_of(OBJECTS, ALONE), max_size=4), LAST).map(
+    lambda parts: [frame for each in parts[0] for frame in each] + [parts[1]]
+)
+
+
+def encoded(frames: list[Frame]) -> bytes:
+    read_end, write_end = os.pipe()
+    collected: list[bytes] = []
+
+    def collect() -> None:
+        with os.fdopen(read_end, "rb") as pipe:
+            collected.append(pipe.read())
+
+    reader = threading.Thread(target=collect)
+    reader.start()
+    writer = FrameWriter(write_end)
+    for frame in frames:
+        writer.write(frame)
+    os.close(write_end)
+    reader.join()
+    return collected[0]
+
+
+@given(STREAMS)
+@settings(deadline=None)
+def test_a_stream_is_read_back_as_it_was_written(frames: list[Frame]) -> None:
+    assert list(read_frames(io.BytesIO(encoded(frames)))) == frames
+
+
+@given(STREAMS, st.data())
+@settings(deadline=None)
+def test_a_stream_that_is_cut_off_anywhere_is_never_complete(frames: list[Frame], data: st.DataObject) -> None:
+    whole = encoded(frames)
+    cut = data.draw(st.integers(0, len(whole) - 1))
+    with pytest.raises(BrokenStreamError):
+        list(read_frames(io.BytesIO(whole[:cut])))
+
+
+@given(st.binary(max_size=200))
+def test_noise_is_refused_and_never_crashes_the_reader(noise: bytes) -> None:
+    with pytest.raises(BrokenStreamError):
+        list(read_frames(io.BytesIO(noise)))
+
+
+def test_large_data_is_split_and_arrives_whole() -> None:
+    payload = os.urandom(3_500_000)
+    frames = [Begin(-1, b"", Content.AS_IS), Data(payload), End(len(payload), "00" * 32), EndOfStream(1)]
+    read = list(read_frames(io.BytesIO(encoded(frames))))
+    assert b"".join(frame.data for frame in read if isinstance(frame, Data)) == payload
+
+
+@pytest.mark.parametrize(
+    "frames",
+    [
+        [Data(b"x")],
+        [Begin(0, b"", Content.AS_IS), EndOfStream(0)],
+        [End(0, "00" * 32)],
+        [Begin(0, b"", Content.AS_IS), Begin(1, b"", Content.AS_IS)],
+        [Restart()],
+    ],
+)
+def test_frames_out_of_order_are_refused(frames: list[Frame]) -> None:
+    with pytest.raises(BrokenStreamError):
+        list(read_frames(io.BytesIO(encoded(frames))))

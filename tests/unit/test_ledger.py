@@ -1,0 +1,373 @@
+"""The ledger: what is recorded, what goes on its way, and what survives."""
+
+import random
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from processor.domain.errors import ErrorClass, Failure
+from processor.domain.files import FileMetadata, FileType, Kind
+from processor.domain.jobs import Delivered, Job, Status, Step
+from processor.domain.uploads import Part
+from processor.ledger.database import (
+    LedgerBusyError,
+    LedgerDamagedError,
+    LedgerFullError,
+    LedgerTooNewError,
+    Lock,
+    connect_reader,
+)
+from processor.ledger.reader import recorded_objects
+from processor.ledger.writer import Found, Ledger
+
+ROOT = b"/watched"
+FAILURE = Failure(ErrorClass.PERMANENT, "x.y", "broken", "mend it")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "progress.db"
+
+
+@pytest.fixture
+def ledger(path: Path) -> Iterator[Ledger]:
+    opened = Ledger(path, ROOT)
+    yield opened
+    opened.close()
+
+
+def found(name: bytes, size: int = 1, modified: int = 1) -> Found:
+    return Found(name, size, modified)
+
+
+def admitted(ledger: Ledger, *names: bytes) -> list[Job]:
+    ledger.found([found(name) for name in names], 0)
+    jobs, _refused = ledger.admit(100, 10, 0)
+    return jobs
+
+
+def with_checksum(job: Job, checksum: str = "ab" * 32) -> Job:
+    return job.with_content(replace(job.file, checksum=checksum))
+
+
+def columns(path: Path, name: str) -> list[object]:
+    with connect_reader(path) as reader:
+        return [row[0] for row in reader.execute(f"SELECT {name} FROM file_progress ORDER BY id")]
+
+
+def test_the_contract_columns_and_indexes_are_there(ledger: Ledger, path: Path) -> None:
+    ledger.commit()
+    with connect_reader(path) as reader:
+        have = [row[1] for row in reader.execute("PRAGMA table_info(file_progress)")]
+        indexes = {row[1]: row[2] for row in reader.execute("PRAGMA index_list(file_progress)")}
+        assert have[:10] == [
+            "id", "file_path", "status", "size_bytes", "processed_bytes", "checksum", "s3_key", "error_message",
+            "created_at", "updated_at",
+        ]  # fmt: skip
+        assert indexes["idx_file_path"] == 1
+        assert {"idx_status", "idx_updated_at"} <= indexes.keys()
+        assert reader.execute("PRAGMA user_version").fetchone()[0] == 1
+        assert reader.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
+
+
+def test_a_found_file_is_pending_once_however_often_it_is_found(ledger: Ledger, path: Path) -> None:
+    assert ledger.found([found(b"a"), found(b"b")], 5).new == 2
+    assert ledger.found([found(b"a"), found(b"b")], 6).known == 2
+    ledger.commit()
+    assert columns(path, "status") == ["pending", "pending"]
+    assert columns(path, "file_path") == ["/watched/a", "/watched/b"]
+
+
+def test_files_go_on_their_way_in_the_order_they_came_as_far_as_there_is_room(ledger: Ledger) -> None:
+    for number in range(5):
+        ledger.found([found(b"%d" % number)], number)
+    jobs, _ = ledger.admit(2, 100, 0)
+    assert [job.file.relative_path for job in jobs] == [b"0", b"1"]
+    jobs, _ = ledger.admit(10, 100, 0)
+    assert [job.file.relative_path for job in jobs] == [b"2", b"3", b"4"]
+
+
+def test_a_completed_file_is_not_admitted_again_until_it_changes(ledger: Ledger) -> None:
+    (job,) = admitted(ledger, b"a")
+    job = with_checksum(job)
+    ledger.content_known(job, 1)
+    assert ledger.completed(job, 2, put_away=False)
+    assert ledger.found([found(b"a")], 3).known == 1
+    assert ledger.admit(1, 10, 0) == ([], [])
+    assert ledger.found([found(b"a", modified=2)], 4).changed == 1
+    ((again,), _) = ledger.admit(1, 10, 0)
+    assert again.attempt == 2
+    assert again.known_checksum == job.file.checksum
+    assert again.delivered is Delivered.MANIFEST
+
+
+def test_a_file_that_changed_while_on_its_way_is_delivered_once_more(ledger: Ledger, path: Path) -> None:
+    (job,) = admitted(ledger, b"a")
+    ledger.found([found(b"a", size=2)], 1)
+    assert not ledger.completed(with_checksum(job), 2, put_away=False)
+    ((again,), _) = ledger.admit(1, 10, 0)
+    assert again.file.size_bytes == 2
+
+
+def test_what_was_on_its_way_is_pending_after_recovery_and_its_places_are_remembered(
+    ledger: Ledger, path: Path
+) -> None:
+    admitted(ledger, b"a.zip", b"b.csv")
+    ledger.close()
+    again = Ledger(path, ROOT)
+    assert again.recover(5) == 2
+    again.commit()
+    assert columns(path, "status") == ["pending", "pending"]
+    assert again.orphan_places() == ("a.zip/", "b.csv.parquet")
+    again.recover(6)
+    assert again.orphan_places() == ("a.zip/", "b.csv.parquet"), "until they were looked at, whatever happens"
+    again.orphans_aborted()
+    assert again.orphan_places() == ()
+    again.close()
+
+
+def test_nothing_is_recorded_before_the_commit(ledger: Ledger, path: Path) -> None:
+    ledger.commit()
+    ledger.found([found(b"a")], 0)
+    assert columns(path, "status") == []
+    ledger.rollback()
+    ledger.commit()
+    assert columns(path, "status") == []
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (b"b.csv", b"b.csv.parquet"),
+        (b"b.csv.parquet", b"b.csv"),
+        (b"c.zip", b"c.zip/inside.txt"),
+        (b"c.zip/inside.txt", b"c.zip"),
+        (b"b.csv", b"b.csv.parquet.rejects.jsonl"),
+    ],
+)
+def test_a_key_that_belongs_to_another_source_is_refused(ledger: Ledger, first: bytes, second: bytes) -> None:
+    assert len(admitted(ledger, first)) == 1
+    ledger.found([found(second)], 20)
+    jobs, ((refused, failure),) = ledger.admit(10, 30, 0)
+    assert jobs == []
+    assert refused.file.relative_path == second
+    assert failure.code == "key.taken"
+
+
+@given(st.lists(st.sampled_from([b"a.csv", b"a.csv.parquet", b"a.csv.parquet.parquet", b"a.zip", b"a.zip/x.csv",
+                                 b"a.zip/x.csv.parquet", b"a", b"a/x"]), unique=True))  # fmt: skip
+@settings(max_examples=50, deadline=None)
+def test_admitted_files_never_share_a_key(tmp_path_factory: pytest.TempPathFactory, names: list[bytes]) -> None:
+    ledger = Ledger(tmp_path_factory.mktemp("ledger") / "l.db", ROOT)
+    jobs = admitted(ledger, *names)
+    keys = []
+    for job in jobs:
+        name = job.file.relative_path.decode()
+        keys.append(f"{name}.parquet" if name.endswith(".csv") else f"{name}/" if name.endswith(".zip") else name)
+    for key in keys:
+        assert not [other for other in keys if other is not key and (other == key or other.startswith(key + "/"))
+                    and key.endswith("/")]  # fmt: skip
+        assert keys.count(key) == 1
+    ledger.close()
+
+
+def test_tries_are_counted_only_when_they_are_the_files_own(ledger: Ledger) -> None:
+    (job,) = admitted(ledger, b"a")
+    ledger.try_again(job, FAILURE, 20, 1, counts=True)
+    ledger.admit(1, 15, 0)
+    ((job,), _) = ledger.admit(1, 25, 0)
+    ledger.try_again(job, FAILURE, 30, 1, counts=False)
+    assert ledger.tries(job.row) == 1
+    assert ledger.next_due_ms() == 30
+
+
+def test_a_failed_file_is_put_away_with_its_reason_even_after_a_restart(ledger: Ledger, path: Path) -> None:
+    (job,) = admitted(ledger, b"d/a")
+    ledger.failed(job, FAILURE, (("m", FAILURE),), 7)
+    ledger.close()
+    again = Ledger(path, ROOT)
+    (file,) = again.to_put_away(Status.FAILED, 10)
+    assert (file.relative_path, file.failure, file.bad_members) == (b"d/a", FAILURE, (("m", FAILURE),))
+    assert file.step == Step.CHECKSUM_CALCULATION
+    again.put_away(file.row, 8, gone=True)
+    assert again.to_put_away(Status.FAILED, 10) == []
+    assert again.found([found(b"d/a")], 9).changed == 1, "the file is gone, so this is a new one"
+    again.close()
+
+
+def test_a_failed_file_that_could_not_be_moved_is_not_tried_for_ever(ledger: Ledger) -> None:
+    (job,) = admitted(ledger, b"a")
+    ledger.failed(job, FAILURE, (), 7)
+    ledger.put_away(job.row, 8, gone=False)
+    assert ledger.found([found(b"a")], 9).known == 1
+    assert ledger.admit(1, 99, 0) == ([], [])
+
+
+def test_parts_are_known_after_a_restart_and_forgotten_with_other_content(ledger: Ledger, path: Path) -> None:
+    (job,) = admitted(ledger, b"a")
+    job = with_checksum(job)
+    ledger.content_known(job, 1)
+    ledger.upload_opened(job.row, "a", "u1")
+    part = Part(1, 8, "cd" * 32, "e")
+    ledger.part_stored(job.row, "a", part)
+    ledger.close()
+    again = Ledger(path, ROOT)
+    again.recover(2)
+    ((job,), _) = again.admit(1, 10, 0)
+    (upload,) = again.open_uploads(job.row)
+    assert upload.resumption.parts == {1: part}
+    assert again.content_known(with_checksum(job), 3) == []
+    stale = again.content_known(with_checksum(job, "ef" * 32), 3)
+    assert [each.resumption.upload_id for each in stale] == ["u1"]
+    assert again.open_uploads() == []
+    again.close()
+
+
+def test_stored_members_are_told_as_ranges_and_gone_when_all_is_delivered(ledger: Ledger, path: Path) -> None:
+    (job,) = admitted(ledger, b"a.zip")
+    for member in (0, 1, 2, 5, 7, 8):
+        ledger.object_stored(job.row, member, 0, {"key": str(member)}, 10)
+    ledger.commit()
+    with recorded_objects(path, job.row) as details:
+        assert [each["key"] for each in details] == ["0", "1", "2", "5", "7", "8"]
+    ledger.recover(1)
+    ((job,), _) = ledger.admit(1, 10, 0)
+    assert job.stored_members == ((0, 3), (5, 6), (7, 9))
+    ledger.completed(with_checksum(job), 11, put_away=False)
+    ledger.commit()
+    with recorded_objects(path, job.row) as details:
+        assert list(details) == []
+
+
+def test_names_that_are_not_utf8_come_back_as_they_were(ledger: Ledger) -> None:
+    names = [b"\xff\xfe", b"100%41", "\u00e9\n'\"".encode(), b"d\\x"]
+    assert sorted(job.file.relative_path for job in admitted(ledger, *names)) == sorted(names)
+
+
+def test_files_of_another_watched_directory_are_left_alone(ledger: Ledger, path: Path) -> None:
+    ledger.found([found(b"a")], 0)
+    ledger.close()
+    other = Ledger(path, b"/elsewhere")
+    assert other.admit(10, 10, 0) == ([], [])
+    assert other.next_due_ms() is None
+    other.close()
+
+
+def test_two_daemons_can_not_own_one_ledger(path: Path) -> None:
+    lock = Lock(path)
+    with pytest.raises(LedgerBusyError, match="another processor"):
+        Lock(path)
+    lock.release()
+    Lock(path).release()
+
+
+def test_a_file_that_is_no_ledger_is_noticed(path: Path) -> None:
+    path.write_bytes(b"not a database, but long enough to be read as one" * 100)
+    with pytest.raises(LedgerDamagedError):
+        Ledger(path, ROOT)
+
+
+def test_a_flipped_page_is_noticed(path: Path) -> None:
+    ledger = Ledger(path, ROOT)
+    ledger.found([found(b"%06d" % number) for number in range(2000)], 0)
+    ledger.close()
+    data = bytearray(path.read_bytes())
+    chance = random.Random(1)
+    for page in range(2, len(data) // 4096):
+        data[page * 4096 : page * 4096 + 512] = chance.randbytes(512)
+    path.write_bytes(data)
+    with pytest.raises(LedgerDamagedError):
+        Ledger(path, ROOT)
+
+
+def test_a_ledger_of_a_later_version_is_not_touched(path: Path) -> None:
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA user_version=99")
+    connection.close()
+    with pytest.raises(LedgerTooNewError, match="upgrade"):
+        Ledger(path, ROOT)
+
+
+def test_a_full_disk_is_told_and_loses_nothing_that_was_committed(ledger: Ledger, path: Path) -> None:
+    ledger.found([found(b"a")], 0)
+    ledger.commit()
+    ledger._db.execute("PRAGMA max_page_count=20")
+    with pytest.raises(LedgerFullError):
+        ledger.found([found(b"%0900d" % number) for number in range(1000)], 0)
+    ledger.rollback()
+    ledger._db.execute("PRAGMA max_page_count=1073741823")
+    assert ledger.found([found(b"a"), found(b"b")], 0) == ledger.found([found(b"x")], 0).__class__(1, 0, 1)
+
+
+def test_a_manifest_enters_a_file_that_is_not_known_and_changes_none_that_is(ledger: Ledger) -> None:
+    file = FileMetadata(b"/watched/a", b"a", 1, 1, 0, Kind(FileType.REGULAR), "ab" * 32)
+    assert ledger.rebuilt(file, 5)
+    assert not ledger.rebuilt(file, 6)
+    assert ledger.found([found(b"a")], 7).known == 1
+
+
+EVENTS = st.lists(
+    st.sampled_from(["find", "change", "admit", "content", "object", "complete", "fail", "retry", "crash", "commit"]),
+    max_size=40,
+)
+
+
+@given(EVENTS, st.integers(0, 2**32))
+@settings(max_examples=60, deadline=None)
+def test_any_sequence_of_events_then_recovery_loses_no_file(
+    tmp_path_factory: pytest.TempPathFactory, events: list[str], seed: int
+) -> None:
+    path, chance = tmp_path_factory.mktemp("ledger") / "l.db", random.Random(seed)
+    ledger, jobs, committed, uncommitted, now = Ledger(path, ROOT), [], set(), set(), 0
+    names = [b"a", b"b.csv", b"c.zip"]
+    for event in events:
+        now += 1
+        job = chance.choice(jobs) if jobs else None
+        match event:
+            case "find" | "change":
+                name = chance.choice(names)
+                ledger.found([found(name, modified=now if event == "change" else 1)], now)
+                uncommitted.add(name)
+            case "admit":
+                jobs += ledger.admit(2, now, 0)[0]
+            case "content" if job:
+                ledger.content_known(with_checksum(job), now)
+            case "object" if job:
+                ledger.object_stored(job.row, chance.randrange(3), 0, {}, 1)
+            case "complete" if job:
+                jobs.remove(job)
+                ledger.completed(with_checksum(job), now, put_away=False)
+            case "fail" if job:
+                jobs.remove(job)
+                ledger.failed(job, FAILURE, (), now)
+            case "retry" if job:
+                jobs.remove(job)
+                ledger.try_again(job, FAILURE, now, now, counts=True)
+            case "commit":
+                ledger.commit()
+                committed |= uncommitted
+            case "crash":
+                ledger.rollback()
+                ledger._db.close()
+                ledger, jobs, uncommitted = Ledger(path, ROOT), [], set()
+                ledger.recover(now)
+                ledger.commit()
+            case _:
+                pass
+    ledger.close()
+    ledger = Ledger(path, ROOT)
+    ledger.recover(now)
+    ledger.commit()
+    known = {row.encode().removeprefix(b"/watched/") for row in columns(path, "file_path")}
+    assert committed <= known
+    assert ledger.counts()[Status.IN_PROGRESS] == 0
+    jobs, refused = ledger.admit(10, now + 1, 0)
+    waiting = len(jobs) + len(refused)
+    counts = ledger.counts()
+    assert waiting + counts[Status.COMPLETED] + counts[Status.FAILED] == len(known)
+    ledger.close()

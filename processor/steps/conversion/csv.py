@@ -21,6 +21,7 @@ from processor.steps.conversion.csv_encoding import Encoding, decide_encoding, u
 from processor.steps.conversion.csv_exact import SURPLUS, PipedRows, Row, surplus_json
 from processor.steps.conversion.csv_header import Header, Name, decide_header, name_columns
 from processor.steps.conversion.csv_layout import Layout, Survey, lay_out
+from processor.steps.conversion.csv_repair import Repair
 from processor.steps.conversion.csv_rows import Dialect, Newline, Record, records
 from processor.steps.conversion.table import Reading, Sample, TextColumn, propose, write_table
 from processor.streams.output import Output
@@ -164,7 +165,7 @@ class _Table:
         self.whole = True
         if self.nulls or not self._is_surveyed():
             self.survey = Survey().add_all(self.records())
-            layout = lay_out(self.survey)
+            layout = lay_out(self.survey, self.dialect)
             assert layout is not None
             self.layout = layout
         self._name()
@@ -181,12 +182,12 @@ class _Table:
             self.header = Header(True, "names above rows of another width")
         else:
             self.header = decide_header(table[0], rows)
-        self.names = name_columns(self._header_fields(table[0]), layout.width)
+        self.names = name_columns(self._header_fields(table[0], rows), layout.width)
 
-    def _header_fields(self, first: Record) -> list[bytes | None]:
+    def _header_fields(self, first: Record, rows: list[Record]) -> list[bytes | None]:
         if not self.header.present:
             return []
-        if self.layout.header_width == self.layout.width - 1:
+        if self.layout.header_width == self.layout.width - 1 and any(row.fields[-1] is not None for row in rows):
             return [None, *first.fields]  # R writes no name above the names of its rows
         return first.fields
 
@@ -254,6 +255,7 @@ class _Table:
         width = self.layout.width
         keep = self.options.malformed_rows is MalformedRows.KEEP
         surplus = self.surplus and keep
+        repair = Repair(self.dialect, width)
         for record in self.records():
             fields = record.fields
             if not fields or not self._is_row(record):
@@ -261,6 +263,7 @@ class _Table:
             if len(fields) != width:
                 if not keep:
                     continue
+                fields = repair.fields(record) or fields
                 row = [*fields, *[None] * (width - len(fields))] if len(fields) < width else fields[:width]
             else:
                 row = fields
@@ -318,7 +321,11 @@ class _Table:
 
 def _is_plain(dialect: Dialect) -> bool:
     """Whether DuckDB reads this dialect as we do, once all rows are alike."""
-    return dialect.escape == dialect.quote and dialect.newline is Newline.ANY and not dialect.spaced_quotes
+    return (
+        dialect.escape == dialect.quote
+        and dialect.newline is Newline.ANY
+        and not (dialect.spaced_quotes or dialect.runs)
+    )
 
 
 def _texts(found: tuple[Record, ...]) -> str:

@@ -24,6 +24,7 @@ class CellClass(Enum):
     CODE = ("code", 0.95)  # one word: letters, digits, - _ . /
     WORDS = ("words", 0.9)
     TEXT = ("text", 0.6)  # anything else
+    ENCLOSED = ("enclosed", 0.5)  # the same mark on both sides, as quotes would be
     PIECES = ("pieces", 0.25)  # holds what separates values elsewhere
     BROKEN = ("broken", 0.02)  # begins or ends with a quote
 
@@ -54,6 +55,7 @@ _FORMS = (
 _FORM = re.compile("|".join(f"(?P<{cell.name}>{form})" for cell, form in _FORMS))
 _BROKEN = re.compile(r"\s*[\"'].*[^\"']|.*[^\"'\s\w][\"']\s*|[\"']", re.DOTALL)
 _PIECES = re.compile(r"[;|\t]|,\S|\"[,;|\t]|[\x00-\x08\x0e-\x1f]")
+_MARKS = frozenset("`~|$%#*^@!&/")
 _LONGEST_LOOKED_AT = 400
 
 
@@ -65,6 +67,8 @@ def classify(text: bytes | None) -> CellClass:
     shown = text[:_LONGEST_LOOKED_AT].decode("utf-8", "replace").strip()
     if not shown:
         return CellClass.EMPTY
+    if shown[0] == shown[-1] and shown[0] in _MARKS and len(shown) > 1:
+        return CellClass.ENCLOSED
     match = _FORM.fullmatch(shown)
     if match and match.lastgroup:
         return CellClass[match.lastgroup]

@@ -23,6 +23,8 @@ _MOST_DELIMITERS = 8
 _ONE_COLUMN = 0.55
 _LONGEST_SCORED = 300
 _ENOUGH_QUOTES = 2
+_SPACE = 0.05
+_EMPTY_COLUMN = 0.3  # not even a name: a separator too many
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ def choose(piece: bytes, data_format: DataFormat) -> Reading:
 def read(piece: bytes, dialect: Dialect, own: bytes) -> Reading:
     """Return `piece` as `dialect` reads it."""
     survey = Survey().add_all(records((piece,), dialect))
-    layout = lay_out(survey)
+    layout = lay_out(survey, dialect)
     return Reading(dialect, survey, layout, _score(survey, layout, dialect, own) if layout else 0.0)
 
 
@@ -71,6 +73,8 @@ def _is_clear(reading: Reading, piece: bytes, own: bytes) -> bool:
     if re.search(rb"[ \t]\"|\"[ \t]", piece) and b'"' in piece:
         return False
     head = [record.text for record in survey.first[:20]]
+    if all(text[:1] == text[-1:] and text[:1] != b'"' and not text[:1].isalnum() for text in head):
+        return False
     others = [d for d in (b",", b";", b"\t", b"|") if d != own]
     return not any(all(d in text for text in head) for d in others)
 
@@ -94,6 +98,8 @@ def candidates(piece: bytes) -> Iterator[Dialect]:
                 for escape in _escapes(piece, quote):
                     dialect = Dialect(delimiter, quote, escape, newline)
                     yield dialect
+                    if delimiter == b" " and b"  " in piece:
+                        yield replace(dialect, runs=True)
                     if delimiter and quote and _has_spaced_quotes(piece, delimiter, quote):
                         yield replace(dialect, spaced_quotes=True)
 
@@ -139,9 +145,17 @@ def _quotes(piece: bytes, delimiter: bytes) -> list[bytes]:
         one = re.escape(mark)
         opening = len(re.findall(rb"(?:%b|[\r\n]|\A) ?%b(?!%b)" % (edge, one, edge), piece))
         closing = len(re.findall(rb"%b ?(?:%b|[\r\n]|\Z)" % (one, edge), piece))
-        if min(opening, closing) >= _ENOUGH_QUOTES and min(opening, closing) * 2 >= max(opening, closing):
+        if (
+            min(opening, closing) >= _ENOUGH_QUOTES
+            and _lines_with(piece, mark) >= _ENOUGH_QUOTES
+            and min(opening, closing) * 2 >= max(opening, closing)
+        ):
             found.append(mark)
     return found
+
+
+def _lines_with(piece: bytes, mark: bytes) -> int:
+    return sum(mark in line for line in piece.splitlines())
 
 
 def _escapes(piece: bytes, quote: bytes) -> list[bytes]:
@@ -168,13 +182,15 @@ def _score(survey: Survey, layout: Layout, dialect: Dialect, own: bytes) -> floa
     regular = len(rows) / len(body)
     covered = min(1.0, (len(body) + 1) / (min(len(survey.first), _LONGEST_SCORED) + 1))
     sound = 1 - sum(record.odd for record in body) / len(body)
-    types = _plausibility(rows, layout.width, dialect.quote)
+    types = _plausibility(rows, layout.width, dialect.quote) * (1 - _SPACE * _spaced_share(rows))
     shape = layout.width / (layout.width + 0.5) if dialect.delimiter else _ONE_COLUMN + 0.4 * _typed_share(rows)
     return regular**2 * covered**0.5 * (0.3 + 0.7 * sound) * types * shape * _prior(dialect, own)
 
 
 def _prior(dialect: Dialect, own: bytes) -> float:
     delimiter = dialect.delimiter
+    if len(delimiter) == 2 and delimiter.endswith(b" "):  # noqa: PLR2004 - a comma and a space is a comma, nearly
+        delimiter = delimiter[:1]
     if delimiter in _CUSTOMARY:
         weight = _CUSTOMARY[delimiter]
     elif len(delimiter.decode()) > 1:
@@ -194,6 +210,12 @@ def _prior(dialect: Dialect, own: bytes) -> float:
     return weight * (0.999 if dialect.spaced_quotes else 1)
 
 
+def _spaced_share(rows: Sequence[Record]) -> float:
+    """Return the share of cells that begin with a space, which is more likely part of the separator."""
+    cells = sum(len(row.fields) for row in rows)
+    return sum(value is not None and value[:1] == b" " for row in rows for value in row.fields) / cells
+
+
 def _typed_share(rows: Sequence[Record]) -> float:
     return sum(classify(row.fields[0]) in TYPED for row in rows) / len(rows)
 
@@ -204,6 +226,9 @@ def _plausibility(rows: Sequence[Record], width: int, quote: bytes) -> float:
     plausible = alike = 0.0
     columns = list(zip(*(_classes(row, quote) for row in rows), strict=True))
     for column in columns:
+        if set(column) == {CellClass.EMPTY}:
+            plausible += _EMPTY_COLUMN
+            continue
         plausible += sum(cell.plausibility for cell in column) / len(column)
         counts = Counter(cell for cell in column[1:] if cell is not CellClass.EMPTY)
         alike += counts.most_common(1)[0][1] / counts.total() if counts else 1.0

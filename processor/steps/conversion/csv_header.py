@@ -32,7 +32,8 @@ def decide_header(first: Record, rows: Sequence[Record]) -> Header:
         return Header(False, "the first row has only numbers, dates or truth values")
     if not rows:
         return Header(not any(classify(name) in TYPED for name in names), "the only row")
-    votes = [_vote(names, rows[:_ROWS_LOOKED_AT], index) for index in range(len(names))]
+    others = [row for row in rows[:_ROWS_LOOKED_AT] if row.fields != names]  # a header may come again
+    votes = [_vote(names, others, index) for index in range(len(names))]
     total = sum(votes)
     if total < 0:
         return Header(False, "the first row looks like the rows below it")

@@ -10,7 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from processor.steps.conversion.csv_cells import TYPED, CellClass, classify
-from processor.steps.conversion.csv_rows import Record
+from processor.steps.conversion.csv_repair import looks_like_row
+from processor.steps.conversion.csv_rows import Dialect, Record
 
 FIRST_RECORDS = 1000
 LAST_RECORDS = 200
@@ -87,7 +88,7 @@ class Layout:
         )
 
 
-def lay_out(survey: Survey) -> Layout | None:
+def lay_out(survey: Survey, dialect: Dialect) -> Layout | None:
     """Return where the table is; None when there is no record at all."""
     if not survey.total:
         return None
@@ -96,7 +97,7 @@ def lay_out(survey: Survey) -> Layout | None:
         return Layout(1, survey.first[0].line)
     start = _start(survey.first, width)
     header = survey.first[start]
-    footer = _footer(survey, width, header.line)
+    footer = _footer(survey, dialect, width, header.line)
     return Layout(
         width,
         header.line,
@@ -175,9 +176,9 @@ def _is_header_of_other_width(first: list[Record], at: int, width: int) -> bool:
         return False
     if not (count == width - 1 > 1 or width < count <= width + 2):
         return False
-    return not any(classify(value) in TYPED for value in above.fields) and any(
-        classify(value) in TYPED for value in line.fields
-    )
+    if any(classify(value) in TYPED for value in above.fields):
+        return False
+    return count > 2 or any(classify(value) in TYPED for value in line.fields)  # noqa: PLR2004
 
 
 def _is_note(records: list[Record], width: int) -> bool:
@@ -193,7 +194,7 @@ def _is_note(records: list[Record], width: int) -> bool:
     )
 
 
-def _footer(survey: Survey, width: int, first_line: int) -> list[Record]:
+def _footer(survey: Survey, dialect: Dialect, width: int, first_line: int) -> list[Record]:
     tail: list[Record] = []
     for record in reversed(survey.last):
         if len(record.fields) == width or record.line <= first_line:
@@ -202,7 +203,7 @@ def _footer(survey: Survey, width: int, first_line: int) -> list[Record]:
     else:
         if survey.total > LAST_RECORDS:
             return []
-    while tail and not _begins_footer(tail, survey, width):
+    while tail and (looks_like_row(tail[0], dialect, width) or not _begins_footer(tail, survey, width)):
         tail.pop(0)
     if len(tail) > LONGEST_NOTE_RECORDS or sum(len(r.text) for r in tail) > LONGEST_NOTE_BYTES:
         return []

@@ -39,13 +39,15 @@ class Dialect:
     escape: bytes = b'"'  # the quote itself where quotes are doubled
     newline: Newline = Newline.ANY
     spaced_quotes: bool = False  # spaces between a separator and a quote belong to neither field
+    runs: bool = False  # any run of spaces and tabs is one separator, and none is one at the edges of a line
 
     def describe(self) -> str:
         """Return the dialect in words, for people and for the Parquet's metadata."""
         shown = {"delimiter": self.delimiter, "quote": self.quote, "escape": self.escape}
         words = [f"{name} {value.decode('utf-8', 'replace')!r}" for name, value in shown.items() if value]
         words.append(f"newline {self.newline.value!r}")
-        return ", ".join(words) + (", spaces around quotes" if self.spaced_quotes else "")
+        words += ["spaces around quotes"] * self.spaced_quotes + ["runs of spaces"] * self.runs
+        return ", ".join(words)
 
 
 class Record(NamedTuple):
@@ -77,12 +79,15 @@ class Grammar:
             inside = rb"(?:[^%b]++|%b%b)*+" % (quote, quote, quote) if quote else b""
         plain = _plain(delimiter, escape, single=len(self.delimiter) == 1)
         end = rb"(%b|\Z)" % delimiter if delimiter else rb"(\Z)"
+        if dialect.runs:
+            plain, end = rb"[^ \t]*+", rb"([ \t]++|\Z)"
         quoted = rb"%b(%b)(%b)%b%b" % (spaces, quote, inside, quote, spaces) if quote else rb"(\A\b\B)()"
         self.field = re.compile(rb"(?:%b|(%b))%b" % (quoted, plain, end), re.DOTALL)
         self.opens = re.compile(rb"%b%b%b(?:%b)?\Z" % (spaces, quote, inside, escape), re.DOTALL)
         self.stays_open = re.compile(rb"%b(?:%b)?\Z" % (inside, escape), re.DOTALL)
-        meant = rb"|".join(re.escape(c) for c in (self.quote, self.escape, self.delimiter, b"\n", b"\r") if c)
+        meant = rb"|".join(re.escape(c) for c in (self.quote, self.delimiter, b"\n", b"\r") if c)
         self.escaped = re.compile(rb"%b(%b)" % (escape, meant))
+        meant += rb"|" + escape
         self.inner = re.compile(rb"%b(%b)|(%b)%b" % (escape, meant, quote, quote))
         self.begins_quoted = re.compile(spaces + quote)
 
@@ -172,15 +177,16 @@ class _Reader:
 
     def __iter__(self) -> Iterator[Record]:
         delimiter, special, nulls = self.grammar.delimiter, self.grammar.special, self.nulls
+        runs = self.grammar.dialect.runs
         while (pair := self._next()) is not None:
             self.line += 1
-            text = pair[0]
+            text = pair[0].strip(b" \t") if runs else pair[0]
             if not text:
                 yield Record(self.line, [], text)
             elif any(mark in text for mark in special):
                 yield self._quoted(text, pair[1])
             elif delimiter:
-                fields = text.split(delimiter)
+                fields = text.split() if runs else text.split(delimiter)
                 yield Record(self.line, [None if field in nulls else field for field in fields], text)
             else:
                 yield Record(self.line, [None if text in nulls else text], text)

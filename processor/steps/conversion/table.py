@@ -48,6 +48,7 @@ class TextColumn:
 _SAMPLE_CELLS = 20_000
 _SAMPLE_ROWS = 2_000
 _MOST_SURPRISES = 2
+_FEW_ROWS = 500  # planning the close tests of so few takes longer than reading them again, should one be needed
 _LONGEST_METADATA = 64 << 10
 _SURPRISE = "processor.surprise"
 _SURPRISED = re.compile(rf"{re.escape(_SURPRISE)} (\d+) (.*)", re.DOTALL)
@@ -69,12 +70,13 @@ def write_table(
 
     `sample` saves a reading; without it the first rows are read. `passthrough` names columns of the relation that
     are written as they are, after the others. `facts` go into the Parquet beside `metadata` and into the receipt.
-    `rows_read`, called after the writing, returns the reading's own count of rows where it has one. Raises
-    DeliveryError, and duckdb.Error for what the relation itself raises.
+    `rows_read` returns the reading's own count of rows: after the writing of those read, before it of those to be
+    read, or None or 0 where that is not known. Raises DeliveryError, and duckdb.Error for what the relation raises.
     """
     facts = tuple(facts)
     table = _Table(reading, columns, passthrough, options)
     table.learn(sample)
+    table.thorough = not table.is_small(rows_read)
     for surprises in range(_MOST_SURPRISES + 1):
         if surprises == _MOST_SURPRISES:
             table.survey()
@@ -115,6 +117,7 @@ class _Table:
         self.options = options
         self.evidence = [Evidence() for _ in columns]
         self.whole: Sample | None = None  # all rows, when the sample is known to have them all
+        self.thorough = True
 
     def learn(self, sample: Sample | None) -> None:
         """Gather evidence from `sample`, or from the table's first rows."""
@@ -125,6 +128,11 @@ class _Table:
         rows = self._first_rows() if sample is None else sample
         for evidence, texts in zip(self.evidence, zip(*rows, strict=True), strict=False):
             evidence.add(text for text in texts if text is not None)
+
+    def is_small(self, rows_read: Callable[[], int | None] | None) -> bool:
+        """Tell whether the table is known to have few rows."""
+        rows = len(self.whole) if self.whole is not None else (rows_read() if rows_read is not None else None)
+        return rows is not None and 0 < rows <= _FEW_ROWS
 
     def _first_rows(self) -> Sample:
         count = max(1, min(_SAMPLE_ROWS, _SAMPLE_CELLS // max(1, len(self.columns))))
@@ -141,6 +149,7 @@ class _Table:
         names = [column.source for column in self.columns]
         with self.reading() as relation:
             survey(relation, names, self.evidence, connection(self.options))
+        self.thorough = True
 
     def types(self) -> tuple[ColumnType, ...]:
         """Return the best type of each column by what is known."""
@@ -151,7 +160,7 @@ class _Table:
         columns = [
             (column.source, column.name, column_type) for column, column_type in zip(self.columns, types, strict=True)
         ]
-        return select(relation, columns, self.passthrough, _SURPRISE)
+        return select(relation, columns, self.passthrough, _SURPRISE, thorough=self.thorough)
 
     def demoted_by(self, error: duckdb.Error, types: Sequence[ColumnType]) -> bool:
         """Take the value that a check refused into account; return False if `error` is another one."""
@@ -162,6 +171,9 @@ class _Table:
         evidence = self.evidence[index]
         evidence.add((text,))
         if evidence.proposal() == types[index]:
+            if not self.thorough:
+                self.thorough = True
+                return True
             evidence.refuse(f"{text[:40]!r} is not held by {types[index].sql}")
         return True
 

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cache
 from math import isfinite
 
 
@@ -85,6 +86,10 @@ class Value:
 
 
 _NOTHING = Value(frozenset())
+_EXACT_EXPONENT = Value(frozenset((Kind.DOUBLE,)), has_exponent=True)
+_INEXACT_EXPONENT = Value(frozenset(), has_exponent=True)
+_ONE = {kind: Value(frozenset((kind,))) for kind in Kind}
+_MOMENT = Value(frozenset((Kind.TIMESTAMP, Kind.TIMESTAMP_NS)))
 
 
 def classify(text: str) -> Value:
@@ -95,11 +100,11 @@ def classify(text: str) -> Value:
         case "integer" | "decimal" | "exponent" as form:
             return _number(text, form)
         case "truth":
-            return _one(Kind.BOOLEAN)
+            return _ONE[Kind.BOOLEAN]
         case "day":
-            return _one(Kind.DATE) if _is_day(text) else _NOTHING
+            return _ONE[Kind.DATE] if _is_day(text) else _NOTHING
         case "clock":
-            return _one(Kind.TIME)
+            return _ONE[Kind.TIME]
         case _:
             return _moment(text, match["fraction"] or "", match["offset"])
 
@@ -119,25 +124,31 @@ def double_is_exact(text: str) -> bool:
     return isfinite(double) and digits(repr(double)) == digits(text)
 
 
-def _one(kind: Kind) -> Value:
-    return Value(frozenset((kind,)))
-
-
 def _number(text: str, form: str) -> Value:
-    kinds: set[Kind] = set()
-    if double_is_exact(text):
-        kinds.add(Kind.DOUBLE)
     if form == "exponent":
-        return Value(frozenset(kinds), has_exponent=True)
+        return _EXACT_EXPONENT if double_is_exact(text) else _INEXACT_EXPONENT
     whole, _, fraction = text.lstrip("-").partition(".")
-    negative_zero = text[0] == "-" and not digits(text)
-    if not negative_zero and len(whole) + len(fraction) <= WIDEST_DECIMAL:
+    zero = text[0] == "-" and not digits(text)
+    if len(whole) + len(fraction) <= SURE_DOUBLE_DIGITS:
+        return _plain_number(form, len(whole), len(fraction), exact=True, small=True, negative_zero=zero)
+    small = form == "integer" and len(whole) <= _BIGINT_DIGITS and -(2**63) <= int(text) < 2**63
+    exact = double_is_exact(text)
+    return _plain_number(form, len(whole), len(fraction), exact=exact, small=small, negative_zero=zero)
+
+
+@cache
+def _plain_number(
+    form: str, integer_digits: int, scale: int, *, exact: bool, small: bool, negative_zero: bool
+) -> Value:
+    kinds = {Kind.DOUBLE} if exact else set()
+    if not negative_zero and integer_digits + scale <= WIDEST_DECIMAL:
         kinds.add(Kind.DECIMAL)
-        if form == "integer" and -(2**63) <= int(text) < 2**63:
+        if form == "integer" and small:
             kinds.add(Kind.BIGINT)
-    return Value(frozenset(kinds), len(whole), len(fraction))
+    return Value(frozenset(kinds), integer_digits, scale)
 
 
+_BIGINT_DIGITS = 19
 _DAYS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 
 
@@ -154,12 +165,9 @@ def _moment(text: str, fraction: str, offset: str | None) -> Value:
     if len(fraction) <= _MICROSECOND_DIGITS:
         if offset:
             # An offset may carry the instant out of the years 1 to 9999.
-            return _one(Kind.TIMESTAMPTZ) if "0002" <= text[:4] <= "9998" else _NOTHING
-        return Value(frozenset((Kind.TIMESTAMP, Kind.TIMESTAMP_NS)) if _in_nanoseconds(text) else _MICROSECONDS)
-    return _one(Kind.TIMESTAMP_NS) if not offset and _in_nanoseconds(text) else _NOTHING
-
-
-_MICROSECONDS = frozenset((Kind.TIMESTAMP,))
+            return _ONE[Kind.TIMESTAMPTZ] if "0002" <= text[:4] <= "9998" else _NOTHING
+        return _MOMENT if _in_nanoseconds(text) else _ONE[Kind.TIMESTAMP]
+    return _ONE[Kind.TIMESTAMP_NS] if not offset and _in_nanoseconds(text) else _NOTHING
 
 
 def _in_nanoseconds(text: str) -> bool:
@@ -189,16 +197,19 @@ class Evidence:
     has_exponents: bool = False
     against: str = ""  # why the column is text
     _first: str = field(default="", repr=False)
+    _last: Value | None = field(default=None, repr=False)
 
     def add(self, texts: Iterable[str]) -> None:
         """Take `texts` (no NULLs) into account."""
         for text in texts:
             if self.kinds is not None and not self.kinds:
                 return
-            self._add(text)
+            value = classify(text)
+            if value is not self._last:  # the values of a column are much alike, and their Values shared
+                self._last = value
+                self._add(text, value)
 
-    def _add(self, text: str) -> None:
-        value = classify(text)
+    def _add(self, text: str, value: Value) -> None:
         self.integer_digits = max(self.integer_digits, value.integer_digits)
         self.scale = max(self.scale, value.scale)
         self.has_exponents |= value.has_exponent

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import orjson
 import pykka
+from pydantic import SecretStr
 
 from processor import config, logs
 from processor.actors.checksummer import Checksummer
@@ -43,6 +44,7 @@ OK, FAILED = 0, 1
 _PROFILE = "store-profile"
 log = logs.get("app")
 _START_SECONDS = 30.0
+_LAST_WORDS_SECONDS = 5.0
 _LEDGER_SUFFIXES = ("", "-wal", "-shm", "-journal", ".lock")
 
 
@@ -64,7 +66,7 @@ def run(settings: Settings, *, once: bool = False) -> int:
         ledger.commit()
         inbox = Inbox()
         parts.callback(inbox.close)
-        pool = Pool(settings.workers or os.cpu_count() or 1, _limits(settings), inbox.worker_end)
+        pool = Pool(settings.workers or os.cpu_count() or 1, worker_limits(settings), inbox.worker_end)
         parts.callback(pool.stop)
         crew = _start_crew(settings, guardian, store, ledger, pool, inbox, tally)
         parts.callback(ControlServer(settings.control_socket_path, Orders(crew).answer).close)
@@ -155,18 +157,19 @@ def store_settings(settings: Settings) -> StoreSettings:
 
 @contextmanager
 def _embedded_store(settings: Settings) -> Iterator[Settings]:
-    """Start the embedded server when the settings ask for it; yield settings that lead to it."""
+    """Start the embedded server when the settings ask for it and none runs; yield settings that lead to it."""
     if settings.s3_endpoint != EMBEDDED:
         yield settings
         return
     server = EmbeddedStore(settings.store_directory)
-    server.start()
+    if not server.attach():
+        server.start()
     try:
         reached = settings.model_copy(
             update={
                 "s3_endpoint": server.endpoint,
                 "s3_access_key_id": server.access_key_id,
-                "s3_secret_access_key": type(settings.s3_secret_access_key)(server.secret_access_key),
+                "s3_secret_access_key": SecretStr(server.secret_access_key),
                 "s3_force_path_style": True,
             }
         )
@@ -232,9 +235,6 @@ def _stop(guardian: Guardian, crew: Crew, grace_seconds: float, *, drain: bool) 
     return drained
 
 
-_LAST_WORDS_SECONDS = 5.0
-
-
 def _ends_waiting(event: Event) -> bool:
     return isinstance(event, Idle | Died)
 
@@ -272,7 +272,8 @@ def _own_paths(settings: Settings) -> Iterator[Path]:
         yield settings.progress_db_path.with_name(settings.progress_db_path.name + suffix)
 
 
-def _limits(settings: Settings) -> Limits:
+def worker_limits(settings: Settings) -> Limits:
+    """Return what a worker may use: its memory, and the watched directory to read."""
     return Limits(settings.worker_memory, (str(settings.watch_path),))
 
 

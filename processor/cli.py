@@ -3,9 +3,11 @@
 Exit codes: 0 done, 1 a failure or a bug, 2 usage, 78 configuration (EX_CONFIG of sysexits.h).
 """
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -111,6 +113,123 @@ def plan(paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Fi
             failed = True
             print(f"  refused: {each.failure}")
     sys.exit(FAILED if failed else OK)
+
+
+@app.command()
+def check() -> None:
+    """Check the configuration, probe the store, and show which protections a worker has."""
+    settings = _settings()
+    from processor.commands.deliveries import check as command  # noqa: PLC0415
+
+    with _told_plainly():
+        result = command(settings)
+    print("configuration: ok")
+    for name, value in result.profile.as_dict().items():
+        print(f"store: {name.replace('_', ' ')}: {value}")
+    for name in result.protections.__slots__:
+        print(f"worker: {name.replace('_', ' ')}: {'on' if getattr(result.protections, name) else 'OFF'}")
+    sys.exit(OK if result.ready else FAILED)
+
+
+@app.command(name="ls")
+def list_objects(prefix: Annotated[str, typer.Argument(help="Only keys that begin so.")] = "") -> None:
+    """List the stored objects, with their sizes."""
+    settings = _settings()
+    from processor.commands.deliveries import stored_keys  # noqa: PLC0415
+
+    with _told_plainly():
+        for key, size_bytes in stored_keys(settings, prefix):
+            print(f"{size_bytes:>14} {key}")
+
+
+@app.command()
+def verify(
+    paths: Annotated[list[str] | None, typer.Argument(metavar="[PATH]...", help="Relative to WATCH_PATH.")] = None,
+    *,
+    every: Annotated[bool, typer.Option("--all", help="Every delivered file.")] = False,
+    deep: Annotated[bool, typer.Option(help="Download and hash instead of asking the store.")] = False,
+    sample: Annotated[str, typer.Option(help="Only so many of the objects, chosen by chance.")] = "100%",
+) -> None:
+    """Compare stored objects with what the manifests say of them."""
+    settings = _settings()
+    from processor.commands.deliveries import verify as command  # noqa: PLC0415
+
+    if not every and not paths:
+        raise typer.BadParameter("give PATH..., or --all")
+    counts: dict[str, int] = {}
+    with _told_plainly():
+        names = [os.fsencode(path) for path in paths or ()]
+        for manifest, verified in command(settings, names, deep=deep, sample=_share(sample)):
+            counts[verified.finding] = counts.get(verified.finding, 0) + 1
+            if verified.finding != "ok":
+                print(f"{verified.finding}: {verified.key}: {verified.detail} ({manifest})", file=sys.stderr)
+    print(", ".join(f"{count} {finding}" for finding, count in sorted(counts.items())) or "nothing is delivered yet")
+    sys.exit(OK if set(counts) <= {"ok"} else FAILED)
+
+
+@app.command()
+def rebuild() -> None:
+    """Make a lost ledger again from the manifests in the store; nothing is uploaded twice afterwards."""
+    settings = _settings()
+    from processor.commands.deliveries import rebuild as command  # noqa: PLC0415
+
+    with _told_plainly():
+        result = command(settings)
+    print(f"{result.entered} files entered, {result.known} were known")
+    for key in result.unreadable:
+        print(f"unreadable: {key}", file=sys.stderr)
+    sys.exit(FAILED if result.unreadable else OK)
+
+
+@app.command()
+def retry(
+    path: Annotated[Path | None, typer.Argument(help="A failed file.")] = None,
+    *,
+    every: Annotated[bool, typer.Option("--all", help="Every failed file.")] = False,
+) -> None:
+    """Take failed files up again: they are moved back from the error directory and have all their tries."""
+    settings = _settings()
+    from processor.commands.ledger import retry as command  # noqa: PLC0415
+
+    if (path is None) is not every:
+        raise typer.BadParameter("give PATH, or --all")
+    with _told_plainly():
+        _say_count(command(settings, path), "file is pending again", "files are pending again", path)
+
+
+@app.command()
+def reprocess(
+    path: Annotated[Path | None, typer.Argument(help="A delivered file.")] = None,
+    *,
+    since: Annotated[datetime | None, typer.Option(help="All that was delivered since then (UTC).")] = None,
+) -> None:
+    """Deliver files once more, though they have not changed."""
+    settings = _settings()
+    from processor.commands.ledger import reprocess as command  # noqa: PLC0415
+
+    if (path is None) is (since is None):
+        raise typer.BadParameter("give PATH, or --since TIME")
+    since_ms = None if since is None else int(since.replace(tzinfo=UTC).timestamp() * 1000)
+    with _told_plainly():
+        _say_count(command(settings, path, since_ms), "file is pending again", "files are pending again", path)
+
+
+def _say_count(count: int, one: str, many: str, path: Path | None) -> None:
+    print(f"{count} {one if count == 1 else many}")
+    if count == 0 and path is not None:
+        print(f"nothing to do for {path}: see `processor why {path}`", file=sys.stderr)
+        sys.exit(FAILED)
+
+
+def _share(text: str) -> float:
+    """Return `1%` or `0.01` as a number from 0 to 1."""
+    try:
+        share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} is neither a percentage nor a share") from error
+    if not 0 < share <= 1:
+        raise typer.BadParameter(f"{text!r} is not between 0 and 100%")
+    return share
 
 
 def _settings(**otherwise: Any) -> config.Settings:

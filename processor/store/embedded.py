@@ -103,6 +103,14 @@ class EmbeddedStore:
             self.stop(grace_seconds=0)
             raise
 
+    def attach(self) -> bool:
+        """Learn endpoint and credentials of the server that another process runs here; False when none answers."""
+        if not (self.directory / "ports.json").exists():
+            return False
+        self._load_credentials()
+        self._ports = orjson.loads((self.directory / "ports.json").read_bytes())
+        return _answers(self.port, "/healthz")
+
     def stop(self, grace_seconds: float = 2) -> None:
         """End the server: SIGTERM, and SIGKILL when it has not gone after `grace_seconds`. Repeatable."""
         process, self._process = self._process, None

@@ -1,0 +1,91 @@
+"""Commands that look at the store: `check`, `ls`, `verify`, `rebuild`."""
+
+import os
+import random
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from processor.app import open_store, worker_limits
+from processor.config import Settings
+from processor.domain.errors import DeliveryError
+from processor.domain.keys import manifest_key
+from processor.engine.pool import Pool
+from processor.ledger.database import Lock
+from processor.ledger.writer import Ledger
+from processor.steps.rebuild import Rebuilt
+from processor.steps.rebuild import rebuild as rebuild_ledger
+from processor.store.manifests import list_manifests, read_manifest
+from processor.store.probe import StoreProfile, probe
+from processor.store.verification import Finding, Verified, verify_entries
+from processor.streams.inbox import Inbox
+from processor.streams.sandbox import Protections, protections
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What the store does, and which protections a worker has."""
+
+    profile: StoreProfile
+    protections: Protections
+
+    @property
+    def ready(self) -> bool:
+        """Tell whether the daemon could deliver."""
+        return self.profile.problem is None and self.profile.writable
+
+
+def check(settings: Settings) -> Check:
+    """Probe the store and start a worker. Raises DeliveryError when the embedded store can not be started."""
+    with ExitStack() as parts:
+        _reached, store = parts.enter_context(open_store(settings))
+        inbox = Inbox()
+        parts.callback(inbox.close)
+        pool = Pool(1, worker_limits(settings), inbox.worker_end)
+        parts.callback(pool.stop)
+        return Check(probe(store), pool.submit(_protections, None).result(_START_SECONDS))
+
+
+_START_SECONDS = 30.0
+
+
+def _protections(_nothing: None) -> Protections:
+    return protections()
+
+
+def stored_keys(settings: Settings, prefix: str) -> Iterator[tuple[str, int]]:
+    """Yield key and size of every object below `prefix`. Raises DeliveryError."""
+    with open_store(settings) as (_reached, store):
+        yield from store.list_keys(prefix)
+
+
+def verify(
+    settings: Settings, paths: list[bytes], *, deep: bool = False, sample: float = 1.0
+) -> Iterator[tuple[str, Verified]]:
+    """Yield a finding for each object of the given files (relative paths), or of all; with the manifest's key.
+
+    A manifest that is missing or damaged is a finding too. Raises DeliveryError when the store does not answer.
+    """
+    chance = random.Random()  # noqa: S311 - a sample, no secret
+    with open_store(settings) as (_reached, store):
+        for key in map(manifest_key, paths) if paths else list_manifests(store):
+            try:
+                entries = read_manifest(store, key).entries
+                for each in verify_entries(store, entries, deep=deep, sample=sample, chance=chance):
+                    yield key, each
+            except DeliveryError as error:
+                if error.failure.code not in ("manifest.damaged", "store.no-object"):
+                    raise
+                finding = Finding.MISSING if error.failure.code == "store.no-object" else Finding.REPLACED
+                yield key, Verified(key, finding, error.failure.message)
+
+
+def rebuild(settings: Settings) -> Rebuilt:
+    """Enter every delivered file that the ledger does not know. Raises LedgerBusyError while a daemon runs."""
+    with ExitStack() as parts:
+        parts.callback(Lock(settings.progress_db_path).release)
+        _reached, store = parts.enter_context(open_store(settings))
+        root = os.fsencode(settings.watch_path)
+        ledger = Ledger(settings.progress_db_path, root)
+        parts.callback(ledger.close)
+        return rebuild_ledger(store, ledger, root)

@@ -1,0 +1,172 @@
+"""Commands about the ledger: `status`, `why`, `retry`, `reprocess`.
+
+What only looks opens the ledger read-only. What changes something goes to the daemon over its control socket; when
+none runs, it takes the ledger's lock itself.
+"""
+
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from processor.actors.messages import Order
+from processor.config import Settings
+from processor.control import NotRunningError, ask
+from processor.domain.jobs import Status
+from processor.domain.keys import escape
+from processor.ledger.database import Lock
+from processor.ledger.reader import reading
+from processor.ledger.writer import Ledger
+from processor.orders import request
+from processor.steps import custody
+
+_MOST_SHOWN = 20
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Where everything stands. `flights` is None when no daemon runs."""
+
+    counts: dict[str, int]
+    bytes_by_status: dict[str, int]
+    completed_last_hour: int
+    bytes_last_hour: int
+    oldest_waiting_ms: int | None
+    oldest_waiting_path: str | None
+    failures: tuple[dict[str, Any], ...]
+    flights: tuple[dict[str, Any], ...] | None
+    ledger_bytes: int
+    at_ms: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values, for --json."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+def state(settings: Settings) -> State:
+    """Return where everything stands. Raises FileNotFoundError when there is no ledger yet."""
+    now = time.time_ns() // 1_000_000
+    with reading(settings.progress_db_path) as db:
+        rows = db.execute("SELECT status, count(*), total(size_bytes) FROM file_progress GROUP BY status").fetchall()
+        hour = db.execute(
+            "SELECT count(*), total(size_bytes) FROM file_progress WHERE updated_at>? AND status='completed'",
+            (now - 3_600_000,),
+        ).fetchone()
+        oldest = db.execute(
+            "SELECT created_at, file_path FROM file_progress WHERE status='pending' ORDER BY due_at LIMIT 1"
+        ).fetchone()
+        failures = db.execute(
+            "SELECT file_path, error_message, tries, updated_at FROM file_progress WHERE status='failed'"
+            " ORDER BY updated_at DESC LIMIT ?",
+            (_MOST_SHOWN,),
+        ).fetchall()
+    return State(
+        counts=dict.fromkeys(map(str, Status), 0) | {row[0]: row[1] for row in rows},
+        bytes_by_status={row[0]: int(row[2]) for row in rows},
+        completed_last_hour=hour[0],
+        bytes_last_hour=int(hour[1]),
+        oldest_waiting_ms=None if oldest is None else now - oldest[0],
+        oldest_waiting_path=None if oldest is None else oldest[1],
+        failures=tuple(dict(row) for row in failures),
+        flights=_flights(settings),
+        ledger_bytes=settings.progress_db_path.stat().st_size,
+        at_ms=now,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """What is known of one file."""
+
+    record: dict[str, Any]
+    history: tuple[dict[str, Any], ...]
+    objects: tuple[dict[str, Any], ...]
+
+
+def story(settings: Settings, path: Path) -> Story | None:
+    """Return the file's record, history and, while it is being delivered, its objects; None when it is not known.
+
+    `path` may be absolute, relative to here, or relative to WATCH_PATH.
+    """
+    with reading(settings.progress_db_path) as db:
+        for candidate in _candidates(settings, path):
+            row = db.execute("SELECT * FROM file_progress WHERE file_path=?", (escape(candidate),)).fetchone()
+            if row is None:
+                continue
+            events = db.execute("SELECT at, event, detail FROM history WHERE file_id=? ORDER BY at", (row["id"],))
+            history = tuple({"at": at, "event": event, **orjson.loads(detail)} for at, event, detail in events)
+            details = db.execute("SELECT details FROM objects WHERE file_id=? LIMIT 1000", (row["id"],))
+            return Story(dict(row), history, tuple(orjson.loads(detail) for (detail,) in details))
+    return None
+
+
+def retry(settings: Settings, path: Path | None) -> int:
+    """Make failed files, one or all, pending again; return how many. They are moved back to where they came from."""
+    for candidate in _candidates(settings, path) if path is not None else [None]:
+        asked = None if candidate is None else Path(os.fsdecode(candidate))
+        try:
+            count = int(ask(settings.control_socket_path, request(Order.RETRY, asked)))
+        except NotRunningError:
+            count = _retry_alone(settings, candidate)
+        if count:
+            return count
+    return 0
+
+
+def reprocess(settings: Settings, path: Path | None, since_ms: int | None) -> int:
+    """Have completed files delivered once more: one, or all completed since `since_ms`; return how many."""
+    for candidate in _candidates(settings, path) if path is not None else [None]:
+        asked = None if candidate is None else Path(os.fsdecode(candidate))
+        try:
+            count = int(ask(settings.control_socket_path, request(Order.REPROCESS, asked, since_ms)))
+        except NotRunningError:
+            lock = Lock(settings.progress_db_path)
+            ledger = Ledger(settings.progress_db_path, os.fsencode(settings.watch_path))
+            count = ledger.reprocess(candidate, since_ms, _now_ms())
+            ledger.close()
+            lock.release()
+        if count:
+            return count
+    return 0
+
+
+def _retry_alone(settings: Settings, path: bytes | None) -> int:
+    root, aside = os.fsencode(settings.watch_path), os.fsencode(settings.error_directory)
+    lock = Lock(settings.progress_db_path)
+    ledger = Ledger(settings.progress_db_path, root)
+    count = 0
+    for row, relative_path in ledger.failed_files(path):
+        custody.bring_back(root, relative_path, aside)
+        try:
+            status = os.lstat(os.path.join(root, relative_path))
+        except FileNotFoundError:
+            continue
+        ledger.retry(row, status.st_size, status.st_mtime_ns, _now_ms())
+        count += 1
+    ledger.close()
+    lock.release()
+    return count
+
+
+def _flights(settings: Settings) -> tuple[dict[str, Any], ...] | None:
+    try:
+        return tuple(ask(settings.control_socket_path, request(Order.FLIGHTS)))
+    except (NotRunningError, OSError, ValueError):
+        return None
+
+
+def _candidates(settings: Settings, path: Path) -> list[bytes]:
+    """Return the absolute paths that the operator may mean, the nearest first, each once."""
+    here, watched = os.fsencode(path.absolute()), os.fsencode(settings.watch_path / path)
+    aside = os.fsencode(settings.error_directory) + b"/"
+    meant = [here, watched]
+    if here.startswith(aside):
+        meant.append(os.fsencode(settings.watch_path) + b"/" + here.removeprefix(aside))
+    return list(dict.fromkeys(meant))
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

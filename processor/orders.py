@@ -20,7 +20,7 @@ class Orders:
         """Return plain values. Raises ValueError for what is no order."""
         path = request.get("path")
         obey = Obey(Order(request["order"]), None if path is None else unescape(path), request.get("since_ms"))
-        answer = self._crew.progress.ask(obey, timeout=_ANSWER_SECONDS)
+        answer: Any = self._crew.progress.ask(obey, timeout=_ANSWER_SECONDS)
         if obey.order is not Order.FLIGHTS:
             return answer
         return [
@@ -32,7 +32,7 @@ class Orders:
                 "uploaded_bytes": flight.uploaded_bytes,
                 "since": flight.since,
             }
-            for flight in answer
+            for flight in list(answer)
         ]
 
 

@@ -60,7 +60,8 @@ def transient(code: str, message: str, hint: str = "") -> DeliveryError:
 def failure_from(fields: Mapping[str, Any]) -> Failure:
     """Return the failure whose fields these are. Raises KeyError, ValueError or TypeError when they are not."""
     seconds = fields["retry_after_seconds"]
-    texts = [fields[name] for name in ("code", "message", "hint")]
-    if not all(isinstance(text, str) for text in texts):
+    code, message, hint = fields["code"], fields["message"], fields["hint"]
+    if not (isinstance(code, str) and isinstance(message, str) and isinstance(hint, str)):
         raise TypeError("code, message and hint are text")
-    return Failure(ErrorClass(fields["error_class"]), *texts, None if seconds is None else float(seconds))
+    retry_after = None if seconds is None else float(seconds)
+    return Failure(ErrorClass(fields["error_class"]), code, message, hint, retry_after)

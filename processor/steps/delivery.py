@@ -82,25 +82,13 @@ def deliver_stream(
     try:
         for frame in frames:
             match frame:
-                case Begin():
-                    delivery.begin(frame)
-                case Data(data):
-                    delivery.upload.write(data)
-                case Restart():
-                    delivery.upload.restart()
-                case End():
-                    delivery.end(frame)
                 case Bad():
                     delivery.void()
                     bad.add(frame)
-                case Skipped():
-                    recorder.skipped(frame)
                 case Failed(failure):
-                    raise DeliveryError(failure)
-                case EndOfStream():
-                    pass
+                    raise DeliveryError(failure)  # noqa: TRY301 - on its way through the clean-up below
                 case _:
-                    assert_never(frame)
+                    delivery.take(frame)
     except BaseException as error:
         delivery.broken(error)
         raise
@@ -117,6 +105,24 @@ class _Delivery:
         self._begin: Begin | None = None
         self._upload: ObjectUpload | None = None
         self._waiting: tuple[Begin, StoredObject, End] | None = None
+
+    def take(self, frame: Begin | Data | Restart | End | Skipped | EndOfStream) -> None:
+        """Do what the frame says."""
+        match frame:
+            case Begin():
+                self.begin(frame)
+            case Data(data):
+                self.upload.write(data)
+            case Restart():
+                self.upload.restart()
+            case End():
+                self.end(frame)
+            case Skipped():
+                self._recorder.skipped(frame)
+            case EndOfStream():
+                pass
+            case _:
+                assert_never(frame)
 
     @property
     def upload(self) -> ObjectUpload:

@@ -106,7 +106,7 @@ def test_a_completed_file_is_not_admitted_again_until_it_changes(ledger: Ledger)
     assert again.delivered is Delivered.MANIFEST
 
 
-def test_a_file_that_changed_while_on_its_way_is_delivered_once_more(ledger: Ledger, path: Path) -> None:
+def test_a_file_that_changed_while_on_its_way_is_delivered_once_more(ledger: Ledger) -> None:
     (job,) = admitted(ledger, b"a")
     ledger.found([found(b"a", size=2)], 1)
     assert not ledger.completed(with_checksum(job), 2, put_away=False)
@@ -293,7 +293,7 @@ def test_a_ledger_of_a_later_version_is_not_touched(path: Path) -> None:
         Ledger(path, ROOT)
 
 
-def test_a_full_disk_is_told_and_loses_nothing_that_was_committed(ledger: Ledger, path: Path) -> None:
+def test_a_full_disk_is_told_and_loses_nothing_that_was_committed(ledger: Ledger) -> None:
     ledger.found([found(b"a")], 0)
     ledger.commit()
     ledger._db.execute("PRAGMA max_page_count=20")

@@ -10,7 +10,7 @@ import orjson
 
 from processor.domain.errors import refused
 from processor.steps.conversion.xml_names import Names
-from processor.steps.conversion.xml_record import UnexpectedShape
+from processor.steps.conversion.xml_record import UnexpectedShape, element_xml
 from processor.steps.conversion.xml_scan import Scan
 from processor.steps.conversion.xml_table import Table
 from processor.steps.conversion.xml_template import Template
@@ -112,7 +112,7 @@ class _Writer:
         kind = self._table.kinds.get(path)
         if kind is not None:
             self._add(kind.row(node))
-        elif self._survey.envelope[self._enveloped : self._enveloped + 1] == ((path, node),):
+        elif self._is_next_of_envelope(path, node):
             self._enveloped += 1
         else:
             raise UnexpectedShape("/".join(path))
@@ -141,6 +141,13 @@ class _Writer:
 
     def next_piece(self) -> None:
         self._flush()
+
+    def _is_next_of_envelope(self, path: Path, node: Node) -> bool:
+        envelope = self._survey.envelope
+        if self._enveloped == len(envelope):
+            return False
+        known_path, known = envelope[self._enveloped]
+        return path == known_path and element_xml(node) == element_xml(known)
 
     def _check_end(self) -> None:
         if self._enveloped < len(self._survey.envelope) or self._names.declared != self._survey.namespaces:

@@ -25,14 +25,15 @@ def decide(root: Shape, used: Layout | None, *, by_kind: bool) -> Layout:
     """Return the layout that the shapes call for.
 
     `used` is the layout with which they were found; what it has opened stays open even if it turns out to have text
-    of its own. `by_kind` says that the envelope can not be told apart from the rows.
+    of its own. `by_kind` says that, by this layout, the envelope can not be told apart from the rows.
     """
     opened = used.wrappers if used else frozenset()
     found = _repeated(root, (root.name,), opened)
     records = [path for path, shape in found if shape.children]
     rows = records or [path for path, _ in found] or [_only_child(root)]
     wrappers = frozenset(path[:length] for path in rows for length in range(1, len(path)))
-    several = len(rows) > 1 or (by_kind and bool(wrappers)) or (bool(opened) and used is not None and used.row is None)
+    stays = bool(wrappers) and used is not None and used.wrappers == wrappers
+    several = len(rows) > 1 or (stays and (by_kind or used.row is None))
     return Layout(wrappers, None if several else rows[0])
 
 

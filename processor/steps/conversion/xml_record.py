@@ -142,10 +142,11 @@ _VALUE_ESCAPES = {"\r": "&#13;", "\n": "&#10;", "\t": "&#9;"}
 
 def inner_xml(node: Node) -> str:
     """Return what stands between the tags of `node` as XML; comments and processing instructions are not values."""
-    return "".join(escape(part, _TEXT_ESCAPES) if part.__class__ is str else _element_xml(part) for part in node[PARTS])
+    return "".join(escape(part, _TEXT_ESCAPES) if part.__class__ is str else element_xml(part) for part in node[PARTS])
 
 
-def _element_xml(node: Node) -> str:
+def element_xml(node: Node) -> str:
+    """Return `node` as XML."""
     attributes = node[ATTRIBUTES]
     values = (quoteattr(value, _VALUE_ESCAPES) for value in attributes[1::2])
     tag = node[NAME] + "".join(f" {name}={value}" for name, value in zip(attributes[::2], values, strict=True))

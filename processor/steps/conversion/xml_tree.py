@@ -51,6 +51,7 @@ class TreeParser:
         self.doctype = ""
         self.has_defaults = False  # a DTD gives attributes that the tags do not show
         self._default_length = 0
+        self._texts: list[str] = []  # since the last tag of a wrapper or an item
         self._stack: list[Node] = []
         self._nodes = 0
         self._item_start = 0
@@ -113,6 +114,7 @@ class TreeParser:
         self._expat.CharacterDataHandler = self._text_inside
 
     def _start_outside(self, name: str, attributes: list[str]) -> None:
+        self._end_text()
         self._names.enter(attributes)
         path = (*self.path, self._names.element(name))
         if path in self._wrappers:
@@ -125,12 +127,19 @@ class TreeParser:
         self._inside()
 
     def _end_outside(self, _name: str) -> None:
+        self._end_text()
         self._names.leave()
         self.path = self.path[:-1]
 
     def _text_outside(self, text: str) -> None:
-        if text.strip(" \t\n"):
-            self._on_text(self.path, text)
+        self._texts.append(text)
+
+    def _end_text(self) -> None:
+        if self._texts:
+            text = "".join(self._texts)
+            self._texts.clear()
+            if text.strip(" \t\n"):
+                self._on_text(self.path, text)
 
     def _start_inside(self, name: str, attributes: list[str]) -> None:
         node = [name, attributes, []]

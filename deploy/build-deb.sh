@@ -23,11 +23,7 @@ umask 022
 
 build_environment() {
     mkdir -p "$(dirname "$release")"
-    # The sources are copied: building them leaves its traces beside them.
-    mkdir "$work/source"
-    tar -C "$source" -cf - pyproject.toml setup.cfg LICENSE README.md processor 2>/dev/null | tar -C "$work/source" -xf - || true
-    "$here/make-venv.sh" "$interpreter" "$release"
-    "$release/bin/python" -m pip install --quiet --no-compile "$work/source"
+    "$here/make-release.sh" "$interpreter" "$release"
     "$release/bin/python" -m pip uninstall --quiet --yes pip setuptools
     find "$release" -name __pycache__ -type d -prune -exec rm -rf {} +
     rm -f "$release"/bin/activate* "$release"/bin/Activate*
@@ -62,4 +58,4 @@ build_environment
 place_files
 place_control
 mkdir -p "$output"
-dpkg-deb --root-owner-group -Zxz --build "$root" "$output/processor_${version}_$architecture.deb"
+dpkg-deb --root-owner-group -Zzstd --build "$root" "$output/processor_${version}_$architecture.deb"

@@ -91,12 +91,12 @@ build_release() {
     mkdir -p "$program/releases"
     trap 'rm -rf "$release"' EXIT
     if [ -n "$wheelhouse" ]; then
-        "$python" -m venv --without-pip "$release"
-        "$python" -m pip --python "$release/bin/python" install --quiet --no-index --find-links "$wheelhouse" processor
+        "$python" -m venv "$release"
+        "$release/bin/python" -m pip install --quiet --disable-pip-version-check \
+            --no-index --find-links "$wheelhouse" processor
     else
         [ -e "$here/../pyproject.toml" ] || die "no sources around this script: say --wheelhouse"
-        "$here/make-venv.sh" "$python" "$release"
-        "$release/bin/python" -m pip install --quiet "$here/.."
+        "$here/make-release.sh" "$python" "$release"
     fi
     "$release/bin/processor" --help >/dev/null
     trap - EXIT

@@ -1,6 +1,8 @@
 """The deployment's own files, used for real: below a prefix, or in a copy of the machine that is thrown away."""
 
+import base64
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -65,13 +67,23 @@ class Host:
     def configure(self, **settings: object) -> None:
         """Change settings in the file that the operator would edit."""
         path = self.prefix / "etc/processor/processor.env"
-        lines = [line for line in path.read_text().splitlines() if line.partition("=")[0] not in settings]
-        path.write_text("\n".join(lines + [f"{name}={value}" for name, value in settings.items()]) + "\n")
+        path.write_text(edited(path.read_text(), settings))
 
     def family(self) -> list[psutil.Process]:
         """Return the daemon and all that it started."""
         daemon = psutil.Process(self.pid())
         return [daemon, *daemon.children(recursive=True)]
+
+
+def edited(text: str, settings: dict[str, object]) -> str:
+    """Return the file of settings with these ones changed."""
+    lines = [line for line in text.splitlines() if line.partition("=")[0] not in settings]
+    return "\n".join(lines + [f"{name}={value}" for name, value in settings.items()]) + "\n"
+
+
+def has_object(bucket: S3Store, key: str) -> bool:
+    listed = bucket.call("list_objects_v2", "look for an object", Prefix=key)
+    return any(each["Key"] == key for each in listed.get("Contents", []))
 
 
 def store_settings(bucket: S3Store) -> dict[str, object]:
@@ -86,6 +98,70 @@ def store_settings(bucket: S3Store) -> dict[str, object]:
         "STABILITY_THRESHOLD": 100,
         "WORKERS": 1,
     }
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A copy of this machine, written to memory only, in which commands run as root with a file system of their own."""
+
+    holder: subprocess.Popen[str]
+    root: Path
+
+    def start(self, *command: object) -> "subprocess.Popen[str]":
+        inside = ["nsenter", f"--mount=/proc/{self.holder.pid}/ns/mnt", "chroot", self.root, *command]
+        return subprocess.Popen(
+            list(map(str, inside)), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.PIPE, text=True
+        )
+
+    def sh(self, script: str, *arguments: object) -> str:
+        with self.start("sh", "-euc", script, "sh", *arguments) as process:
+            output, _ = process.communicate(timeout=120)
+        assert process.returncode == 0, output
+        return output
+
+    def write(self, path: str, content: bytes, mode: str = "644") -> None:
+        with self.start("sh", "-euc", f'base64 -d >"$1"; chmod {mode} "$1"', "sh", path) as process:
+            output, _ = process.communicate(base64.b64encode(content).decode())
+        assert process.returncode == 0, output
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Iterator[Machine]:
+    """The copy; skips where it can not be made (it needs root and overlayfs)."""
+    base = tmp_path / "machine"
+    base.mkdir()
+    script = """
+        mount -t tmpfs -o size=3g none "$1"; cd "$1"; mkdir upper work root
+        mount -t overlay overlay -o lowerdir=/,upperdir=upper,workdir=work root
+        mount --bind /proc root/proc; mount --rbind /dev root/dev
+        echo ready; exec cat
+    """
+    command = ["unshare", "--mount", "sh", "-euc", script, "sh", base]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True) as holder:
+        assert holder.stdout
+        if holder.stdout.readline() != "ready\n":
+            pytest.skip("needs root and overlayfs")
+        yield Machine(holder, base / "root")
+        holder.kill()
+
+
+@pytest.fixture(scope="session")
+def wheelhouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Wheels of the daemon and of all it needs, and what building them takes: then nothing needs a network."""
+    directory = tmp_path_factory.mktemp("wheelhouse")
+    release = tmp_path_factory.mktemp("release") / "sources"
+    for each in ("pyproject.toml", "setup.cfg", "LICENSE", "README.md", "processor"):
+        path = DEPLOY.parent / each
+        if path.is_dir():
+            shutil.copytree(path, release / each, ignore=shutil.ignore_patterns("__pycache__"))
+        elif path.exists():
+            release.mkdir(exist_ok=True)
+            shutil.copy(path, release)
+    pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
+    subprocess.run([*pip, "wheel", "--wheel-dir", directory, release], check=True)
+    subprocess.run([*pip, "download", "--no-deps", "--dest", directory, "pip", "setuptools>=77"], check=True)
+    return directory
 
 
 @pytest.fixture

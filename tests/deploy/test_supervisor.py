@@ -11,16 +11,11 @@ import pytest
 
 from processor.store.s3 import S3Store
 
-from .conftest import Host
+from .conftest import Host, has_object
 
 pytestmark = pytest.mark.slow
 
 WaitUntil = Callable[..., object]
-
-
-def has_object(bucket: S3Store, key: str) -> bool:
-    listed = bucket.call("list_objects_v2", "look for an object", Prefix=key)
-    return any(each["Key"] == key for each in listed.get("Contents", []))
 
 
 def deliver(host: Host, bucket: S3Store, wait_until: WaitUntil, name: str) -> None:
@@ -107,8 +102,9 @@ def test_the_log_is_rotated_and_no_line_is_lost(
     deliver(trial, bucket, wait_until, "before.bin")
     command = ["logrotate", "--force", "--state", tmp_path / "state", trial.prefix / "etc/logrotate.d/processor"]
     subprocess.run(command, check=True, env=trial.environment)
+    wait_until(trial.log.exists)
     deliver(trial, bucket, wait_until, "after.bin")
     rotated = trial.log.with_name("processor.log.1")
     assert "before.bin" in rotated.read_text()
-    wait_until(lambda: trial.log.exists() and "after.bin" in trial.log.read_text())
+    wait_until(lambda: "after.bin" in trial.log.read_text())
     assert "after.bin" not in rotated.read_text()

@@ -1,0 +1,51 @@
+"""What the files of the deployment say, as far as that can be told without running them."""
+
+import re
+import shutil
+import subprocess
+import sys
+from configparser import ConfigParser
+from pathlib import Path
+
+import pytest
+
+from processor.config import Settings
+
+from .conftest import DEPLOY
+
+SCRIPTS = [*DEPLOY.glob("*.sh"), *(DEPLOY / "deb").glob("p*")]
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
+def test_every_script_is_understood_by_a_plain_shell(script: Path) -> None:
+    done = subprocess.run(["sh", "-n", script], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_every_setting_in_the_template_exists() -> None:
+    names = re.findall(r"^#?([A-Z0-9_]+)=", (DEPLOY / "processor.env").read_text(), re.MULTILINE)
+    assert names
+    assert [name for name in names if name.lower() not in Settings.model_fields] == []
+
+
+def test_both_supervisors_wait_longer_than_the_daemon_drains() -> None:
+    drain_seconds = Settings.model_fields["shutdown_timeout"].default / 1000
+    supervisor, unit = ConfigParser(), (DEPLOY / "processor.service").read_text()
+    supervisor.read(DEPLOY / "supervisor.conf")
+    assert supervisor.getint("program:processor", "stopwaitsecs") > drain_seconds
+    [stop_seconds] = re.findall(r"^TimeoutStopSec=(\d+)$", unit, re.MULTILINE)
+    assert int(stop_seconds) > drain_seconds
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")
+def test_systemd_understands_the_unit_and_finds_little_exposed(tmp_path: Path) -> None:
+    unit = (DEPLOY / "processor.service").read_text().replace("@USER@", "daemon")
+    command = f"ExecStart={sys.executable} -m processor"
+    unit = re.sub(r"^ExecStart=\S+", command, unit, flags=re.MULTILINE).replace("@PREFIX@", "")
+    path = tmp_path / "processor.service"
+    path.write_text(unit)
+    verified = subprocess.run(["systemd-analyze", "verify", path], capture_output=True, text=True, check=False)
+    assert [line for line in verified.stderr.splitlines() if "processor.service" in line] == []
+    command_line = ["systemd-analyze", "security", "--offline=true", "--threshold=25", path]
+    exposed = subprocess.run(command_line, capture_output=True, text=True, check=False)
+    assert exposed.returncode == 0, exposed.stdout

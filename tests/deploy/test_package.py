@@ -1,0 +1,85 @@
+"""The .deb: built without a network, installed in a copy of the machine, as Debian would."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from processor.store.s3 import S3Store
+
+from .conftest import DEPLOY, SUPERVISOR, SUPERVISORD, Machine, edited, has_object, store_settings
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(900),
+    pytest.mark.skipif(shutil.which("dpkg-deb") is None, reason="not a Debian"),
+]
+
+WaitUntil = Callable[..., object]
+
+
+@pytest.fixture(scope="session")
+def package(wheelhouse: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    output = tmp_path_factory.mktemp("dist")
+    offline = os.environ | {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(wheelhouse)}
+    subprocess.run([DEPLOY / "build-deb.sh", output], check=True, env=offline)
+    [built] = output.glob("processor_*.deb")
+    return built
+
+
+def test_it_installs_runs_as_its_own_user_and_goes_without_taking_data_along(
+    machine: Machine, package: Path, bucket: S3Store, wait_until: WaitUntil
+) -> None:
+    machine.write("/tmp/processor.deb", package.read_bytes())
+    # The machine's supervisord, as Debian sets it up.
+    machine.sh("mkdir -p /etc/supervisor/conf.d /tmp/supervisor")
+    configuration = SUPERVISORD.format(directory="/tmp/supervisor").replace("/tmp/supervisor/etc", "/etc")
+    machine.write("/etc/supervisord.conf", configuration.encode())
+    ctl = f'#!/bin/sh\nexec {SUPERVISOR}/supervisorctl -c /etc/supervisord.conf "$@"\n'
+    machine.write("/usr/bin/supervisorctl", ctl.encode(), mode="755")
+
+    with machine.start(SUPERVISOR / "supervisord", "-c", "/etc/supervisord.conf") as supervisord:
+        wait_until(lambda: "supervisor.sock" in machine.sh("ls /tmp/supervisor"))
+        machine.sh("dpkg --install /tmp/processor.deb")
+        wait_until(lambda: "EXITED" in machine.sh("supervisorctl status || true"), timeout=60)
+        assert "S3_BUCKET" in machine.sh("cat /var/log/processor/processor.log")
+        modes = machine.sh("stat -c '%a %U %G' /etc/processor/processor.env /srv/processor/incoming /var/lib/processor")
+        assert modes.splitlines() == ["640 root processor", "2775 processor processor", "750 processor processor"]
+
+        settings = machine.sh("cat /etc/processor/processor.env")
+        machine.write("/etc/processor/processor.env", edited(settings, store_settings(bucket)).encode())
+        machine.sh("supervisorctl start processor; echo a >/srv/processor/incoming/one.bin")
+        wait_until(lambda: has_object(bucket, "one.bin"), timeout=60)
+        # Neither its command line nor its environment gives the secret away, and the daemon is not root.
+        seen = machine.sh('cd /proc/$(supervisorctl pid processor); stat -c %U .; cat environ cmdline | tr "\\0" "\\n"')
+        assert seen.startswith("processor\n")
+        assert bucket.settings.secret_access_key not in seen
+        assert machine.sh("stat -c %U /var/lib/processor/progress.db") == "processor\n"
+
+        old = machine.sh("supervisorctl pid processor")
+        machine.sh("dpkg --install /tmp/processor.deb; echo b >/srv/processor/incoming/two.bin")
+        assert machine.sh("supervisorctl pid processor") not in (old, "0\n")
+        wait_until(lambda: has_object(bucket, "two.bin"), timeout=60)
+
+        machine.sh("dpkg --remove processor")
+        assert machine.sh("pgrep --full /opt/processor || true") == ""
+        assert machine.sh("ls /opt/processor 2>/dev/null || true") == ""
+        machine.sh("test -s /etc/processor/processor.env; test -s /var/lib/processor/progress.db")
+        machine.sh("dpkg --purge processor")
+        assert machine.sh("ls -d /etc/processor /var/lib/processor /var/log/processor 2>/dev/null || true") == ""
+        assert machine.sh("ls /srv/processor/incoming").split() == ["one.bin", "two.bin"]
+        assert machine.sh("getent passwd processor || true") == ""
+        supervisord.terminate()
+
+
+def test_the_command_for_people_runs_without_a_network_and_says_what_is_wrong(machine: Machine, package: Path) -> None:
+    machine.write("/tmp/processor.deb", package.read_bytes())
+    machine.sh("dpkg --install /tmp/processor.deb")
+    machine.write("/tmp/table.csv", b"a,b\n1,2\n")
+    machine.sh("processor convert /tmp/table.csv /tmp/table.parquet; test -s /tmp/table.parquet")
+    output = machine.sh("processor run 2>&1 || echo exit $?")
+    assert "S3_BUCKET" in output
+    assert output.endswith("exit 78\n")

@@ -18,7 +18,8 @@ from processor.domain.files import ArchiveKind
 from processor.steps.extraction.problems import CorruptError
 from processor.steps.extraction.zstd_frame import ZstdFrame
 
-PIECE_BYTES = 1 << 20
+# As large as malloc hands out again and again without asking the kernel: at 256 KiB a GB costs half as much CPU more.
+PIECE_BYTES = 128 << 10
 # Small, because the rest of it is copied once for every compressed stream that ends within.
 _INPUT_BYTES = 64 << 10
 

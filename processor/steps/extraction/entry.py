@@ -13,9 +13,9 @@ class Entry:
     """What an archive's reader hands out.
 
     `first` is the content as it passes, to be read before the next entry is asked for, or not at all; `again` makes
-    it anew from its first byte, as often as wanted. Both yield pieces of at most about a MiB and end only when the
-    content is whole and all its checks were passed; else they raise DeliveryError. `not_a_file` tells what a link or
-    device is; `failure` why a file can not be read. Only one of the three can be told.
+    it anew from its first byte, as often as wanted. Both yield pieces of about `codecs.PIECE_BYTES` at most and end
+    only when the content is whole and all its checks were passed; else they raise DeliveryError. `not_a_file` tells
+    what a link or device is; `failure` why a file can not be read. Only one of the three can be told.
     """
 
     name: bytes

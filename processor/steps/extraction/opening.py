@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from processor.domain.files import ArchiveKind
-from processor.steps.extraction.codecs import Codec, codec_for, decompressed
+from processor.steps.extraction.codecs import PIECE_BYTES, Codec, codec_for, decompressed
 from processor.steps.extraction.entry import Entry, Pieces
 from processor.steps.extraction.meter import Meter
 from processor.steps.extraction.proof import Proof
@@ -59,7 +59,7 @@ def _stream(file: BinaryIO, codec: Codec) -> ByteStream:
 def _single_entry(source: Source, codec: Codec, name: bytes) -> Entry:
     def pieces() -> Pieces:
         with closing(_stream(source.open(), codec)) as stream:
-            while piece := stream.some(1 << 20):
+            while piece := stream.some(PIECE_BYTES):
                 yield piece
 
     return Entry(name, name, None, first=pieces(), again=pieces)

@@ -9,7 +9,7 @@ from typing import BinaryIO
 from processor.steps.extraction.codecs import PIECE_BYTES
 from processor.steps.extraction.problems import CorruptError, broken, unreadable
 
-_AHEAD_PIECES = 4
+_AHEAD_PIECES = 16
 
 
 class ByteStream:

@@ -29,6 +29,10 @@ _FETCHED_ROWS = 1_000
 _LONGEST_METADATA = 64 << 10
 
 
+class _NotProvedError(Exception):
+    """The table was not written, or not with certainty: it takes a closer look."""
+
+
 class JsonTable:
     """The rows of one file and what is known about them. Methods raise NotJsonError and NotOneArrayError."""
 
@@ -77,15 +81,31 @@ class JsonTable:
         """Write the table, after a look. Raises DeliveryError and duckdb.Error beside what the class tells."""
         if self.whole is not None:
             whole = self.whole
-            return self._write_anew(lambda: iter(whole), output, metadata)
+            return _certainly(lambda: self._write_anew(lambda: iter(whole), output, metadata))
+        try:
+            return self._write_proved(output, metadata)
+        except _NotProvedError:
+            self._learn_all()
+        try:
+            return self._write_learned(output, metadata)
+        except (_NotProvedError, duckdb.Error):
+            self._learn_each()  # tells the longest row, which DuckDB needs to know
+        return _certainly(lambda: self._write_learned(output, metadata))
+
+    def _write_proved(self, output: Output, metadata: Facts) -> Receipt:
+        """Read, prove and write in one pass, if the first look gives hope."""
         plan = self.plan()
-        pattern = Pattern(self._schema.root, plan) if can_prove(plan) else None
-        if pattern is not None and all(map(pattern.looks_proved, self._sample)):
-            try:
-                return self._write_as_they_stand(plan, _all_proved_by(pattern), output, metadata)
-            except duckdb.Error:
-                pass  # some row is not proved: which, and what is in it, is found out now
-        self._learn_all()
+        if not can_prove(plan):
+            raise _NotProvedError
+        pattern = Pattern(self._schema.root, plan)
+        if not all(map(pattern.looks_proved, self._sample)):
+            raise _NotProvedError
+        try:
+            return self._write_as_they_stand(plan, _all_proved_by(pattern), output, metadata)
+        except duckdb.Error as error:
+            raise _NotProvedError from error
+
+    def _write_learned(self, output: Output, metadata: Facts) -> Receipt:
         plan = self.plan()
         if plan.direct:
             return self._write_as_they_stand(plan, _NOT_BLANK, output, metadata)
@@ -104,6 +124,9 @@ class JsonTable:
                 break
             if not needs_another_look(self._schema.root):
                 return
+        self._learn_each()
+
+    def _learn_each(self) -> None:
         for _, row in self._rows.read():
             self._learn(row)
 
@@ -197,9 +220,16 @@ def _all_proved_by(pattern: Pattern) -> str:
     return f"CASE WHEN {proved} THEN true WHEN {_NOT_BLANK} THEN error('not proved')::BOOLEAN ELSE false END"
 
 
+def _certainly(write: Callable[[], Receipt]) -> Receipt:
+    try:
+        return write()
+    except _NotProvedError as error:
+        raise refused("json.receipt", str(error), "report this as a bug") from error
+
+
 def _compare(what: str, read: int, written: int) -> None:
     if read != written:
-        raise refused("json.receipt", f"{written} {what} were written, {read} were read", "report this as a bug")
+        raise _NotProvedError(f"{written} {what} were written, {read} were read")
 
 
 def _reasons(plan: RowPlan) -> str:

@@ -1,0 +1,255 @@
+"""JSON becomes Parquet that holds every value, or is refused with the place where it is none."""
+
+import json
+
+import pytest
+
+from processor.domain.conversion import ConversionOptions, DataFormat, Typing
+from processor.domain.errors import DeliveryError
+from processor.steps.conversion import json_table
+from processor.steps.conversion.json import plan_json
+from processor.streams.source import BytesSource
+from tests.unit.conversion.json_values import converted, types
+
+
+@pytest.fixture(params=["looked at whole", "proved row by row"])
+def _way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.param == "proved row by row":
+        monkeypatch.setattr(json_table, "_SAMPLE_BYTES", 1)
+
+
+both_ways = pytest.mark.usefixtures("_way")
+
+
+@both_ways
+@pytest.mark.parametrize(
+    ("text", "data_format", "rows"),
+    [
+        ('[{"a":1},{"a":2}]', DataFormat.JSON, [{"a": 1}, {"a": 2}]),
+        ('[\n  {\n    "a": 1\n  },\n  {\n    "a": 2\n  }\n]\n', DataFormat.JSON, [{"a": 1}, {"a": 2}]),
+        ('{"a":1}', DataFormat.JSON, [{"a": 1}]),
+        ('{\n "a": 1\n}', DataFormat.JSON, [{"a": 1}]),
+        ('{"a":1}\n{"a":2}\n', DataFormat.JSONL, [{"a": 1}, {"a": 2}]),
+        ('{"a":1}\r\n\r\n  \n{"a":2}', DataFormat.JSONL, [{"a": 1}, {"a": 2}]),
+        ('{"a":1}{"a":2} {"a":3}', DataFormat.JSON, [{"a": 1}, {"a": 2}, {"a": 3}]),
+        ('{"a":\n1}\n{"a":\r2}\n', DataFormat.JSONL, [{"a": 1}, {"a": 2}]),
+        ('{"a":1}\r{"a":2}', DataFormat.JSONL, [{"a": 1}, {"a": 2}]),
+        ("[1,2]\n[3]\n", DataFormat.JSON, [{"value": [1, 2]}, {"value": [3]}]),
+        ("[1,2]\n[3]\n", DataFormat.JSONL, [{"value": [1, 2]}, {"value": [3]}]),
+        ("[1,2]\n", DataFormat.JSONL, [{"value": [1, 2]}]),
+        ("[\n1,\n2]\n", DataFormat.JSONL, [{"value": 1}, {"value": 2}]),
+        ("[1,2.5]", DataFormat.JSON, [{"value": 1.0}, {"value": 2.5}]),
+        ("true", DataFormat.JSON, [{"value": True}]),
+        ('"x"', DataFormat.JSON, [{"value": "x"}]),
+        ("[]", DataFormat.JSON, []),
+        ("[null]", DataFormat.JSON, [{"value": None}]),
+        ('[{"a":1},{},null]', DataFormat.JSON, [{"a": 1}, {"a": None}, {"a": None}]),
+        ("[{}]", DataFormat.JSON, [{"value": "{}"}]),
+        (" \n", DataFormat.JSONL, []),
+        ('[[1,[2]],"a"]', DataFormat.JSON, [{"value": "[1,[2]]"}, {"value": '"a"'}]),
+    ],
+)
+def test_each_shape_gives_its_rows(text: str, data_format: DataFormat, rows: list[object]) -> None:
+    receipt, found = converted(text, data_format)
+    assert found == rows
+    assert receipt.rows == len(rows)
+
+
+@both_ways
+@pytest.mark.parametrize(
+    ("values", "expected_type", "expected"),
+    [
+        ("1 -5 null", "BIGINT", [1, -5, None]),
+        ("9223372036854775807 1", "BIGINT", [9223372036854775807, 1]),
+        ("1 1.50", "DOUBLE", [1.0, 1.5]),
+        ("0.30000000000000004 1e-7", "DOUBLE", [0.30000000000000004, 1e-7]),
+        ("1e22 5e-324", "DOUBLE", [1e22, 5e-324]),
+        ("true false", "BOOLEAN", [True, False]),
+        ("null null", "VARCHAR", [None, None]),
+        ('"2024-01-01" "5"', "VARCHAR", ["2024-01-01", "5"]),
+        ('1 "x"', "VARCHAR", ["1", "x"]),
+        ('1 "5"', "VARCHAR", ["1", '"5"']),
+        ('5 "5"', "VARCHAR", ["5", '"5"']),
+        ('true "true" "yes"', "VARCHAR", ["true", '"true"', '"yes"']),
+        ("true 1.10", "VARCHAR", ["true", "1.10"]),
+        ("1e400 1", "VARCHAR", ["1e400", "1"]),
+        ('"x" [1.10]', "VARCHAR", ['"x"', "[1.10]"]),
+        ('{"b":1} [1]', "VARCHAR", ['{"b":1}', "[1]"]),
+        ('"\\ud800" "x"', "VARCHAR", ['"\\ud800"', '"x"']),
+        ('"\\u0000" "x"', "VARCHAR", ["\0", "x"]),
+        ('"\\ud83d\\ude00" "é"', "VARCHAR", ["😀", "é"]),
+        ("[] [null] null [1]", "BIGINT[]", [[], [None], None, [1]]),
+        ("[[1],[]] [[2,null]]", "BIGINT[][]", [[[1], []], [[2, None]]]),
+        ('{} {"b":1}', 'STRUCT("b" BIGINT)', [{"b": None}, {"b": 1}]),
+        ('{"b":1} {"B":2}', "VARCHAR", ['{"b":1}', '{"B":2}']),
+        ('{"":1} {"b":2}', "VARCHAR", ['{"":1}', '{"b":2}']),
+        ("{} {}", "VARCHAR", ["{}", "{}"]),
+    ],
+)
+def test_a_column_has_the_type_that_holds_all_its_values(
+    values: str, expected_type: str, expected: list[object]
+) -> None:
+    lines = "\n".join(f'{{"a":{value}}}' for value in values.split(" "))
+    receipt, rows = converted(lines, DataFormat.JSONL)
+    assert types(receipt) == {"a": expected_type}
+    assert [row["a"] for row in rows] == expected
+
+
+@both_ways
+@pytest.mark.parametrize(
+    ("values", "expected_type"),
+    [
+        ("12345678901234567890 1", "DECIMAL(20,0)"),
+        ("0.1000000000000000055511151231257827 2", "DECIMAL(35,34)"),
+        ("99999999999999999999999999999999999999", "DECIMAL(38,0)"),
+        ("123456789012345678901234567890123456789", "VARCHAR"),
+        ("9007199254740993 0.5", "DECIMAL(17,1)"),
+        ("9007199254740993.1 0.5", "DECIMAL(17,1)"),
+        ("-0 1.5", "DOUBLE"),
+        ("-0 1", "DOUBLE"),
+    ],
+)
+def test_no_digit_of_a_long_number_is_lost(values: str, expected_type: str) -> None:
+    numbers = values.split(" ")
+    receipt, rows = converted("\n".join(f'{{"a":{number}}}' for number in numbers), DataFormat.JSONL)
+    found = types(receipt)["a"]
+    # What was proved before the long number came may have needed more room.
+    assert found == expected_type or found.startswith(expected_type.partition("(")[0])
+    for number, row in zip(numbers, rows, strict=True):
+        assert json.loads(number, parse_int=str) in (str(row["a"]), row["a"]) or float(number) == float(row["a"])
+        if "DOUBLE" not in found:
+            assert str(row["a"]).rstrip("0").rstrip(".") == number.rstrip("0").rstrip(".") or str(row["a"]) == number
+
+
+@both_ways
+@pytest.mark.parametrize(
+    ("text", "data_format", "where", "why"),
+    [
+        ('[{"a":1},{"a":2}', DataFormat.JSON, "line 1, column 17", "ends within an array"),
+        ('[{"a":1},\n{"a":2', DataFormat.JSON, "line 2, column 7", "ends within"),
+        ('[{"a":1},]', DataFormat.JSON, "line 1, column 10", "unexpected"),
+        ('[{"a":1} {"a":2}]', DataFormat.JSON, "line 1, column 10", "comma"),
+        ('[{"a":1}]]', DataFormat.JSON, "line 1, column 10", ""),
+        ('[{"a":1}] x', DataFormat.JSON, "line 1, column 11", "more than one value on a line"),
+        ('[\n{"a":1},\n{"é":1,}]', DataFormat.JSON, "line 3, column 8", "property name"),
+        ('{"a":1}\n{"a":NaN}\n', DataFormat.JSONL, "line 2", "NaN"),
+        ('{"a":1}\n{"a":1,}\n', DataFormat.JSONL, "line 2, column 8", ""),
+        ('{"a":1}\n{"a":1\n{"a":2}\n', DataFormat.JSONL, "line 2", ""),
+        ('{"a":1}\n{"a":01}\n', DataFormat.JSONL, "line 2, column 7", ""),
+        ('{"a":1}\n{"a":"x\ty"}\n', DataFormat.JSONL, "line 2, column 8", "control character"),
+        ('{"a":1}\n{"a":2,"b":{"c":1,"c":1}}\n', DataFormat.JSONL, "line 2", "'c' stands twice"),
+        ('[{"a":1},{"a":2,"a":3}]', DataFormat.JSON, "line 1, column 10", "'a' stands twice"),
+        ('{"a":1}\n{"a":2} x\n', DataFormat.JSONL, "line 2, column 9", "Extra data"),
+        (b'{"a":1}\n{"a":"\xff"}\n', DataFormat.JSONL, "line 2, column 7", "0xff"),
+        ("[" * 5_000 + "]" * 5_000, DataFormat.JSON, "line 1", "nested"),
+        ("[" * 400 + "]" * 400, DataFormat.JSON, "line 1", "nested"),
+        ("[[][]]", DataFormat.JSON, "line 1, column 4", ""),
+        ("[][]", DataFormat.JSON, "line 1, column 3", ""),
+    ],
+)
+def test_what_is_not_json_is_refused_with_its_place(
+    text: str | bytes, data_format: DataFormat, where: str, why: str
+) -> None:
+    with pytest.raises(DeliveryError) as caught:
+        converted(text, data_format)
+    assert caught.value.failure.code == "json.syntax"
+    assert caught.value.failure.message.startswith(where)
+    assert why in caught.value.failure.message
+
+
+@pytest.mark.parametrize("text", ["", " \n", "\ufeff"])
+def test_a_json_file_without_a_value_is_refused(text: str) -> None:
+    with pytest.raises(DeliveryError, match=r"no JSON value"):
+        converted(text)
+
+
+@both_ways
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le"])
+def test_the_encodings_that_json_ever_had_are_read(encoding: str) -> None:
+    _, rows = converted('[{"ä":"€😀"},\n{"ä":"x"}]'.encode(encoding))
+    assert rows == [{"ä": "€😀"}, {"ä": "x"}]
+
+
+def test_a_broken_utf16_text_is_refused() -> None:
+    with pytest.raises(DeliveryError, match="utf-16"):
+        converted('[{"a":"x"}]'.encode("utf-16")[:-1])
+
+
+@both_ways
+def test_a_lone_document_with_a_key_twice_is_kept_whole_as_text() -> None:
+    _, rows = converted('{"a":1,"b":{"a":1.0,"a":2}}')
+    assert rows == [{"value": '{"a":1,"b":{"a":1.0,"a":2}}'}]
+
+
+@both_ways
+def test_keys_that_can_not_name_a_column_are_kept_with_their_values() -> None:
+    _, rows = converted('{"a":1}\n{"A":2.50,"":null,"a":3}\n{"_OTHER":4}\n', DataFormat.JSONL)
+    assert rows == [
+        {"a": 1, "_OTHER": None, "_other_2": None},
+        {"a": 3, "_OTHER": None, "_other_2": '{"A":2.50,"":null}'},
+        {"a": None, "_OTHER": 4, "_other_2": None},
+    ]
+
+
+@both_ways
+def test_a_key_that_appears_late_is_a_column() -> None:
+    lines = [f'{{"a":{number}}}' for number in range(2_000)]
+    lines[1_990] = '{"late":"x","a":1}'
+    receipt, rows = converted("\n".join(lines), DataFormat.JSONL)
+    assert types(receipt) == {"a": "BIGINT", "late": "VARCHAR"}
+    assert [row["late"] for row in rows if row["late"]] == ["x"]
+    assert [column.null_count for column in receipt.columns] == [0, 1_999]
+
+
+@both_ways
+def test_an_object_with_very_many_keys_is_kept_as_text() -> None:
+    lines = [f'{{"m":{{"k{number}":{number}.0}}}}' for number in range(1_500)]
+    receipt, rows = converted("\n".join(lines), DataFormat.JSONL)
+    assert types(receipt) == {"m": "VARCHAR"}
+    assert rows[1_400] == {"m": '{"k1400":1400.0}'}
+
+
+def test_a_table_of_very_many_columns_is_written() -> None:
+    row = {f"c{number}": number for number in range(5_000)}
+    _, rows = converted(json.dumps([row, row]))
+    assert rows == [row, row]
+
+
+def test_a_deep_value_is_kept_as_text_below_the_typed_levels() -> None:
+    deep = "[" * 200 + "1.10" + "]" * 200
+    receipt, rows = converted(f'{{"a":{deep}}}')
+    assert types(receipt)["a"].startswith("VARCHAR[]")
+    value = rows[0]["a"]
+    while isinstance(value, list):
+        (value,) = value
+    assert value.strip("[]") == "1.10"
+
+
+@both_ways
+def test_typing_text_makes_every_column_text() -> None:
+    options = ConversionOptions(typing=Typing.TEXT)
+    receipt, rows = converted('{"a":1.10,"b":"x","c":{"d":1}}\n{"a":2}\n', DataFormat.JSONL, options)
+    assert set(types(receipt).values()) == {"VARCHAR"}
+    assert rows == [{"a": "1.10", "b": "x", "c": '{"d":1}'}, {"a": "2", "b": None, "c": None}]
+
+
+@both_ways
+def test_rows_in_another_order_of_keys_or_with_spaces_are_read_alike() -> None:
+    _, rows = converted('{"a":1,"b":"x"}\n{ "b" : "y" , "a" : 2 }\n{"b":"\\u00e9\\/"}\n', DataFormat.JSONL)
+    assert rows == [{"a": 1, "b": "x"}, {"a": 2, "b": "y"}, {"a": None, "b": "é/"}]
+
+
+def test_a_row_larger_than_the_readers_usual_line_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(json_table, "_SAMPLE_BYTES", 1)
+    long = "x" * (9 << 20)
+    _, rows = converted(f'{{"a":"s"}}\n{{"a":"{long}"}}\n', DataFormat.JSONL)
+    assert [len(row["a"]) for row in rows] == [1, 9 << 20]
+
+
+def test_a_plan_tells_shape_and_types_and_writes_nothing() -> None:
+    plan = plan_json(BytesSource("x", b'[{"a":1}]'), DataFormat.JSON, ConversionOptions())
+    assert plan.shape == "the elements of one array"
+    assert plan.encoding == "utf-8"
+    assert plan.whole
+    assert [(column.name, column.type) for column in plan.columns] == [("a", "BIGINT")]
+    assert "64-bit" in plan.columns[0].reason

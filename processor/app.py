@@ -31,6 +31,7 @@ from processor.ledger.database import LedgerDamagedError, Lock, set_aside
 from processor.ledger.writer import Ledger
 from processor.orders import Orders
 from processor.steps.rebuild import rebuild
+from processor.steps.streaming import prepare
 from processor.store.embedded import EmbeddedStore
 from processor.store.probe import StoreProfile, adopt, probe
 from processor.store.s3 import S3Store
@@ -66,7 +67,7 @@ def run(settings: Settings, *, once: bool = False) -> int:
         ledger.commit()
         inbox = Inbox()
         parts.callback(inbox.close)
-        pool = Pool(settings.workers or os.cpu_count() or 1, worker_limits(settings), inbox.worker_end)
+        pool = Pool(settings.workers or os.cpu_count() or 1, worker_limits(settings), inbox.worker_end, prepare)
         parts.callback(pool.stop)
         crew = _start_crew(settings, guardian, store, ledger, pool, inbox, tally)
         parts.callback(ControlServer(settings.control_socket_path, Orders(crew).answer).close)
@@ -188,7 +189,7 @@ def _start_crew(
     died = guardian.died
     progress = Progress.start(died, settings, ledger, tally, guardian.idle)
     crew = Crew(
-        watcher=Watcher.start(died, Tree(_watch_settings(settings))),
+        watcher=Watcher.start(died, Tree(_watch_settings(settings)), pool.renew),
         checksummer=Checksummer.start(died, settings),
         extractor=Extractor.start(died, settings, pool, inbox),
         converter=Converter.start(died, settings, pool, inbox),

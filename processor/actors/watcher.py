@@ -1,5 +1,6 @@
 """The Watcher: looks at the tree again and again, and asks Progress to take what is whole."""
 
+from collections.abc import Callable
 from typing import Any
 
 from processor.actors.base import DeathNotice, Member
@@ -22,9 +23,12 @@ class _Look:
 class Watcher(Member):
     """Owns `tree`; its thread waits in the kernel, at most half a second at a time."""
 
-    def __init__(self, died: DeathNotice, tree: Tree) -> None:
+    def __init__(self, died: DeathNotice, tree: Tree, moved: Callable[[], None]) -> None:
+        """`moved` is called when the watched directory is another than before: workers may read only the old one."""
         super().__init__(died)
         self._tree = tree
+        self._moved = moved
+        self._looked = False
         self._draining = False
         self._told_idle = False
 
@@ -47,7 +51,11 @@ class Watcher(Member):
         self._tree.close()
 
     def _look(self) -> None:
+        before = self._tree.identity
         look = self._tree.look(_LONGEST_LOOK_SECONDS)
+        if self._looked and self._tree.identity not in (None, before):
+            self._moved()
+        self._looked = True
         for note in look.notes:
             self._say(note)
         found = tuple(Found(file.relative_path, file.size_bytes, file.mtime_ns) for file in look.found)

@@ -38,14 +38,18 @@ def worker_end() -> socket.socket:
 class Pool:
     """Confined worker processes; `submit` is what the rest of the system knows of it."""
 
-    def __init__(self, workers: int, limits: sandbox.Limits, inbox_end: socket.socket) -> None:
-        self._pool = pebble.ProcessPool(
-            max_workers=workers,
-            max_tasks=_TASKS_A_WORKER,
-            initializer=_become_worker,
-            initargs=(os.getpid(), limits, inbox_end),
-            context=_CleanSpawnContext(),
-        )
+    def __init__(
+        self,
+        workers: int,
+        limits: sandbox.Limits,
+        inbox_end: socket.socket,
+        prepare: Callable[[], None] | None = None,
+    ) -> None:
+        """Start `workers` processes; each calls `prepare` (such as: import what is slow to import) before its work."""
+        self._workers = workers
+        self._birthright = (os.getpid(), limits, inbox_end, prepare)
+        self._lock = threading.Lock()
+        self._pool = self._started()
 
     def submit(self, function: Callable[[_Request], _Result], request: _Request) -> "Future[_Result]":
         """Run `function(request)` in a worker.
@@ -53,18 +57,46 @@ class Pool:
         The future fails with what the function raised, or with `pebble.ProcessExpired` when the worker died;
         cancelling it kills the worker that runs it.
         """
-        return self._pool.schedule(function, args=(request,))
+        with self._lock:
+            return self._pool.schedule(function, args=(request,))
+
+    def renew(self) -> None:
+        """Replace the workers: a confined one can not be given a directory that came to be after it. Work goes on."""
+        with self._lock:
+            old, self._pool = self._pool, self._started()
+        old.close()  # type: ignore[no-untyped-call]
+        threading.Thread(target=old.join, name="old-pool", daemon=True).start()
 
     def stop(self) -> None:
         """End every worker now; what they were doing fails."""
-        self._pool.stop()  # type: ignore[no-untyped-call]
-        self._pool.join()
+        with self._lock:
+            self._pool.stop()  # type: ignore[no-untyped-call]
+            self._pool.join()
+
+    def _started(self) -> pebble.ProcessPool:
+        pool = pebble.ProcessPool(
+            max_workers=self._workers,
+            max_tasks=_TASKS_A_WORKER,
+            initializer=_become_worker,
+            initargs=self._birthright,
+            context=_CleanSpawnContext(),
+        )
+        pool.schedule(_awake)  # the first task starts them all
+        return pool
 
 
-def _become_worker(parent: int, limits: sandbox.Limits, inbox_end: socket.socket) -> None:
+def _become_worker(
+    parent: int, limits: sandbox.Limits, inbox_end: socket.socket, prepare: Callable[[], None] | None
+) -> None:
     global _worker_end  # noqa: PLW0603 - the one thing a worker is born with
     _worker_end = inbox_end
     sandbox.enter(parent, limits)
+    if prepare is not None:
+        prepare()
+
+
+def _awake() -> None:
+    """Do nothing, awake."""
 
 
 class _CleanSpawnProcess(SpawnProcess):

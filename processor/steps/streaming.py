@@ -6,6 +6,7 @@ stream as values; whatever else is raised is a bug and reaches the engine's futu
 
 import contextlib
 import hashlib
+import importlib
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -64,6 +65,13 @@ class ExtractRequest:
     stored: tuple[tuple[int, int], ...] = ()
     workers: int = 1
     members: range | None = None
+
+
+def prepare() -> None:
+    """Import what is slow to import, so that the first file does not wait for it (worker side)."""
+    for name in ("csv", "json", "xml"):
+        importlib.import_module(f"processor.steps.conversion.{name}")
+    importlib.import_module("processor.steps.extraction.archive")
 
 
 def stream_conversion(request: ConvertRequest) -> None:

@@ -110,6 +110,11 @@ class Tree:
         return self._quiet and self._scans.settled and not self._intake.unsettled
 
     @property
+    def identity(self) -> tuple[int, int] | None:
+        """Return device and inode of the root as it was when it was looked for last; None when it was not there."""
+        return self._identity
+
+    @property
     def present(self) -> bool:
         """Tell whether the root was there when it was looked for last."""
         return self._identity is not None

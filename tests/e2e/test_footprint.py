@@ -1,0 +1,38 @@
+"""What the daemon leaves on the machine: its ledger, its log, failed files, and nothing else."""
+
+from pathlib import Path
+
+from tests.e2e.daemon import Daemon
+from tests.e2e.trees import BROKEN_JSON, MIB, write, write_csv, write_large
+
+
+def test_the_daemon_writes_nowhere_but_ledger_and_errors(daemon: Daemon) -> None:
+    write_large(daemon.watch / "large.bin", 20 * MIB, seed=4)
+    write_csv(daemon.watch / "table.csv", 20 * MIB)
+    write(daemon.watch / "bad.json", BROKEN_JSON)
+    trace = daemon.home / "trace"
+    daemon.environment["PYTHONDONTWRITEBYTECODE"] = "1"
+
+    daemon.start("--once", prefix=("strace", "-f", "-qq", "-e", "trace=openat,creat,open,mkdir,mkdirat,mknodat,rename,renameat,renameat2,linkat,symlinkat", "-o", str(trace)), ready=False)  # fmt: skip  # noqa: E501
+    assert daemon.wait(120) == 1
+
+    created = {path for path in _created(trace) if not path.startswith(("/dev/", "/proc/", "/dev/shm/"))}
+    allowed = {f"{daemon.ledger}{suffix}" for suffix in ("", "-wal", "-shm", "-journal", ".lock")}
+    outside = {path for path in created if path not in allowed and not path.startswith(str(daemon.errors))}
+    assert outside == set()
+    names = {path.name for path in daemon.home.rglob("*") if path.is_file()}
+    assert not [name for name in names if "partial" in name or "tmp" in name]
+
+
+def _created(trace: Path) -> set[str]:
+    """Return every path that was made, or opened such that it would be."""
+    created = set()
+    for line in trace.read_text(errors="replace").splitlines():
+        call = line.partition("(")[0].rpartition(" ")[2]
+        failed = " = -1 " in line
+        if failed or '"' not in line:
+            continue
+        if call in ("open", "openat") and not any(flag in line for flag in ("O_CREAT", "O_TMPFILE", "O_TRUNC")):
+            continue
+        created.add(line.split('"')[-2])
+    return created

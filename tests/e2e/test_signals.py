@@ -1,0 +1,77 @@
+"""Signals and kills: the daemon ends when told to, and whatever ends it, the next start goes on."""
+
+import os
+import random
+import signal
+import time
+
+import pytest
+
+from tests.e2e.bucket import Bucket
+from tests.e2e.conftest import MakeDaemon
+from tests.e2e.counting import parts_of, through
+from tests.e2e.daemon import StoreAddress
+from tests.e2e.trees import MIB, make_tree, write_csv, write_large
+from tests.faultproxy import FaultProxy
+
+
+def test_a_signal_during_a_large_upload_ends_in_grace_and_the_next_start_completes_it(
+    make_daemon: MakeDaemon, objects: Bucket, address: StoreAddress, counting: FaultProxy
+) -> None:
+    daemon = make_daemon(store=through(counting, address), MAX_BANDWIDTH=8 * MIB, SHUTDOWN_TIMEOUT=1000)
+    digest = write_large(daemon.watch / "large.bin", 80 * MIB, seed=5)
+    daemon.start()
+    daemon.until(lambda: len(parts_of(counting, "large.bin")) >= 3)
+    began = time.monotonic()
+
+    assert daemon.stop() == 0, daemon.tail()
+    assert time.monotonic() - began < 10
+    assert daemon.statuses() == {"large.bin": "in_progress"}
+    sent = set(parts_of(counting, "large.bin"))
+
+    daemon.environment["MAX_BANDWIDTH"] = "0"
+    assert daemon.once() == 0, daemon.failures()
+    assert objects.sha256("large.bin") == digest
+    assert objects.open_uploads() == []
+    parts = parts_of(counting, "large.bin")
+    assert len(parts) <= 10 + 1, f"parts that were stored are not sent again: {sorted(sent)}, {parts}"
+
+
+def test_a_small_file_in_flight_is_drained_on_a_signal(make_daemon: MakeDaemon, objects: Bucket) -> None:
+    daemon = make_daemon(MAX_BANDWIDTH=2 * MIB)
+    digest = write_large(daemon.watch / "some.bin", 6 * MIB, seed=6)
+    daemon.start()
+    daemon.until(lambda: daemon.statuses() == {"some.bin": "in_progress"})
+
+    assert daemon.stop() == 0
+
+    assert daemon.statuses() == {"some.bin": "completed"}
+    assert objects.sha256("some.bin") == digest
+
+
+@pytest.mark.slow
+def test_killed_at_random_moments_everything_arrives_whole(make_daemon: MakeDaemon, objects: Bucket) -> None:
+    daemon = make_daemon(MAX_BANDWIDTH=60 * MIB)
+    rng = random.Random(7)
+    expected = make_tree(daemon.watch)
+    large = write_large(daemon.watch / "large.bin", 60 * MIB, seed=8)
+    rows = write_csv(daemon.watch / "large.csv", 30 * MIB)
+
+    for _ in range(10):
+        daemon.start(ready=False)
+        time.sleep(rng.uniform(0.3, 3.0))  # the moment is random, that is the point
+        os.killpg(daemon.pid, signal.SIGKILL) if rng.random() < 0.5 else daemon.kill()
+        daemon.wait()
+
+    assert daemon.once(timeout=120) == 0, daemon.failures()
+    assert objects.delivered() == {
+        *expected,
+        *(f"tables/t{n % 3}/{n}.csv.parquet" for n in range(36)),
+        *("large.bin", "large.csv.parquet"),
+    }
+    for key, content in expected.items():
+        assert objects.body(key) == content, key
+    assert objects.sha256("large.bin") == large
+    assert objects.table("large.csv.parquet").num_rows == rows
+    assert set(daemon.statuses().values()) == {"completed"}
+    assert objects.open_uploads() == []

@@ -1,0 +1,52 @@
+"""Processes that outlive their parent come to us: a leftover worker can not hide."""
+
+import contextlib
+import ctypes
+import os
+
+import psutil
+
+_PR_SET_CHILD_SUBREAPER = 36
+_PATIENCE_SECONDS = 3.0
+
+
+def adopt_orphans() -> None:
+    """Have every orphan below this process become its child (prctl(2), PR_SET_CHILD_SUBREAPER)."""
+    if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER)")
+
+
+def strays() -> list[str]:
+    """Return the command lines of processes that run our interpreter and outlived their daemon; waits a moment."""
+    adopted = [each for each in psutil.Process().children() if _is_processor(each)]
+    _gone, alive = psutil.wait_procs(adopted, timeout=_PATIENCE_SECONDS)
+    return [f"{each.pid}: {_command(each)}" for each in alive if each.status() != psutil.STATUS_ZOMBIE]
+
+
+def end_with_children(pid: int) -> None:
+    """Kill a process and all below it."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process = psutil.Process(pid)
+        for each in [*process.children(recursive=True), process]:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                each.kill()
+
+
+def reap() -> None:
+    """Let adopted zombies go, all but the children that somebody waits for: those are not orphans."""
+    for each in psutil.Process().children():
+        with contextlib.suppress(psutil.Error, ChildProcessError):
+            if each.status() == psutil.STATUS_ZOMBIE and "spawn_main" in _command(each):
+                os.waitpid(each.pid, os.WNOHANG)
+
+
+def _is_processor(process: psutil.Process) -> bool:
+    command = _command(process)
+    return "multiprocessing" in command or "-m processor" in command
+
+
+def _command(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""

@@ -1,11 +1,19 @@
-"""A boto3 client made for us: few retries of its own, sized pool, no default checksums, errors made ours."""
+"""A boto3 client made for us: no retries of its own, sized pool, no default checksums, errors made ours.
+
+Plain PUTs go the direct way where there is one.
+"""
+
+from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from processor.domain.errors import DeliveryError
 from processor.store import errors
 from processor.store.settings import StoreSettings
+
+if TYPE_CHECKING:
+    from processor.store.direct import Direct
 
 # All repetition is ours: botocore can not send a memoryview a second time.
 _ATTEMPTS = 1
@@ -20,9 +28,12 @@ class Connection:
     client: Any
     endpoint: str
     foreign: tuple[type[Exception], ...]
+    direct: Direct | None
 
-    def request(self, operation: str, parameters: dict[str, Any]) -> dict[str, Any]:
-        """Make one request; raises one of `foreign`."""
+    def request(self, operation: str, parameters: dict[str, Any], body_sha256: bytes | None = None) -> dict[str, Any]:
+        """Make one request; raises one of `foreign`. `body_sha256` spares hashing the body for the signature."""
+        if self.direct is not None and self.direct.takes(operation, parameters):
+            return self.direct.put(operation, parameters, body_sha256)
         answer: dict[str, Any] = getattr(self.client, operation)(**parameters)
         return answer
 
@@ -33,20 +44,24 @@ class Connection:
     def translate(self, error: Exception, what: str) -> DeliveryError:
         """Return our error for a foreign one."""
         from botocore import exceptions  # noqa: PLC0415 - loaded already; the module itself must load without it
+        from urllib3.exceptions import HTTPError, SSLError  # noqa: PLC0415
 
         if answer := _answer_of(error):
             return errors.from_answer(answer, what)
         if isinstance(error, exceptions.NoCredentialsError | exceptions.CredentialRetrievalError):
             return errors.no_credentials(error, what)
-        if isinstance(error, exceptions.SSLError):
+        if isinstance(error, exceptions.SSLError | SSLError):
             return errors.untrusted(error, what)
-        if isinstance(error, exceptions.HTTPClientError | exceptions.ConnectionError | exceptions.IncompleteReadError):
+        unheard = exceptions.HTTPClientError | exceptions.ConnectionError | exceptions.IncompleteReadError | HTTPError
+        if isinstance(error, unheard):
             return errors.no_answer(error, what, self.endpoint)
         return errors.unexpected(error, what)
 
     def close(self) -> None:
         """Close idle connections."""
         self.client.close()
+        if self.direct is not None:
+            self.direct.close()
 
 
 def connect(settings: StoreSettings) -> Connection:
@@ -54,6 +69,10 @@ def connect(settings: StoreSettings) -> Connection:
     import boto3  # noqa: PLC0415 - 0.3 s that commands without a store need not wait for
     from botocore.config import Config  # noqa: PLC0415
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
+    from botocore.session import get_session  # noqa: PLC0415
+    from urllib3.exceptions import HTTPError  # noqa: PLC0415
+
+    from processor.store.direct import direct_to  # noqa: PLC0415
 
     config = Config(
         connect_timeout=settings.connect_timeout_seconds,
@@ -65,22 +84,27 @@ def connect(settings: StoreSettings) -> Connection:
         response_checksum_validation="when_required",
         s3={"addressing_style": "path" if settings.force_path_style else "auto"},
         tcp_keepalive=True,
+        user_agent="processor",  # put together anew for each request otherwise
         # It costs a tenth of a request and does not know that a body may be a memoryview.
         parameter_validation=False,
     )
+    core = get_session()
     session = boto3.Session(
+        botocore_session=core,
         aws_access_key_id=settings.access_key_id,
         aws_secret_access_key=settings.secret_access_key,
         aws_session_token=settings.session_token,
         region_name=settings.region,
     )
+    ca_bundle = str(settings.ca_bundle) if settings.ca_bundle else core.get_config_variable("ca_bundle")
     client = session.client(
         "s3",
         endpoint_url=settings.endpoint,
-        verify=str(settings.ca_bundle) if settings.ca_bundle else None,
+        verify=ca_bundle,
         config=config,
     )
-    return Connection(client, client.meta.endpoint_url, (BotoCoreError, ClientError))
+    direct = direct_to(settings, session, client, ca_bundle)
+    return Connection(client, client.meta.endpoint_url, (BotoCoreError, ClientError, HTTPError), direct)
 
 
 def _answer_of(error: Exception) -> dict[str, Any]:

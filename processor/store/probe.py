@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from processor.domain.errors import DeliveryError, ErrorClass, Failure
 from processor.domain.keys import PROBES
@@ -22,6 +22,8 @@ from processor.domain.uploads import (
     composite_sha256,
 )
 from processor.store.s3 import Digest, S3Store
+
+_Answer = TypeVar("_Answer")
 
 _BODY = b"processor probes what this store does with checksums"
 _WRONG = b"these bytes are never sent"
@@ -49,6 +51,7 @@ class StoreProfile:
     part_sha256_verified: bool = False
     composite_sha256_returned: bool = False
     md5_verified: bool = False
+    signature_verified: bool = False  # of the body: damage is refused whatever the store does with checksums
     etag_is_md5: bool = False
     conditional_writes: bool = False
     multipart: bool = False
@@ -65,7 +68,8 @@ class StoreProfile:
     @property
     def protected(self) -> bool:
         """Whether damage on the way would be noticed at all: by the store, or by us in its answer."""
-        return self.protection is Protection.SHA256 or self.md5_verified or self.etag_is_md5
+        by_store = self.protection is Protection.SHA256 or self.signature_verified or self.md5_verified
+        return by_store or self.etag_is_md5
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values, for the log, the ledger and `processor check`."""
@@ -117,12 +121,16 @@ class _Probe:
         if not self.profile.writable:
             return
         try:
-            if self._upload_id is not None:
-                self._store.abort_upload(self._key, self._upload_id)
+            self._abort()
             self._store.delete(self._key)
         except DeliveryError as error:
             if self.profile.problem is None:
                 self.profile = replace(self.profile, problem=error.failure)
+
+    def _abort(self) -> None:
+        if self._upload_id is not None:
+            self._store.abort_upload(self._key, self._upload_id)
+            self._upload_id = None
 
     def _try_to_write(self) -> None:
         try:
@@ -142,6 +150,7 @@ class _Probe:
             sha256_returned=right is not None and right.get("ChecksumSHA256") == base64_digest(_SHA256),
             sha256_verified=right is not None and self._refuses(lambda: self._put(ChecksumSHA256=wrong_sha256)),
             md5_verified=self._refuses(lambda: self._put(ContentMD5=wrong_md5)),
+            signature_verified=self._refuses(lambda: self._put(body_sha256=hashlib.sha256(_WRONG).digest())),
             conditional_writes=self._refuses(lambda: self._put(IfNoneMatch="*")),
         )
 
@@ -152,13 +161,21 @@ class _Probe:
         self._learn(metadata_kept=kept)
 
     def _try_multipart(self) -> None:
-        self._store.protection = Protection.SHA256 if self.profile.sha256_verified else Protection.MD5
+        if self.profile.sha256_verified:
+            self._unless_refused(lambda: self._try_parts(Protection.SHA256))
+        if not self.profile.part_sha256_verified:
+            self._try_parts(Protection.MD5)
+
+    def _try_parts(self, protection: Protection) -> None:
+        self._abort()
+        self._store.protection = protection
         self._upload_id = self._store.create_upload(ObjectRequest(self._key))
-        listed = [upload.upload_id for upload in self._store.list_uploads(self._key)]
-        self._learn(multipart=True, lists_uploads=self._upload_id in listed)
+        listed = self._unless_refused(lambda: list(self._store.list_uploads(self._key)))
+        self._learn(lists_uploads=self._upload_id in [upload.upload_id for upload in listed or ()])
         wrong = Digest(hashlib.sha256(_WRONG).digest(), hashlib.md5(_WRONG, usedforsecurity=False).digest())
-        self._learn(part_sha256_verified=self.profile.sha256_verified and self._refuses(lambda: self._part(wrong)))
+        verified = protection is Protection.SHA256 and self._refuses(lambda: self._part(wrong))
         self._try_to_complete(self._part(Digest(_SHA256, _MD5)))
+        self._learn(multipart=True, part_sha256_verified=verified)
 
     def _try_to_complete(self, part: Part) -> None:
         assert self._upload_id is not None
@@ -179,10 +196,10 @@ class _Probe:
 
     def _refuses(self, call: Callable[[], object]) -> bool:
         """Tell whether the store refuses a request; a store that is away refuses nothing."""
-        return self._unless_refused(lambda: {"answer": call()}) is None
+        return self._unless_refused(lambda: (call(),)) is None
 
     @staticmethod
-    def _unless_refused(call: Callable[[], dict[str, Any]]) -> dict[str, Any] | None:
+    def _unless_refused(call: Callable[[], _Answer]) -> _Answer | None:
         try:
             return call()
         except DeliveryError as error:

@@ -20,6 +20,8 @@ from processor.store.settings import StoreSettings
 
 _READ_BYTES = 1024 * 1024
 
+_Request = Callable[[Connection], dict[str, Any]]
+
 
 @dataclass(frozen=True, slots=True)
 class Digest:
@@ -98,6 +100,7 @@ class S3Store:
             "put_object",
             f"store {request.key!r}",
             **self._place(request.key),
+            body_sha256=digest.sha256,
             **self._described(request),
             **self._protected(body, digest),
         )
@@ -105,7 +108,7 @@ class S3Store:
 
     def create_upload(self, request: ObjectRequest) -> str:
         """Begin a multipart upload and return its id; whoever calls sees to its end."""
-        algorithm = {"ChecksumAlgorithm": "SHA256"} if self.protection is Protection.SHA256 else {}
+        algorithm: dict[str, Any] = {"ChecksumAlgorithm": "SHA256"} if self.protection is Protection.SHA256 else {}
         answer = self._call(
             "create_multipart_upload",
             f"begin the upload of {request.key!r}",
@@ -124,6 +127,7 @@ class S3Store:
             **self._place(key),
             UploadId=upload_id,
             PartNumber=number,
+            body_sha256=digest.sha256,
             **self._protected(body, digest),
         )
         return Answer(_etag(answer), answer.get("ChecksumSHA256"))
@@ -247,13 +251,13 @@ class S3Store:
 
     def create_bucket(self) -> None:
         """Create the bucket (the embedded store begins empty)."""
-        place = {}
+        place: dict[str, Any] = {}
         if self.settings.endpoint is None and self.settings.region != "us-east-1":
             place = {"CreateBucketConfiguration": {"LocationConstraint": self.settings.region}}
         self._call("create_bucket", "create the bucket", Bucket=self.settings.bucket, **place)
 
     def call(self, operation: str, what: str, **parameters: Any) -> dict[str, Any]:
-        """Make one request as it is given, for the probe; `Bucket` is added, the prefix is not."""
+        """Make one request as it is given (see `_call`), for the probe; `Bucket` is added, the prefix is not."""
         return self._call(operation, what, Bucket=self.settings.bucket, **parameters)
 
     def full_key(self, key: str) -> str:
@@ -267,20 +271,26 @@ class S3Store:
         if connection is not None:
             connection.close()
 
-    def _call(self, operation: str, what: str, **parameters: Any) -> dict[str, Any]:
+    def _call(
+        self, operation: str, what: str, *, body_sha256: bytes | None = None, **parameters: Any
+    ) -> dict[str, Any]:
         """Make one request. A broken connection is tried once more: an idle one may have been closed by the store."""
+
+        def request(connection: Connection) -> dict[str, Any]:
+            return connection.request(operation, parameters, body_sha256)
+
         try:
-            return self._attempt(operation, what, parameters)
+            return self._attempt(request, what)
         except DeliveryError as error:
             if error.failure.code != "store.unreachable":
                 raise
-            return self._attempt(operation, what, parameters)
+            return self._attempt(request, what)
 
-    def _attempt(self, operation: str, what: str, parameters: dict[str, Any]) -> dict[str, Any]:
+    def _attempt(self, request: _Request, what: str) -> dict[str, Any]:
         self.rate.take(self.pause)
         connection = self._connected()
         try:
-            answer = self._with_fresh_credentials(connection, operation, parameters)
+            answer = self._with_fresh_credentials(connection, request)
         except connection.foreign as error:
             failure = connection.translate(error, what)
             if failure.failure.error_class is ErrorClass.THROTTLED:
@@ -289,15 +299,13 @@ class S3Store:
         self.rate.succeeded()
         return answer
 
-    def _with_fresh_credentials(
-        self, connection: Connection, operation: str, parameters: dict[str, Any]
-    ) -> dict[str, Any]:
+    def _with_fresh_credentials(self, connection: Connection, request: _Request) -> dict[str, Any]:
         try:
-            return connection.request(operation, parameters)
+            return request(connection)
         except connection.foreign as error:
             if not connection.expired(error):
                 raise
-        return self._connect_anew(connection).request(operation, parameters)
+        return request(self._connect_anew(connection))
 
     def _connected(self) -> Connection:
         connection = self._connection

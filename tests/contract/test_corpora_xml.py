@@ -23,7 +23,7 @@ pytestmark = pytest.mark.skipif(not BLAST or not ATTACKS, reason="the shared cor
 def test_every_value_of_a_blast_report_is_in_the_parquet(path: Path) -> None:
     document = path.read_bytes()
     if path.name.startswith("broken"):
-        with pytest.raises(DeliveryError, match="line [0-9]+, column [0-9]+") as caught:
+        with pytest.raises(DeliveryError, match=r"line [0-9]+, column [0-9]+") as caught:
             converted(document)
         assert caught.value.failure.code == "xml.not-well-formed"
     else:

@@ -9,8 +9,9 @@ xml_table      columns, rows and the relation for DuckDB           xml_feed    t
 
 A document of regular rows is read once, by what its first mebibyte shows; whatever that did not show stops the reading.
 Then, as for all others, a survey of the whole document comes first. So nothing that comes late can be lost, and each
-reading has bounded memory. White space between elements is no value; in an element without children it is, unless
-such elements have children elsewhere. Empty elements are '', missing ones NULL. Comments and processing instructions are left out.
+reading has bounded memory. White space between elements is no value; in an element without children it is, unless such
+elements have children elsewhere. Empty elements are '', missing ones NULL. Comments and processing instructions are
+left out.
 """
 
 from dataclasses import dataclass, replace

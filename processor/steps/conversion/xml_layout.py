@@ -32,8 +32,9 @@ def decide(root: Shape, used: Layout | None, *, by_kind: bool) -> Layout:
     records = [path for path, shape in found if shape.children]
     rows = records or [path for path, _ in found] or [_only_child(root)]
     wrappers = frozenset(path[:length] for path in rows for length in range(1, len(path)))
-    stays = bool(wrappers) and used is not None and used.wrappers == wrappers
-    several = len(rows) > 1 or (stays and (by_kind or used.row is None))
+    several = len(rows) > 1
+    if used is not None and wrappers and used.wrappers == wrappers:
+        several = several or by_kind or used.row is None
     return Layout(wrappers, None if several else rows[0])
 
 

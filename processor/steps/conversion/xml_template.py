@@ -216,9 +216,7 @@ def _has_characters(text: bytes) -> bool:
 def _has_xml_text(text: bytes) -> bool:
     if not _has_characters(text):
         return False
-    if text.count(b"&") == sum(text.count(b"&%b;" % name) for name in _PREDEFINED):
-        return True
-    return all(_referred(match) is not None for match in _REFERENCE.finditer(text))
+    return _has_only_predefined(text) or all(_referred(match) is not None for match in _REFERENCE.finditer(text))
 
 
 def _referred(match: re.Match[bytes]) -> bytes | None:
@@ -253,11 +251,20 @@ _PUNCTUATION = bytes.maketrans(b"\x02\x03", b'"\n')
 
 
 def _without_references(text: bytes) -> bytes:
-    if text.count(b"&") != sum(text.count(b"&%b;" % name) for name in _PREDEFINED):
+    if not _has_only_predefined(text):
         return _REFERENCE.sub(_required, text)
     for name, character in _PREDEFINED.items():
         text = text.replace(b"&%b;" % name, character)
     return text
+
+
+def _has_only_predefined(text: bytes) -> bool:
+    left = text.count(b"&")
+    for name in reversed(_PREDEFINED):
+        if not left:
+            break
+        left -= text.count(b"&%b;" % name)
+    return not left
 
 
 def _required(match: re.Match[bytes]) -> bytes:

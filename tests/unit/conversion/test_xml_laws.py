@@ -54,7 +54,7 @@ class Writer:
     """Writes documents at random, in many of the ways in which the same values can be written."""
 
     def __init__(self, seed: int) -> None:
-        self.random = Random(seed)  # noqa: S311 - a whole document drawn choice by choice would take seconds
+        self.random = Random(seed)
 
     def text(self, text: str | None = None) -> str:
         text = self.random.choice(TEXTS) if text is None else text

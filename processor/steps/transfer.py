@@ -256,7 +256,7 @@ class ObjectUpload:
         """Look at the object that was just completed; one that is not what was sent is removed."""
         head = patiently(lambda: self._store.head(self._request.key), self._store.pause)
         if head is not None and head.size_bytes == self._size and not self._contradicts(answer, head):
-            return head.etag
+            return head.etag or answer.etag
         self._ended()
         self._remove()
         theirs = None if head is None else (head.size_bytes, head.sha256, head.etag)
@@ -264,9 +264,10 @@ class ObjectUpload:
 
     def _contradicts(self, answer: Answer, head: Head) -> bool:
         if self._store.protection is Protection.SHA256:
-            ours = composite_sha256(self._parts)
-            return any(theirs not in (None, ours) for theirs in (answer.sha256, head.sha256))
-        return self._store.etag_is_md5 and head.etag != composite_md5(self._parts)
+            expected = composite_sha256(self._parts)
+            return any(theirs not in (None, expected) for theirs in (answer.sha256, head.sha256))
+        ours = composite_md5(self._parts) or ""
+        return self._store.etag_is_md5 and any(theirs not in ("", ours) for theirs in (answer.etag, head.etag))
 
     def _remove(self) -> None:
         with contextlib.suppress(DeliveryError):  # without a manifest it counts for nothing, and is overwritten

@@ -17,6 +17,7 @@ from processor.domain.conversion import Column, ConversionOptions, Receipt, Typi
 from processor.domain.errors import refused, transient
 from processor.steps.conversion.duck import connection
 from processor.steps.conversion.table_parquet import Written, copy_to_parquet
+from processor.steps.conversion.table_stripes import STRIPE_COLUMNS, Stripes
 from processor.steps.conversion.table_survey import survey
 from processor.steps.conversion.typing import ColumnType, Evidence, Kind
 from processor.steps.conversion.typing_sql import quoted, select
@@ -47,6 +48,7 @@ class TextColumn:
 
 _SAMPLE_CELLS = 20_000
 _SAMPLE_ROWS = 2_000
+_WIDE_ROWS = 20
 _MOST_SURPRISES = 2
 _FEW_ROWS = 500  # planning the close tests of so few takes longer than reading them again, should one be needed
 _LONGEST_METADATA = 64 << 10
@@ -83,8 +85,7 @@ def write_table(
         types = table.types()
         key_values = (*metadata, *facts, ("column-types", _reasons(table, types)))
         try:
-            with reading() as relation, output.parquet() as fd:
-                written = copy_to_parquet(table.select(relation, types), fd, options, key_values)
+            written = table.write(types, output, key_values)
         except duckdb.InvalidInputException as error:
             if not table.demoted_by(error, types):
                 raise
@@ -135,32 +136,64 @@ class _Table:
         return rows is not None and 0 < rows <= _FEW_ROWS
 
     def _first_rows(self) -> Sample:
-        count = max(1, min(_SAMPLE_ROWS, _SAMPLE_CELLS // max(1, len(self.columns))))
-        names = ", ".join(quoted(column.source) for column in self.columns)
-        with self.reading() as relation:
-            query = f"SELECT {names} FROM {relation} LIMIT {count}"  # noqa: S608 - names are quoted
-            rows: Sample = connection(self.options).execute(query).fetchall()
+        count = max(_WIDE_ROWS, min(_SAMPLE_ROWS, _SAMPLE_CELLS // max(1, len(self.columns))))
+        parts = [self._first_rows_of(part, count) for part in self.stripes()]
+        rows = [[text for part in row for text in part] for row in zip(*parts, strict=True)]
         if len(rows) < count:
             self.whole = rows
         return rows
 
+    def _first_rows_of(self, part: slice, count: int) -> Sample:
+        names = ", ".join(quoted(column.source) for column in self.columns[part])
+        with self.reading() as relation:
+            query = f"SELECT {names} FROM {relation} LIMIT {count}"  # noqa: S608 - names are quoted
+            rows: Sample = connection(self.options).execute(query).fetchall()
+        return rows
+
     def survey(self) -> None:
-        """Read the whole table once to learn what every column can be."""
+        """Read the whole table once to learn what every column can be; a very wide one becomes text."""
+        self.thorough = True
+        if len(self.columns) > STRIPE_COLUMNS:
+            for evidence in self.evidence:
+                evidence.refuse("too many columns to survey after two surprises")
+            return
         names = [column.source for column in self.columns]
         with self.reading() as relation:
             survey(relation, names, self.evidence, connection(self.options))
-        self.thorough = True
 
     def types(self) -> tuple[ColumnType, ...]:
         """Return the best type of each column by what is known."""
         return tuple(evidence.proposal() for evidence in self.evidence)
 
-    def select(self, relation: str, types: Sequence[ColumnType]) -> str:
-        """Return the query that reads `relation` and checks every value."""
+    def write(self, types: Sequence[ColumnType], output: Output, key_values: Facts) -> Written:
+        """Write the table once, every value checked; in stripes of columns when it is very wide."""
+        if len(self.columns) <= STRIPE_COLUMNS:
+            with self.reading() as relation, output.parquet() as fd:
+                return copy_to_parquet(self.select(relation, types), fd, self.options, key_values)
+        with output.parquet() as fd:
+            stripes = Stripes(fd)
+            nulls: dict[str, int] = {}
+            for part in self.stripes():
+                with self.reading() as relation, stripes.stripe() as stripe_fd:
+                    selected = self.select(relation, types, part)
+                    written = copy_to_parquet(selected, stripe_fd, self.options, () if nulls else key_values)
+                nulls |= written.null_counts
+            stripes.finish()
+        return Written(written.rows, nulls)
+
+    def stripes(self) -> list[slice]:
+        """Return the parts of the columns that are read and written at a time."""
+        return [slice(at, at + STRIPE_COLUMNS) for at in range(0, len(self.columns), STRIPE_COLUMNS)]
+
+    def select(self, relation: str, types: Sequence[ColumnType], part: slice | None = None) -> str:
+        """Return the query that reads `relation` and checks every value; `passthrough` goes with the last columns."""
+        first, end, _ = (part or slice(None)).indices(len(self.columns))
         columns = [
-            (column.source, column.name, column_type) for column, column_type in zip(self.columns, types, strict=True)
+            (column.source, column.name, found)
+            for column, found in zip(self.columns[first:end], types[first:end], strict=True)
         ]
-        return select(relation, columns, self.passthrough, _SURPRISE, thorough=self.thorough)
+        passthrough = self.passthrough if end == len(self.columns) else ()
+        return select(relation, columns, passthrough, _SURPRISE, thorough=self.thorough, first=first)
 
     def demoted_by(self, error: duckdb.Error, types: Sequence[ColumnType]) -> bool:
         """Take the value that a check refused into account; return False if `error` is another one."""

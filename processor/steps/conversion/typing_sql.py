@@ -73,14 +73,15 @@ def select(
     surprise: str,
     *,
     thorough: bool,
+    first: int = 0,
 ) -> str:
     """Return the query for `columns` (name in `relation`, name to give, type) with every value checked.
 
-    A text that its type does not hold raises an error whose message is `surprise`, the column's index and the text.
-    So does, unless `thorough`, a text in a form that is rare; a small table is planned faster so.
+    A text that its type does not hold raises an error whose message is `surprise`, the column's index, counted from
+    `first`, and the text. So does, unless `thorough`, a text in a rare form; a small table is planned faster so.
     """
     inner, outer = [], []
-    for index, (source, name, column_type) in enumerate(columns):
+    for index, (source, name, column_type) in enumerate(columns, first):
         c, x = f"c{index}", f"x{index}"
         inner.append(f"{quoted(source)} AS {c}")
         checked = c

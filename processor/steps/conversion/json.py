@@ -80,17 +80,32 @@ def _in_its_shape(
     try:
         return _with_table(rows, data_format, options, work)
     except NotOneArrayError:
-        first = None
+        retry, first = replace(rows, shape=Shape.DOCUMENTS), None
     except NotJsonError as error:
-        if rows.shape is not Shape.LINES:
+        if rows.shape is Shape.DOCUMENTS:
             raise _refusal(rows, error) from error
-        first = error
-    documents = replace(rows, shape=Shape.DOCUMENTS)
+        if rows.shape is Shape.LINES:
+            # The first document was a line of its own, so if all else fails, the line that is none is the place.
+            retry, first = replace(rows, shape=Shape.DOCUMENTS), error
+        else:
+            retry, first = replace(rows, guess=False), None
+    return _again(rows, retry, first, data_format, options, work)
+
+
+def _again(
+    rows: Rows,
+    retry: Rows,
+    first: NotJsonError | None,
+    data_format: DataFormat,
+    options: ConversionOptions,
+    work: Callable[[Rows, JsonTable], _Result],
+) -> _Result:
     try:
-        return _with_table(documents, data_format, options, work)
+        return _with_table(retry, data_format, options, work)
+    except NotOneArrayError:
+        return _again(rows, replace(rows, shape=Shape.DOCUMENTS), None, data_format, options, work)
     except NotJsonError as error:
-        # The first document was a line of its own, so the line that is none is the better place to name.
-        raise (_refusal(rows, first) if first else _refusal(documents, error)) from error
+        raise (_refusal(rows, first) if first else _refusal(retry, error)) from error
 
 
 def _with_table(

@@ -57,6 +57,7 @@ class Rows:
     encoding: str
     mark_bytes: int
     shape: Shape
+    guess: bool = True  # the elements of an array are found fast; a piece that is no JSON tells nothing yet
 
     @property
     def lines_fd(self) -> int | None:
@@ -71,7 +72,7 @@ class Rows:
                 case Shape.LINES:
                     yield from lines(chunks)
                 case Shape.ELEMENTS:
-                    yield from Splitter(chunks).elements()
+                    yield from Splitter(chunks, guess=self.guess).elements()
                 case Shape.DOCUMENTS:
                     yield from Splitter(chunks).documents()
 

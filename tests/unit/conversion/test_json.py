@@ -192,6 +192,13 @@ def test_keys_that_can_not_name_a_column_are_kept_with_their_values() -> None:
 
 
 @both_ways
+def test_text_that_looks_like_the_end_of_an_element_is_no_end() -> None:
+    expected = [{"a": "1"}, {"a": "x"}, {"a": '},{"a":"}{'}, {"a": "y"}, {"a": '"},{"'}, {"a": "z"}]
+    _, rows = converted(json.dumps(expected, separators=(",", ":")))
+    assert rows == expected
+
+
+@both_ways
 def test_a_key_that_appears_late_is_a_column() -> None:
     lines = [f'{{"a":{number}}}' for number in range(2_000)]
     lines[1_990] = '{"late":"x","a":1}'

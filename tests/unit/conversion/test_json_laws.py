@@ -29,6 +29,8 @@ _VALUES: st.SearchStrategy[Any] = st.recursive(
     _SCALARS, lambda below: st.lists(below, max_size=3) | st.dictionaries(_KEYS, below, max_size=3), max_leaves=8
 )
 _RECORDS = st.lists(st.dictionaries(_KEYS, _VALUES, max_size=4), max_size=12)
+# Objects without brackets in their strings, whose ends can be guessed.
+_PLAIN_RECORDS = st.lists(st.dictionaries(st.sampled_from("abc"), st.integers().map(str).map(Digits)), max_size=12)
 _ROWS = _RECORDS | st.lists(_VALUES, max_size=6)
 
 _laws = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -92,11 +94,15 @@ def test_only_what_the_standard_library_reads_is_json(text: str) -> None:
 
 
 @_laws
-@given(rows=st.lists(_VALUES, max_size=6), size=st.integers(1, 7), space=st.sampled_from(["", "\n"]))
+@given(
+    rows=st.lists(_VALUES, max_size=6) | _PLAIN_RECORDS,
+    size=st.integers(1, 7) | st.just(1_000),
+    space=st.sampled_from(["", "\n"]),
+)
 def test_an_array_is_split_alike_however_it_is_cut_into_chunks(rows: list[Any], size: int, space: str) -> None:
     text = dump(rows, ascii_only=True, space=space).encode()
     chunks = (text[start : start + size] for start in range(0, len(text), size))
-    pieces = list(Splitter(chunks).elements())
+    pieces = list(Splitter(chunks, guess=True).elements())
     assert [json.loads(piece) for _, piece in pieces] == json.loads(text)
     assert all(text[offset : offset + len(piece)] == piece for offset, piece in pieces)
 

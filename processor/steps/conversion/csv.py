@@ -16,7 +16,7 @@ import orjson
 from processor.domain.conversion import Column, ConversionOptions, DataFormat, MalformedRows, Receipt
 from processor.domain.errors import DeliveryError, refused
 from processor.steps.conversion.csv_dialect import choose
-from processor.steps.conversion.csv_direct import check_structure, direct_reading
+from processor.steps.conversion.csv_direct import Structure, check_structure, direct_reading
 from processor.steps.conversion.csv_encoding import Encoding, decide_encoding, utf8_chunks
 from processor.steps.conversion.csv_exact import SURPLUS, PipedRows, Row, surplus_json
 from processor.steps.conversion.csv_header import Header, Name, decide_header, name_columns
@@ -60,11 +60,11 @@ def convert_csv(
     """Convert `source` to Parquet. Raises DeliveryError (`csv.*`) for what can not be read with certainty."""
     table = _Table.of(source, data_format, options)
     table.refuse_malformed()
-    if (rows := table.direct_rows) is not None:
+    if (structure := table.structure) is not None:
         try:
-            return table.write(table.direct(), lambda: rows, output, metadata)
+            return table.write(table.direct(), lambda: structure.rows, output, metadata)
         except duckdb.Error:
-            table.direct_rows = None
+            table.structure = None
             table.understand_all()  # DuckDB sees it otherwise than the check of its structure: the exact way decides
             table.refuse_malformed()
     piped = table.piped()
@@ -111,7 +111,7 @@ class _Table:
         self.malformed = 0
         self.malformed_lines: list[int] = []
         self.surplus = False
-        self.direct_rows: int | None = None
+        self.structure: Structure | None = None  # found when DuckDB may read the source itself
 
     @classmethod
     def of(cls, source: Source, data_format: DataFormat, options: ConversionOptions) -> "_Table":
@@ -152,7 +152,7 @@ class _Table:
         if not self.whole and self._looks_regular():
             self._name()
             self._check_structure()
-        if self.direct_rows is None:
+        if self.structure is None:
             self.understand_all()
 
     def _looks_regular(self) -> bool:
@@ -220,10 +220,11 @@ class _Table:
             )
 
     def direct(self) -> Reading:
-        """Return the reading by DuckDB itself; see `direct_rows`."""
+        """Return the reading by DuckDB itself, where a structure was found."""
         assert self.source.path_fd is not None
+        assert self.structure is not None
         nulls = ("", *self.options.null_tokens)
-        return direct_reading(self.source.path_fd, self.dialect, self.layout.width, self._skip(), nulls)
+        return direct_reading(self.source.path_fd, self.dialect, self.structure, self.layout.width, self._skip(), nulls)
 
     def _skip(self) -> int:
         return self.layout.first_line - (0 if self.header.present else 1)
@@ -237,8 +238,7 @@ class _Table:
             return
         if any(self.dialect.quote in record.text for record in self.layout.preamble):
             return
-        found = check_structure(self.source, self.encoding, self.dialect, self.layout.width, self._skip())
-        self.direct_rows = found.rows if found else None
+        self.structure = check_structure(self.source, self.encoding, self.dialect, self.layout.width, self._skip())
 
     def columns(self) -> list[TextColumn]:
         """Return the columns by their names in the relation."""
@@ -256,10 +256,17 @@ class _Table:
         keep = self.options.malformed_rows is MalformedRows.KEEP
         surplus = self.surplus and keep
         repair = Repair(self.dialect, width)
+        blank = 0
         for record in self.records():
             fields = record.fields
-            if not fields or not self._is_row(record):
+            if not fields:
+                blank += width == 1 and record.line > self.layout.first_line
                 continue
+            if not self._is_row(record):
+                continue
+            for _ in range(blank):  # in a table of one column a blank line is a row, but not at the end
+                yield [None]
+            blank = 0
             if len(fields) != width:
                 if not keep:
                     continue

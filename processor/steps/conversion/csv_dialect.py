@@ -23,6 +23,9 @@ _MOST_DELIMITERS = 8
 _ONE_COLUMN = 0.55
 _LONGEST_SCORED = 300
 _ENOUGH_QUOTES = 2
+_ENCLOSING_SHARE = 0.5  # of all marks of a kind that is a quote
+_START_BYTES = 24 << 10
+_FINALISTS = 3
 _SPACE = 0.05
 _EMPTY_COLUMN = 0.3  # not even a name: a separator too many
 
@@ -40,12 +43,43 @@ class Reading:
 def choose(piece: bytes, data_format: DataFormat) -> Reading:
     """Return the best reading of `piece`: UTF-8, whole lines (or the whole text)."""
     own = b"\t" if data_format is DataFormat.TSV else b","
-    plain = read(piece, Dialect(delimiter=own), own)
-    if _is_clear(plain, piece, own):
-        return plain
-    readings = [read(piece, dialect, own) for dialect in candidates(piece)]
-    readings = [r for r in readings if r.layout is None or (r.layout.width > 1) == bool(r.dialect.delimiter)]
+    start = _start_of(piece)
+    plain = read(start, Dialect(delimiter=own), own)
+    if _is_clear(plain, start, own):
+        best = [plain]
+    else:
+        readings = [read(start, dialect, own) for dialect in candidates(start)]
+        readings = [r for r in readings if r.layout is None or (r.layout.width > 1) == bool(r.dialect.delimiter)]
+        best = sorted(readings, key=lambda reading: reading.score, reverse=True)
+    if start is piece:
+        return best[0]
+    whole = read(piece, best[0].dialect, own)
+    if whole.survey.odd == 0 and len(whole.survey.widths) == 1:
+        return whole
+    # What comes after the start does not fit: the whole piece decides between the ways that it suggests.
+    others = {reading.dialect for reading in best[1:_FINALISTS]} | {*_suggested_by_misfits(piece, whole)}
+    readings = [whole, *(read(piece, dialect, own) for dialect in others - {whole.dialect})]
+    readings = [r for r in readings if r.layout and (r.layout.width > 1) == bool(r.dialect.delimiter)] or [whole]
     return max(readings, key=lambda reading: reading.score)
+
+
+def _start_of(piece: bytes) -> bytes:
+    if len(piece) <= _START_BYTES:
+        return piece
+    cut = max(piece.rfind(b"\n", 0, _START_BYTES), piece.rfind(b"\r", 0, _START_BYTES - 1)) + 1
+    return piece[:cut] if cut else piece
+
+
+def _suggested_by_misfits(piece: bytes, reading: Reading) -> list[Dialect]:
+    """Return the best dialects for the lines around the first record that does not fit."""
+    assert reading.layout is not None
+    misfit = next((r for r in reading.survey.first if len(r.fields) != reading.layout.width or r.odd), None)
+    at = piece.find(misfit.text) if misfit else -1
+    if at < 0:
+        return []
+    around = piece[piece.rfind(b"\n", 0, at) + 1 :][: _START_BYTES // 2]
+    found = [read(around, dialect, reading.dialect.delimiter) for dialect in candidates(around)]
+    return [r.dialect for r in sorted(found, key=lambda r: r.score, reverse=True)[:_FINALISTS]]
 
 
 def read(piece: bytes, dialect: Dialect, own: bytes) -> Reading:
@@ -143,13 +177,10 @@ def _quotes(piece: bytes, delimiter: bytes) -> list[bytes]:
         if mark not in piece:
             continue
         one = re.escape(mark)
-        opening = len(re.findall(rb"(?:%b|[\r\n]|\A) ?%b(?!%b)" % (edge, one, edge), piece))
-        closing = len(re.findall(rb"%b ?(?:%b|[\r\n]|\Z)" % (one, edge), piece))
-        if (
-            min(opening, closing) >= _ENOUGH_QUOTES
-            and _lines_with(piece, mark) >= _ENOUGH_QUOTES
-            and min(opening, closing) * 2 >= max(opening, closing)
-        ):
+        enclosed = re.findall(rb"(?:%b|[\r\n]|\A) ?(%b[^\r\n]*?%b) ?(?=%b|[\r\n]|\Z)" % (edge, one, one, edge), piece)
+        if len(enclosed) < _ENOUGH_QUOTES or _lines_with(piece, mark) < _ENOUGH_QUOTES:
+            continue
+        if sum(text.count(mark) for text in enclosed) >= _ENCLOSING_SHARE * piece.count(mark):
             found.append(mark)
     return found
 

@@ -22,6 +22,7 @@ class Structure:
     """A text of equal rows: their number (header and skipped lines not counted) and what ends them."""
 
     rows: int
+    ending: bytes
 
 
 def check_structure(source: Source, encoding: Encoding, dialect: Dialect, width: int, skip: int) -> Structure | None:
@@ -105,23 +106,35 @@ class _Checker:
         """Return what was found, once all pieces have been added."""
         left = self.enclosed.sub(b"", self.carry)
         if left == self.row.removesuffix(self.ending):
-            return Structure(self.rows + 1)  # the last line has no ending
-        return Structure(self.rows) if not left.strip(b"\r\n") else None
+            return Structure(self.rows + 1, self.ending)  # the last line has no ending
+        return Structure(self.rows, self.ending) if not left.strip(b"\r\n") else None
 
 
 def direct_reading(
-    path_fd: int, dialect: Dialect, width: int, skip: int, nulls: tuple[str, ...]
+    path_fd: int, dialect: Dialect, structure: Structure, width: int, skip: int, nulls: tuple[str, ...]
 ) -> Callable[[], AbstractContextManager[str]]:
     """Return a reading for `write_table`: DuckDB opens the descriptor itself, with nothing left to guess."""
 
+    # DuckDB 2.0 errs when it is told of CRLF and finds it by itself; of the others it must be told.
+    newline = "" if structure.ending == b"\r\n" else structure.ending.decode()
+
     @contextmanager
     def reading() -> Iterator[str]:
-        yield read_csv(f"/dev/fd/{path_fd}", dialect, width, skip, nulls)
+        yield read_csv(f"/dev/fd/{path_fd}", dialect, width, nulls, newline=newline, skip=skip)
 
     return reading
 
 
-def read_csv(path: str, dialect: Dialect, width: int, skip: int, nulls: tuple[str, ...], longest: int = 0) -> str:
+def read_csv(
+    path: str,
+    dialect: Dialect,
+    width: int,
+    nulls: tuple[str, ...],
+    *,
+    newline: str,
+    skip: int = 0,
+    longest: int = 0,
+) -> str:
     """Return the SQL that reads `path` into the text columns c0, c1 ... with an explicit dialect."""
     columns = ", ".join(f"'c{index}': 'VARCHAR'" for index in range(width))
     options = {
@@ -138,6 +151,8 @@ def read_csv(path: str, dialect: Dialect, width: int, skip: int, nulls: tuple[st
         "nullstr": "[" + ", ".join(literal(token) for token in nulls) + "]",
         "columns": "{" + columns + "}",
     }
+    if newline:
+        options["new_line"] = {"\n": r"'\n'", "\r": r"'\r'"}[newline]
     if longest:
         options["max_line_size"] = str(longest)
     return f"read_csv({literal(path)}, {', '.join(f'{key}={value}' for key, value in options.items())})"

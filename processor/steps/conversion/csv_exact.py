@@ -56,7 +56,12 @@ class PipedRows:
         longest = 2 * self.longest_bytes + 4 * self.width
         width = self.width + self.surplus
         table = read_csv(
-            f"/dev/fd/{read_end}", _CLEAN, width, 0, (_NULL.decode(),), longest if longest > _DEFAULT_LONGEST else 0
+            f"/dev/fd/{read_end}",
+            _CLEAN,
+            width,
+            (_NULL.decode(),),
+            newline="\n",
+            longest=longest if longest > _DEFAULT_LONGEST else 0,
         )
         if not self.surplus:
             return table

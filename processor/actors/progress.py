@@ -195,10 +195,15 @@ class Progress(Member):
             case BroughtBack(row, found):
                 self._ledger.retry(row, found.size_bytes, found.modified_ns, _now_ms())
                 return [self._more_may_be_due]
-        flight = self._flights.get(message.job.row)
-        if flight is None or flight.job.attempt != message.job.attempt:
-            return []  # from an attempt that is over
-        row, now = message.job.row, _now_ms()
+            case _:
+                flight = self._flights.get(message.job.row)
+                if flight is None or flight.job.attempt != message.job.attempt:
+                    return []  # from an attempt that is over
+                return self._apply_report(message, flight)
+
+    def _apply_report(self, message: Any, flight: Flight) -> list[Effect]:
+        """Change the ledger as a report of a job on its way says."""
+        row = message.job.row
         match message:
             case StepCompleted(job, step):
                 return self._apply_step(job, step, flight)
@@ -215,7 +220,7 @@ class Progress(Member):
                 self._ledger.object_stored(row, member, content, details, size_bytes)
                 return [lambda: self.tally.count_stored(size_bytes)]
             case Process(job):
-                return self._apply_home(job, now)
+                return self._apply_home(job, _now_ms())
             case _:
                 assert_never(message)
         return []

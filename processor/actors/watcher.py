@@ -24,7 +24,7 @@ class Watcher(Member):
     """Owns `tree`; its thread waits in the kernel, at most half a second at a time."""
 
     def __init__(self, died: DeathNotice, tree: Tree, moved: Callable[[], None]) -> None:
-        """`moved` is called when the watched directory is another than before: workers may read only the old one."""
+        """Watch `tree`; call `moved` when its root is another than before, since workers may read only the old one."""
         super().__init__(died)
         self._tree = tree
         self._moved = moved

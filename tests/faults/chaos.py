@@ -1,0 +1,236 @@
+"""Run the daemon through an hour of bad luck, then see whether it kept its word. Everything follows from the seed."""
+
+import contextlib
+import json
+import os
+import random
+import secrets
+import shutil
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from processor.store.embedded import EmbeddedStore
+from tests.e2e.bucket import Bucket
+from tests.e2e.daemon import Daemon, StoreAddress
+from tests.faults.checker import Checker
+from tests.faults.generator import Activity
+from tests.faults.orphans import adopt_orphans, end_with_children, reap, strays
+
+MIB = 1 << 20
+_REST_SECONDS = 180
+_GRACE_SECONDS = 60
+
+
+@dataclass
+class Report:
+    """What happened, in figures; `violations` are what must not have."""
+
+    seed: int
+    seconds: float = 0.0
+    kills: int = 0
+    deeds: dict[str, int] = field(default_factory=dict)
+    files: dict[str, int] = field(default_factory=dict)
+    checked: dict[str, int] = field(default_factory=dict)
+    statuses: dict[str, int] = field(default_factory=dict)
+    highest: dict[str, float] = field(default_factory=dict)
+    violations: list[str] = field(default_factory=list)
+
+    def text(self) -> str:
+        return json.dumps(asdict(self), indent=2, ensure_ascii=False)
+
+
+class Chaos:
+    """One run: a store, a daemon, a directory with activity, and accidents. Call `run` in the main thread."""
+
+    def __init__(self, home: Path, seed: int, *, pace_seconds: float = 0.05, **settings: object) -> None:
+        adopt_orphans()
+        self._home = home
+        self._rng = random.Random(seed)
+        self._server = EmbeddedStore(home / "server")
+        self._server.start()
+        self._address = self._make_bucket()
+        self.daemon = Daemon(home / "home", self._address, **{"STABILITY_THRESHOLD": 500, "WORKERS": 2, **settings})
+        self._activity = Activity(self.daemon.watch, home / "outside", seed, pace_seconds=pace_seconds)
+        self._accidents: Counter[str] = Counter()
+        self.report = Report(seed)
+
+    def run(self, seconds: float) -> Report:
+        """Let it happen for so long, give the daemon time to finish, and look."""
+        began = time.monotonic()
+        stop = threading.Event()
+        actor = threading.Thread(target=self._activity.run, args=(stop,), name="activity")
+        actor.start()
+        try:
+            while time.monotonic() - began < seconds and actor.is_alive():
+                self._keep_running()
+                time.sleep(self._rng.uniform(0.1, 4.0))  # the moment is random: that is the point
+                self._accident()
+        finally:
+            stop.set()
+            actor.join()
+        self._come_to_rest()
+        self._judge()
+        self.report.seconds = round(time.monotonic() - began, 1)
+        return self.report
+
+    def close(self) -> None:
+        """End everything and remove what it kept, unless there is something to look at."""
+        if self.daemon.running:
+            end_with_children(self.daemon.pid)
+            self.daemon.wait()
+        self._server.stop(grace_seconds=0)
+        self._activity.close()
+        if not self.report.violations:
+            shutil.rmtree(self._home, ignore_errors=True)
+
+    def _make_bucket(self) -> StoreAddress:
+        keys = (self._server.access_key_id, self._server.secret_access_key)
+        address = StoreAddress(self._server.endpoint, f"chaos-{secrets.token_hex(4)}", *keys)
+        Bucket(address).client.create_bucket(Bucket=address.bucket)
+        return address
+
+    # Accidents
+
+    def _accident(self) -> None:
+        accidents: list[tuple[int, Callable[[], None]]] = [
+            (30, self._kill_daemon),
+            (15, self._kill_group),
+            (10, self._terminate),
+            (15, self._kill_worker),
+            (5, self._freeze_worker),
+            (8, self._freeze_daemon),
+            (4, self._kill_tracker),
+            (6, self._kill_store),
+            (4, self._freeze_store),
+        ]
+        accident = self._rng.choices([each for _, each in accidents], [weight for weight, _ in accidents])[0]
+        self._measure()
+        with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):
+            accident()
+            self._accidents[accident.__name__.strip("_")] += 1
+
+    def _kill_daemon(self) -> None:
+        self.daemon.kill()
+        self.report.kills += 1
+
+    def _kill_group(self) -> None:
+        os.killpg(self.daemon.pid, signal.SIGKILL)
+        self.daemon.wait()
+        self.report.kills += 1
+
+    def _terminate(self) -> None:
+        self._expect_exit(self.daemon.stop(_GRACE_SECONDS), "after SIGTERM")
+
+    def _kill_worker(self) -> None:
+        if workers := self.daemon.workers():
+            self._rng.choice(workers).kill()
+            self.report.kills += 1
+
+    def _kill_tracker(self) -> None:
+        for each in self.daemon.descendants():
+            if "resource_tracker" in " ".join(each.cmdline()):
+                each.kill()
+                self.report.kills += 1
+
+    def _freeze_worker(self) -> None:
+        if workers := self.daemon.workers():
+            self._freeze(self._rng.choice(workers).pid)
+
+    def _freeze_daemon(self) -> None:
+        self._freeze(self.daemon.pid)
+
+    def _freeze_store(self) -> None:
+        self._freeze(self._server.pid)
+
+    def _freeze(self, pid: int) -> None:
+        os.kill(pid, signal.SIGSTOP)
+        time.sleep(self._rng.uniform(0.2, 3.0))
+        os.kill(pid, signal.SIGCONT)
+
+    def _kill_store(self) -> None:
+        self._server.kill()
+        self.report.kills += 1
+        time.sleep(self._rng.uniform(0.0, 3.0))
+        self._server.start()
+        assert self._server.endpoint == self._address.endpoint, "the store came back elsewhere"
+
+    # The rest
+
+    def _keep_running(self) -> None:
+        if self.daemon.process is not None and not self.daemon.running:
+            code = self.daemon.wait()
+            if code not in (-signal.SIGKILL, -signal.SIGTERM, 0):
+                self.report.violations.append(f"the daemon ended by itself with {code}: {self.daemon.tail(2000)}")
+        if not self.daemon.running:
+            reap()
+            self.daemon.start(ready=False)
+
+    def _expect_exit(self, code: int, when: str) -> None:
+        # A signal in the first moments, before anybody handles it, ends any program.
+        if code not in (0, -signal.SIGTERM):
+            self.report.violations.append(f"exit code {code} {when}: {self.daemon.tail(2000)}")
+
+    def _measure(self) -> None:
+        with contextlib.suppress(psutil.Error):
+            process = psutil.Process(self.daemon.pid)
+            figures = {
+                "rss_mb": process.memory_info().rss / MIB,
+                "fds": process.num_fds(),
+                "threads": process.num_threads(),
+                "workers": len(self.daemon.workers()),
+            }
+            for name, value in figures.items():
+                self.report.highest[name] = round(max(value, self.report.highest.get(name, 0)), 1)
+
+    def _come_to_rest(self) -> None:
+        """Wait until nothing moves any more, then end the daemon properly."""
+        self._keep_running()
+        try:
+            self.daemon.until(self._all_known, timeout=_REST_SECONDS, every=0.5)
+        except AssertionError as error:
+            self.report.violations.append(f"it does not come to rest: {error}")
+        self._measure()
+        self._expect_exit(self.daemon.stop(_GRACE_SECONDS), "at the end")
+        self.report.violations += [f"left running: {each}" for each in strays()]
+
+    def _all_known(self) -> bool:
+        """Tell whether each file that lies there is known as it is and all have come to their end."""
+        self._keep_running()
+        known = {(row["size_bytes"], row["modified_ns"]) for row in self.daemon.rows()}
+        lying = set()
+        for directory, _directories, names in os.walk(os.fsencode(self.daemon.watch)):
+            for name in names:
+                with contextlib.suppress(FileNotFoundError):
+                    status = os.lstat(os.path.join(directory, name))
+                    lying.add((status.st_size, status.st_mtime_ns))
+        return lying <= known and self.daemon.at_rest(1)
+
+    def _judge(self) -> None:
+        checker = Checker(
+            self.daemon.watch, self.daemon.errors, self.daemon.ledger, Bucket(self._address), self._activity.fates
+        )
+        self.report.violations += checker.run()
+        for fields in self.daemon.events("actor.died"):
+            self.report.violations.append(f"a bug: {fields}")
+        self.report.checked = checker.checked
+        self.report.files = dict(self._activity.done)
+        self.report.deeds = dict(self._accidents)
+        self.report.statuses = dict(Counter(self.daemon.statuses().values()))
+        self.report.highest["ledger_mb"] = round(self.daemon.ledger.stat().st_size / MIB, 1)
+
+
+def run(home: Path, seed: int, seconds: float, **settings: Any) -> Report:
+    """Make one run below `home`."""
+    chaos = Chaos(home, seed, **settings)
+    try:
+        return chaos.run(seconds)
+    finally:
+        chaos.close()

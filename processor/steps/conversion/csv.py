@@ -221,17 +221,16 @@ class _Table:
 
     def direct(self) -> Reading:
         """Return the reading by DuckDB itself, where a structure was found."""
-        assert self.source.path_fd is not None
         assert self.structure is not None
         nulls = ("", *self.options.null_tokens)
-        return direct_reading(self.source.path_fd, self.dialect, self.structure, self.layout.width, self._skip(), nulls)
+        return direct_reading(self.source, self.dialect, self.structure, self.layout.width, self._skip(), nulls)
 
     def _skip(self) -> int:
         return self.layout.first_line - (0 if self.header.present else 1)
 
     def _check_structure(self) -> None:
-        """Find out whether DuckDB may read the source itself: a large plain file in UTF-8 whose rows are all alike."""
-        if self.source.path_fd is None or not self.encoding.is_utf8 or not _is_plain(self.dialect):
+        """Find out whether DuckDB may read the source itself: a large text in UTF-8 whose rows are all alike."""
+        if not self.encoding.is_utf8 or not _is_plain(self.dialect):
             return
         above = [record for record in self.survey.first if record.line <= self._skip()]
         if any(b"\n" in record.text or b"\r" in record.text for record in above):

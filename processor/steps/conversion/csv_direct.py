@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from processor.steps.conversion.csv_encoding import Encoding, utf8_chunks
 from processor.steps.conversion.csv_rows import Dialect
+from processor.streams.feed import readable_fd
 from processor.streams.source import Source
 
 _MOST_KINDS = 1000
@@ -111,16 +112,16 @@ class _Checker:
 
 
 def direct_reading(
-    path_fd: int, dialect: Dialect, structure: Structure, width: int, skip: int, nulls: tuple[str, ...]
+    source: Source, dialect: Dialect, structure: Structure, width: int, skip: int, nulls: tuple[str, ...]
 ) -> Callable[[], AbstractContextManager[str]]:
-    """Return a reading for `write_table`: DuckDB opens the descriptor itself, with nothing left to guess."""
-
+    """Return a reading for `write_table`: DuckDB reads the source as it is, with nothing left to guess."""
     # DuckDB 2.0 errs when it is told of CRLF and finds it by itself; of the others it must be told.
     newline = "" if structure.ending == b"\r\n" else structure.ending.decode()
 
     @contextmanager
     def reading() -> Iterator[str]:
-        yield read_csv(f"/dev/fd/{path_fd}", dialect, width, nulls, newline=newline, skip=skip)
+        with readable_fd(source) as fd:
+            yield read_csv(f"/dev/fd/{fd}", dialect, width, nulls, newline=newline, skip=skip)
 
     return reading
 

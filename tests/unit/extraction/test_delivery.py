@@ -4,16 +4,19 @@ import io
 import os
 import random
 from dataclasses import replace
+from pathlib import Path
 
 import pyarrow.parquet
 import pytest
 
 from processor.domain.archives import ArchiveLimits, ExtractionOptions, NestedArchives
+from processor.domain.conversion import ConversionOptions, DataFormat, MalformedRows
 from processor.domain.files import ArchiveKind
+from processor.steps.conversion import convert
 from processor.steps.extraction.archive import extract
 from processor.steps.extraction.content import LargeMember
-from processor.streams.source import BytesSource
-from tests.unit.extraction.recording import RecordingSink, gz, take, take_source, tar_of, zip_of
+from processor.streams.source import BytesSource, open_file
+from tests.unit.extraction.recording import RecordingOutput, RecordingSink, gz, take, take_source, tar_of, zip_of
 
 CSV = b"id,name\n" + b"".join(b"%d,name %d\n" % (n, n) for n in range(500))
 LARGE_CSV = b"id,name\n" + b"".join(b"%d,name %d\n" % (n, n) for n in range(30_000))
@@ -267,3 +270,28 @@ def test_a_source_that_vanishes_while_it_is_read_is_no_bug() -> None:
     assert taken.failure is not None
     assert taken.failure.code == "archive.unreadable"
     assert set(taken.members) == {"x"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(LARGE_CSV, id="plain"),
+        pytest.param(b"\xef\xbb\xbf" + LARGE_CSV, id="byte order mark"),
+        pytest.param(LARGE_CSV.replace(b"\n", b"\r\n"), id="CRLF"),
+        pytest.param(LARGE_CSV.replace(b"name 7", b'"line 1\nline 2, ""7"""'), id="quoted line feeds"),
+        pytest.param(LARGE_CSV.removesuffix(b"\n"), id="no last line feed"),
+        pytest.param(LARGE_CSV + b"1,2,3\n" * 3, id="ragged"),
+        pytest.param(LARGE_CSV.replace(b"name 7", b"gr\xf6\xdfe"), id="latin"),
+    ],
+)
+def test_a_table_in_an_archive_becomes_the_same_as_the_table_by_itself(text: bytes, tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_bytes(text)
+    sink, options = RecordingSink(), ConversionOptions(malformed_rows=MalformedRows.KEEP)
+    with open_file(bytes(tmp_path), b"t.csv") as source:
+        receipt = convert(source, DataFormat.CSV, options, RecordingOutput(sink), (("member", "t.csv"),))
+    for buffer_bytes in (10_000, 10_000_000):
+        taken = take(
+            gz(tar_of([("t.csv", text)])), "a.tgz", ExtractionOptions(conversion=options, buffer_bytes=buffer_bytes)
+        )
+        assert taken.receipts["t.csv"].table == receipt
+        assert taken.members["t.csv"] == bytes(sink._content)

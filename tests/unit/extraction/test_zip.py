@@ -82,7 +82,7 @@ def by_hand(
     st.sampled_from(METHODS),
     st.booleans(),
 )
-def test_what_zipfile_packs_comes_out_equal(files: dict[str, bytes], method: int, described: bool) -> None:  # noqa: FBT001
+def test_what_zipfile_packs_comes_out_equal(files: dict[str, bytes], method: int, described: bool) -> None:
     data = described_zip(list(files.items()), method) if described else zip_of(files.items(), method)
     taken = take(data, "a.zip")
     assert taken.members == files
@@ -304,7 +304,7 @@ def test_a_zip_cut_at_any_percent_gives_no_wrong_member() -> None:
 
 
 @pytest.mark.parametrize("described", [True, False])
-def test_a_flipped_byte_anywhere_gives_no_wrong_member(described: bool) -> None:  # noqa: FBT001
+def test_a_flipped_byte_anywhere_gives_no_wrong_member(described: bool) -> None:
     files = [(f"f{n}", bytes([n]) * 90) for n in range(4)]
     whole = described_zip(files) if described else zip_of(files)
     for place in range(len(whole)):

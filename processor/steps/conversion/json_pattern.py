@@ -14,10 +14,12 @@ from processor.steps.conversion.json_rows import on_one_line
 from processor.steps.conversion.json_schema import Place
 
 _SPACE = r"[ \t]*"
-_STRING = (
-    r'"(?:[^"\\\x00-\x1f]|\\["\\/bfnrt]|\\u(?:[0-9a-cefA-CEF][0-9a-fA-F]{3}|[dD][0-7][0-9a-fA-F]{2}'
-    r'|[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}))*"'
+_CHARACTERS = r'[^"\\\x00-\x1f]*'
+_ESCAPE = (
+    r'\\(?:["\\/bfnrt]|u(?:[0-9a-cefA-CEF][0-9a-fA-F]{3}|[dD][0-7][0-9a-fA-F]{2}'
+    r"|[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}))"
 )
+_STRING = f'"{_CHARACTERS}(?:{_ESCAPE}{_CHARACTERS})*"'
 # A decimal of at most 15 significant digits survives a double; 18 digits fit 64 bits.
 _DOUBLE_DIGITS = 15
 _BIGINT_DIGITS = 18
@@ -36,6 +38,9 @@ _LONG_DOUBLE = r"0|-?(?:0\.[0-9]+|[1-9][0-9]*(?:\.[0-9]+)?)(?:[eE][-+]?[0-9]{1,3
 _MOST_PLACES = 600
 
 
+_LONGEST_TRIED = 1 << 16
+
+
 class Pattern:
     """The pattern of all rows seen so far, and what it lets pass unseen."""
 
@@ -48,8 +53,8 @@ class Pattern:
         self._compiled = re.compile(self.text)
 
     def looks_proved(self, row: bytes) -> bool:
-        """Tell whether the pattern matches `row`; of long numbers nothing is said."""
-        return self._compiled.fullmatch(on_one_line(row).decode()) is not None
+        """Tell whether the pattern matches `row`, if it is not too long to try; of long numbers nothing is said."""
+        return len(row) > _LONGEST_TRIED or self._compiled.fullmatch(on_one_line(row).decode()) is not None
 
     def admit(self) -> None:
         """Widen what is known of each place by what matching lines may hold."""

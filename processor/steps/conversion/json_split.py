@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from processor.steps.conversion.json_exact import DEEPEST, NotJsonError
 
 # One row beyond this is no row of a table; it bounds memory.
-LONGEST_ROW = 64 << 20
+LONGEST_ROW = 32 << 20
 
 Row = tuple[int, bytes]
 """A row as it stands in the text, and the offset of its first byte."""

@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 import duckdb
 import pyarrow.parquet as pq
@@ -95,11 +95,11 @@ def test_rows_that_were_read_but_not_written_fail_the_conversion() -> None:
 def test_rows_that_vanish_between_two_readings_fail_the_conversion() -> None:
     tables = iter([{"a": ["1", "2"]}, {"a": ["1"]}])
 
-    def reading() -> object:
+    def reading() -> AbstractContextManager[str]:
         return reading_of(next(tables))()
 
     with pytest.raises(DeliveryError, match="1 rows were written, 2 were read"):
-        write_table(reading, [TextColumn("a", "a")], ConversionOptions(), MemoryOutput(), ())  # type: ignore[arg-type]
+        write_table(reading, [TextColumn("a", "a")], ConversionOptions(), MemoryOutput(), ())
 
 
 def test_a_table_without_rows_keeps_its_columns() -> None:

@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import polars as pl
@@ -58,12 +58,14 @@ def test_surprises_in_stripes_end_as_text() -> None:
 
 @pytest.mark.usefixtures("narrow_stripes")
 def test_a_table_that_changes_between_two_stripes_is_not_stitched() -> None:
-    readings = iter([{f"c{i}": ["1"] * rows for i in range(4)} for rows in (2, 3)])
+    tables = iter([{f"c{i}": ["1"] * rows for i in range(4)} for rows in (2, 3)])
+
+    def reading() -> AbstractContextManager[str]:
+        return reading_of(next(tables))()
+
     columns = [table.TextColumn(f"c{i}", f"c{i}") for i in range(4)]
     with pytest.raises(DeliveryError, match="changed while it was read"):
-        table.write_table(
-            lambda: reading_of(next(readings))(), columns, ConversionOptions(), MemoryOutput(), (), sample=[["1"] * 4]
-        )
+        table.write_table(reading, columns, ConversionOptions(), MemoryOutput(), (), sample=[["1"] * 4])
 
 
 def test_a_footer_is_decoded_and_encoded_to_the_same_bytes() -> None:

@@ -1,5 +1,6 @@
 """Structured lines on stdout: JSON through orjson, or pretty ones for eyes."""
 
+import json
 import logging
 import sys
 from typing import Any
@@ -50,7 +51,10 @@ def _above_level(_logger: Any, method: str, event: Any) -> Any:
 
 
 def _dumps(value: Any, **_: Any) -> bytes:
-    return orjson.dumps(value, default=repr, option=orjson.OPT_NON_STR_KEYS)
+    try:
+        return orjson.dumps(value, default=repr, option=orjson.OPT_NON_STR_KEYS)
+    except TypeError:  # text that is no Unicode, such as a stranger's file name: a line must never stop the work
+        return json.dumps(value, default=repr).encode("ascii")
 
 
 class _Forward(logging.Handler):

@@ -2,7 +2,6 @@
 
 import os
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from processor.actors.base import DeathNotice
@@ -11,7 +10,7 @@ from processor.actors.stage import Stage
 from processor.config import AfterUpload, Settings
 from processor.domain.jobs import Status, Step
 from processor.domain.keys import escape
-from processor.ledger.writer import Found
+from processor.ledger.writer import Found, PutAway
 from processor.steps import custody
 from processor.steps.checksum import examine
 
@@ -54,10 +53,11 @@ class Checksummer(Stage):
         where: bytes | None = None
         try:
             if file.status is Status.FAILED:
-                where = custody.set_aside(
-                    self._root, file.relative_path, os.fsencode(self._settings.error_directory), _reason(message)
-                )
-                gone = True
+                gone = not self._is_another(file)
+                if gone:
+                    where = custody.set_aside(
+                        self._root, file.relative_path, os.fsencode(self._settings.error_directory), _reason(message)
+                    )
             else:
                 gone = self._after_upload(message)
         except OSError as error:
@@ -68,8 +68,12 @@ class Checksummer(Stage):
                 hint="make the directory writable for the daemon; the file stays where it is until then",
             )
             gone = False
-        shown = None if where is None else Path(os.fsdecode(where))
-        self.crew.progress.tell(FilePutAway(file, gone, shown))
+        self.crew.progress.tell(FilePutAway(file, gone, None if where is None else escape(where)))
+
+    def _is_another(self, file: PutAway) -> bool:
+        """Tell whether a file lies there that is not the one which failed: it is found, and delivered, by itself."""
+        there = os.path.lexists(os.path.join(self._root, file.relative_path))
+        return there and not custody.unchanged(self._root, file.relative_path, file.size_bytes, file.modified_ns)
 
     def _after_upload(self, message: PutFileAway) -> bool:
         """Delete or move a delivered file, never one that has changed since."""

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
 
 from processor.actors.crew import Crew
 from processor.domain.errors import Failure
@@ -161,11 +160,14 @@ class PutFileAway:
 
 @dataclass(frozen=True, slots=True)
 class FilePutAway:
-    """It is gone from the watched directory, or had to stay (`gone` is False). Told by the Checksummer to Progress."""
+    """It is gone from the watched directory, or had to stay (`gone` is False). Told by the Checksummer to Progress.
+
+    `where` it lies now, escaped; None when nothing was moved.
+    """
 
     file: PutAway
     gone: bool
-    where: Path | None = None
+    where: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

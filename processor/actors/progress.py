@@ -275,7 +275,8 @@ class Progress(Member):
                 due = now + int(delay_seconds * 1000)
                 self._ledger.try_again(job, failure, due, now, counts=counts)
             case GiveUp():
-                self._ledger.failed(job, failure, message.bad_members, now)
+                if not self._ledger.failed(job, failure, message.bad_members, now):
+                    decision = TryAgain(0.0, counts=False)  # it has changed: another content, with tries of its own
         return [lambda: self._failed(message, decision, tries)]
 
     def _failed(self, message: StepFailed, decision: TryAgain | GiveUp, tries: int) -> None:
@@ -316,7 +317,7 @@ class Progress(Member):
     def _was_put_away(self, message: FilePutAway) -> None:
         self._putting_away.discard(message.file.row)
         if message.where is not None:
-            self.log.info("file.set-aside", path=escape(message.file.relative_path), where=str(message.where))
+            self.log.info("file.set-aside", path=escape(message.file.relative_path), where=message.where)
         self._settle_accounts()
 
     # The store as a whole

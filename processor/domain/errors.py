@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+SOURCE_CHANGED = "source.changed"  # the one code that decides something: see retry
+
 
 class ErrorClass(StrEnum):
     """Whose trouble a failure is; this alone decides what happens next (see retry)."""

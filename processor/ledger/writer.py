@@ -152,6 +152,9 @@ class Ledger:
         query = "SELECT s3_key FROM file_progress WHERE status='in_progress' AND s3_key IS NOT NULL"
         keys = {key for (key,) in self._read(query)} | set(self.orphan_places())
         self.remember_fact(_ORPHAN_PLACES, orjson.dumps(sorted(keys)).decode())
+        # A failed file that could not be moved then may be moved now.
+        again = "UPDATE file_progress SET due_at=? WHERE status='failed' AND due_at IS NULL AND modified_ns IS NOT NULL"
+        self._write(again, now_ms)
         cursor = self._write(
             "UPDATE file_progress SET status='pending', due_at=?, updated_at=? WHERE status='in_progress'",
             *(now_ms, now_ms),
@@ -320,9 +323,7 @@ class Ledger:
         `put_away`: the file is still to be deleted or moved; see `to_put_away`.
         """
         self._write("DELETE FROM objects WHERE file_id=?", job.row)
-        seen = (job.file.size_bytes, job.file.modified_ns)
-        now = self._read("SELECT size_bytes, modified_ns FROM file_progress WHERE id=?", job.row).fetchone()
-        unchanged = bool(now == seen)
+        unchanged = self._unchanged(job)
         self._set(
             job.row,
             now_ms,
@@ -341,11 +342,23 @@ class Ledger:
         self._set(job.row, now_ms, status=Status.PENDING, due_at=due_ms, error_message=_short(failure))
         self._remember(job, now_ms, "retry", failure, ())
 
-    def failed(self, job: Job, failure: Failure, bad_members: BadMembers, now_ms: int) -> None:
-        """Record the final failure; the file is still to be moved to the error directory: see `to_put_away`."""
+    def failed(self, job: Job, failure: Failure, bad_members: BadMembers, now_ms: int) -> bool:
+        """Record the final failure; the file is still to be moved to the error directory: see `to_put_away`.
+
+        Return False when the file has changed meanwhile: then it is pending again, with all its tries.
+        """
         self._write("UPDATE file_progress SET tries=tries+1 WHERE id=?", job.row)
-        self._set(job.row, now_ms, status=Status.FAILED, due_at=now_ms, error_message=_short(failure))
         self._remember(job, now_ms, "failed", failure, bad_members)
+        if self._unchanged(job):
+            self._set(job.row, now_ms, status=Status.FAILED, due_at=now_ms, error_message=_short(failure))
+            return True
+        self._set(job.row, now_ms, status=Status.PENDING, due_at=now_ms, error_message=None, tries=0)
+        return False
+
+    def _unchanged(self, job: Job) -> bool:
+        seen = (job.file.size_bytes, job.file.modified_ns)
+        now = self._read("SELECT size_bytes, modified_ns FROM file_progress WHERE id=?", job.row).fetchone()
+        return bool(now == seen)
 
     def tries(self, row: int) -> int:
         """Return how many tries of the present content failed."""

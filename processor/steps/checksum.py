@@ -5,7 +5,7 @@ import os
 from dataclasses import replace
 from typing import BinaryIO
 
-from processor.domain.errors import DeliveryError, ErrorClass, Failure
+from processor.domain.errors import SOURCE_CHANGED, DeliveryError, ErrorClass, Failure
 from processor.domain.files import ArchiveKind, FileMetadata, proposed_kind
 from processor.steps.detection import HEAD_BYTES, detect
 from processor.streams.source import FileSource, open_file
@@ -40,7 +40,7 @@ def changed(relative_path: bytes) -> DeliveryError:
     """Return the error for a file that is no longer what was found: it will be found again."""
     shown = os.fsdecode(relative_path)
     text = f"{shown!r} changed while it was being delivered"
-    return DeliveryError(Failure(ErrorClass.TRANSIENT, "source.changed", text, "it is taken again when it is whole"))
+    return DeliveryError(Failure(ErrorClass.TRANSIENT, SOURCE_CHANGED, text, "it is taken again when it is whole"))
 
 
 def _identity(source: FileSource) -> tuple[int, int, int, int]:

@@ -4,9 +4,10 @@ Every function may be repeated after a crash at any point, and none overwrites a
 """
 
 import contextlib
+import hashlib
 import os
 import shutil
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import orjson
@@ -14,28 +15,37 @@ import orjson
 from processor.domain.keys import escape
 
 REASON_SUFFIX = b".reason.json"
+_PARTIAL = b".partial"
+_NAME_MAX = 255  # limits.h
+_LONGEST_NAME_BYTES = _NAME_MAX - len(REASON_SUFFIX) - len(_PARTIAL)
 _MOST_NUMBERS = 10_000
 
 
 def set_aside(root: bytes, relative_path: bytes, error_directory: bytes, reason: dict[str, Any]) -> bytes | None:
     """Move the file to the same place below `error_directory`, `<name>.reason.json` beside it; return where it is now.
 
-    Return None when there is nothing (any more) to move; the reason is written all the same. Where another file lies
-    already, `~1`, `~2` ... is added to the name. Raises OSError when it can not be moved; then it still lies where it
-    was.
+    Return None when there is nothing (any more) to move; the reason is written all the same. Where another file or
+    another reason lies already, `~1`, `~2` ... is added to the name. Raises OSError when it can not be moved; then it
+    still lies where it was.
     """
     source = os.path.join(root, relative_path)
-    there = os.path.lexists(source)
-    target = (
-        _free(os.path.join(error_directory, relative_path)) if there else os.path.join(error_directory, relative_path)
-    )
+    written = orjson.dumps(reason, option=orjson.OPT_INDENT_2) + b"\n"
+    target = _place(os.path.join(error_directory, relative_path), written)
     os.makedirs(os.path.dirname(target), exist_ok=True)
     # The reason first: whoever sees the file there sees why.
-    _write_durably(target + REASON_SUFFIX, orjson.dumps(reason, option=orjson.OPT_INDENT_2) + b"\n")
-    if not there:
+    _write_durably(reason_path(target), written)
+    if os.path.lexists(target) or not os.path.lexists(source):
         return None
     _move(source, target)
     return target
+
+
+def reason_path(target: bytes) -> bytes:
+    """Return where the reason for `target` lies: beside it; the head of a name that leaves no room, and its digest."""
+    directory, name = os.path.split(target)
+    if len(name) > _LONGEST_NAME_BYTES:
+        name = name[: _LONGEST_NAME_BYTES - 17] + b"~" + hashlib.sha256(name).hexdigest()[:16].encode()
+    return os.path.join(directory, name + REASON_SUFFIX)
 
 
 def put_away(root: bytes, relative_path: bytes, directory: bytes | None) -> None:
@@ -64,7 +74,7 @@ def bring_back(root: bytes, relative_path: bytes, error_directory: bytes) -> boo
     os.makedirs(os.path.dirname(home), exist_ok=True)
     _move(aside, home)
     with contextlib.suppress(FileNotFoundError):
-        os.unlink(aside + REASON_SUFFIX)
+        os.unlink(reason_path(aside))
     return True
 
 
@@ -77,13 +87,38 @@ def unchanged(root: bytes, relative_path: bytes, size_bytes: int, modified_ns: i
     return (status.st_size, status.st_mtime_ns) == (size_bytes, modified_ns)
 
 
+def _place(target: bytes, reason: bytes) -> bytes:
+    """Return where a file that failed for `reason` belongs: where it was brought before a crash, else a free place."""
+    for candidate in _variants(target):
+        there = os.path.lexists(candidate)
+        beside = reason_path(candidate)
+        if os.path.lexists(beside):
+            with open(beside, "rb") as file:
+                if file.read() == reason:
+                    return candidate
+        elif not there:
+            return candidate
+    raise _crowded(target)
+
+
 def _free(target: bytes) -> bytes:
     """Return `target`, or its first numbered variant under which nothing lies."""
-    candidates = (target, *(b"%s~%d" % (target, number) for number in range(1, _MOST_NUMBERS)))
-    for candidate in candidates:
+    for candidate in _variants(target):
         if not os.path.lexists(candidate):
             return candidate
-    raise FileExistsError(f"{escape(target)}: {_MOST_NUMBERS} files of this name were set aside; clear them away")
+    raise _crowded(target)
+
+
+def _variants(target: bytes) -> Iterator[bytes]:
+    yield target
+    directory, name = os.path.split(target)
+    for number in range(1, _MOST_NUMBERS):
+        mark = b"~%d" % number
+        yield os.path.join(directory, name[: _NAME_MAX - len(mark)] + mark)
+
+
+def _crowded(target: bytes) -> FileExistsError:
+    return FileExistsError(f"{escape(target)}: {_MOST_NUMBERS} files of this name were set aside; clear them away")
 
 
 def _move(source: bytes, target: bytes) -> None:
@@ -91,7 +126,7 @@ def _move(source: bytes, target: bytes) -> None:
         os.rename(source, target)
     except OSError:
         # Another file system: copy whole, make it durable, only then let go of the source.
-        partial = target + b".partial"
+        partial = _partial(target)
         shutil.copy2(source, partial, follow_symlinks=False)
         descriptor = os.open(partial, os.O_RDONLY)
         os.fsync(descriptor)
@@ -103,12 +138,17 @@ def _move(source: bytes, target: bytes) -> None:
 
 
 def _write_durably(path: bytes, content: bytes) -> None:
-    partial = Path(os.fsdecode(path + b".partial"))
-    with partial.open("wb") as file:
+    partial = _partial(path)
+    with open(partial, "wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-    partial.rename(os.fsdecode(path))
+    os.rename(partial, path)
+
+
+def _partial(path: bytes) -> bytes:
+    directory, name = os.path.split(path)
+    return os.path.join(directory, name[: _NAME_MAX - len(_PARTIAL)] + _PARTIAL)
 
 
 def _sync(directory: bytes) -> None:

@@ -5,7 +5,7 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processor.domain.errors import ErrorClass, Failure
+from processor.domain.errors import SOURCE_CHANGED, ErrorClass, Failure
 from processor.domain.retry import GiveUp, RetryPolicy, TryAgain
 
 POLICY = RetryPolicy(max_retries=3, delay_seconds=1.0)
@@ -40,3 +40,10 @@ def test_the_wait_doubles_at_most_and_honours_the_stores_word(tries: int, seed: 
     asked = POLICY.decide(failure(ErrorClass.TRANSIENT, 30.0), tries, random.Random(seed))
     assert isinstance(asked, TryAgain)
     assert asked.delay_seconds >= 30.0
+
+
+@given(st.integers(1, 10_000))
+def test_a_file_that_somebody_writes_on_is_never_given_up(tries: int) -> None:
+    decision = POLICY.decide(Failure(ErrorClass.TRANSIENT, SOURCE_CHANGED, "x"), tries, CHANCE)
+    assert isinstance(decision, TryAgain)
+    assert not decision.counts

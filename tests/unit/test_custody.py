@@ -1,0 +1,109 @@
+"""Failed files: moved whole, each with its own reason, whatever was interrupted before."""
+
+import errno
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from processor.steps import custody
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> bytes:
+    (tmp_path / "in").mkdir()
+    return os.fsencode(tmp_path / "in")
+
+
+@pytest.fixture
+def errors(tmp_path: Path) -> bytes:
+    return os.fsencode(tmp_path / "errors")
+
+
+def drop(root: bytes, name: bytes, content: bytes) -> None:
+    with open(os.path.join(root, name), "wb") as file:
+        file.write(content)
+
+
+def read(path: bytes) -> bytes:
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def reason_of(path: bytes) -> Any:
+    return json.loads(read(custody.reason_path(path)))
+
+
+def test_a_second_file_of_the_same_name_keeps_the_first_and_its_reason(root: bytes, errors: bytes) -> None:
+    drop(root, b"a", b"first")
+    first = custody.set_aside(root, b"a", errors, {"why": 1})
+    drop(root, b"a", b"second")
+    second = custody.set_aside(root, b"a", errors, {"why": 2})
+
+    assert first is not None
+    assert second is not None
+    assert (read(first), reason_of(first)) == (b"first", {"why": 1})
+    assert (read(second), reason_of(second)) == (b"second", {"why": 2})
+    assert not os.path.lexists(os.path.join(root, b"a"))
+
+
+@pytest.mark.parametrize("name", [b"n" * 255, b"n" * 240, b"\xff" * 255, b"sub.csv"])
+def test_a_name_of_any_length_can_be_set_aside_twice(root: bytes, errors: bytes, name: bytes) -> None:
+    for content in (b"first", b"second"):
+        drop(root, name, content)
+        aside = custody.set_aside(root, name, errors, {"why": content.decode()})
+        assert aside is not None
+        assert (read(aside), reason_of(aside)) == (content, {"why": content.decode()})
+
+
+def test_done_again_after_a_crash_it_changes_nothing(root: bytes, errors: bytes) -> None:
+    drop(root, b"a", b"first")
+    custody.set_aside(root, b"a", errors, {"why": 1})
+    drop(root, b"a", b"second")
+    custody.set_aside(root, b"a", errors, {"why": 2})
+    before = sorted((entry.name, read(entry.path)) for entry in os.scandir(errors))
+
+    assert custody.set_aside(root, b"a", errors, {"why": 2}) is None
+
+    assert sorted((entry.name, read(entry.path)) for entry in os.scandir(errors)) == before
+
+
+def test_interrupted_between_reason_and_move_it_goes_on(
+    root: bytes, errors: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drop(root, b"a", b"content")
+
+    def interrupted(_source: bytes, _target: bytes) -> None:
+        raise OSError(errno.EIO, "as if the power had gone")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(custody, "_move", interrupted)
+        with pytest.raises(OSError, match="power"):
+            custody.set_aside(root, b"a", errors, {"why": 1})
+
+    aside = custody.set_aside(root, b"a", errors, {"why": 1})
+    assert aside is not None
+    assert read(aside) == b"content"
+    assert sorted(os.listdir(errors)) == [b"a", b"a.reason.json"]
+
+
+def test_a_file_that_vanished_leaves_its_reason_beside_what_lies_there_already(root: bytes, errors: bytes) -> None:
+    drop(root, b"a", b"first")
+    custody.set_aside(root, b"a", errors, {"why": 1})
+
+    assert custody.set_aside(root, b"a", errors, {"why": "vanished"}) is None
+
+    assert reason_of(os.path.join(errors, b"a")) == {"why": 1}
+    assert reason_of(os.path.join(errors, b"a~1")) == {"why": "vanished"}
+
+
+def test_a_file_comes_back_without_its_reason(root: bytes, errors: bytes) -> None:
+    drop(root, b"n" * 255, b"content")
+    custody.set_aside(root, b"n" * 255, errors, {"why": 1})
+
+    assert custody.bring_back(root, b"n" * 255, errors)
+
+    assert os.listdir(root) == [b"n" * 255]
+    assert os.listdir(errors) == []

@@ -23,6 +23,8 @@ _REFERENCE = re.compile(rb"&(?:(#[0-9]{1,7}|#x[0-9A-Fa-f]{1,6}|[a-z]{2,4});)?")
 # The ampersand comes last, so that none that it makes is taken for the start of a reference.
 _PREDEFINED = {b"lt": b"<", b"gt": b">", b"quot": b'"', b"apos": b"'", b"amp": b"&"}
 
+_QUOTED = """(?:"([^"<\\t\\n]*+)"|'([^'<\\t\\n]*+)')"""
+
 Region = Callable[[bytes], bytes]
 
 
@@ -92,7 +94,7 @@ def template_of(shape: Shape, record: Record | None, wrap: str = "") -> Template
         part.json = f"{{\x02{TEXT}\x02:{part.json}}}"
     if wrap:
         part.json = f"{{\x02{_literal(wrap)}\x02:{part.json}}}"
-    return Template(part, shape.name, is_empty=not (shape.children or shape.has_text or record is None))
+    return Template(part, shape.name, is_empty=not (shape.children or shape.has_text))
 
 
 def _add_element(part: _Part, shape: Shape, record: Record | None, budget: list[int], *, is_there: bool = True) -> None:
@@ -133,10 +135,11 @@ def _add_attributes(part: _Part, shape: Shape, record: Record) -> None:
         if "{" in name:
             raise _Irregular
         part.add("", f"{',' if number else ''}\x02{_literal(key)}\x02:")
+        start = f"[ \\t\\n]++{re.escape(name)}"
         if shape.attributes[name] >= shape.count:
-            part.add(f'[ \\t\\n]++{re.escape(name)}="([^"<\\t\\n]*+)"', "\x02%b\x02", 1)
+            part.add(f"{start}={_QUOTED}", "\x02%b%b\x02", 2)
         else:
-            part.add(f'(?:[ \\t\\n]++{re.escape(name)}=("[^"<\\t\\n]*+)")?', "\x01%b<", 1)
+            part.add(f"(?:{start}(=){_QUOTED})?", "\x01%b%b%b<", 3)
 
 
 def _add_children(part: _Part, shape: Shape, record: Record, budget: list[int]) -> None:
@@ -245,7 +248,7 @@ def _finished(text: bytes) -> bytes | None:
     return text.translate(_PUNCTUATION)
 
 
-_MARKS = ((b'\x01"', b"\x02"), (b"\x01>", b"\x02"), (b"\x01/", b"\x02"), (b"\x01<", b"null"), (b"<", b"\x02"))
+_MARKS = ((b"\x01=", b"\x02"), (b"\x01>", b"\x02"), (b"\x01/", b"\x02"), (b"\x01<", b"null"), (b"<", b"\x02"))
 _ESCAPES = ((b"\\", b"\\\\"), (b'"', b'\\"'), (b"\n", b"\\n"), (b"\t", b"\\t"), (b"\r", b"\\r"))
 _PUNCTUATION = bytes.maketrans(b"\x02\x03", b'"\n')
 

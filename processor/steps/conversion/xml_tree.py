@@ -26,6 +26,9 @@ LARGEST_TAG_BYTES = 16 << 20
 LARGEST_ROW_BYTES = 16 << 20
 MOST_ROW_NODES = 500_000
 _LONGEST_DEFAULTS = 256
+_UNDEFINED_ENTITY = expat.errors.codes[expat.errors.XML_ERROR_UNDEFINED_ENTITY]
+_ENTITY_HINT = "only &lt; &gt; &amp; &quot; &apos; and character references are understood"
+_DECLARATION = re.compile(rb"<\?xml[ \t\n][^>]*\?>")
 _ONE_TAG = re.compile(rb"<[^<]*>")
 
 
@@ -57,11 +60,14 @@ class TreeParser:
         self._item_start = 0
         self._ended_at = -1
         self._fed = 0
+        self._inserted = 0  # bytes that are not the document's
         self._expat = self._new_expat()
         self._outside()
 
     def feed(self, data: bytes) -> None:
         """Parse `data`. Raises DeliveryError, or expat.ExpatError when the document is not well-formed."""
+        if not self._fed:
+            data = self._begin(data)
         self._fed += len(data)
         self._expat.Parse(data, False)
         if self._stack and self._fed - self._item_start > LARGEST_ROW_BYTES:
@@ -89,7 +95,23 @@ class TreeParser:
 
     def error_index(self) -> int:
         """Return how many bytes of those fed lie before the error that `feed` raised."""
-        return int(self._expat.ErrorByteIndex)
+        return int(self._expat.ErrorByteIndex) - self._inserted
+
+    def _begin(self, data: bytes) -> bytes:
+        """Declare the document standalone.
+
+        Where a DTD elsewhere might declare an entity, expat would leave a reference to it out of an attribute and tell
+        nobody; in a standalone document it is an error.
+        """
+        found = _DECLARATION.match(data)
+        declaration = found[0] if found else b""
+        if declaration:
+            given, self._expat = self._expat, expat.ParserCreate("UTF-8")
+            self._expat.Parse(declaration + b"<a/>", True)  # raises if the declaration is malformed
+            self._expat = given
+        own = b'<?xml version="1.0"' + b"\n" * declaration.count(b"\n") + b' standalone="yes"?>'
+        self._inserted = len(own) - len(declaration)
+        return own + data[len(declaration) :]
 
     def _new_expat(self) -> Any:
         # The encoding given here overrides the declaration, which speaks of the bytes before they were recoded.
@@ -187,7 +209,7 @@ class TreeParser:
         raise refused(
             "xml.entity",
             f"the entity {name!r} is not declared in the file (line {self._expat.CurrentLineNumber})",
-            "only &lt; &gt; &amp; &quot; &apos; and character references are understood",
+            _ENTITY_HINT,
         )
 
     def _attribute_declared(self, _element: str, _name: str, _type: str, default: str | None, _required: int) -> None:
@@ -202,6 +224,8 @@ def refuse_malformed(open_again: Callable[[], BinaryIO], index: int, error: expa
     """Return the error for a document that is not well-formed after `index` normalised bytes, with line and column."""
     line, column = _place(open_again, index)
     reason = expat.ErrorString(error.code)
+    if error.code == _UNDEFINED_ENTITY:
+        return refused("xml.entity", f"{reason} at line {line}, column {column}", _ENTITY_HINT)
     return refused(
         "xml.not-well-formed", f"not well-formed XML: {reason} at line {line}, column {column}", "the file is broken"
     )

@@ -1,5 +1,6 @@
 """Fixtures that every kind of test uses."""
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from typing import TypeVar
@@ -7,7 +8,9 @@ from typing import TypeVar
 import pytest
 
 from processor.store.embedded import EmbeddedStore
+from processor.store.probe import StoreProfile, adopt, probe
 from processor.store.s3 import S3Store
+from processor.store.settings import StoreSettings
 from tests import seaweed
 
 _Value = TypeVar("_Value")
@@ -22,10 +25,36 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedStore]:
     running.stop(grace_seconds=0)
 
 
+@pytest.fixture(scope="session")
+def target(request: pytest.FixtureRequest) -> StoreSettings:
+    """The store under test: the one that TEST_S3_ENDPOINT, _ACCESS_KEY_ID and _SECRET_ACCESS_KEY name, else ours."""
+    endpoint = os.environ.get("TEST_S3_ENDPOINT")
+    if endpoint is None:
+        return seaweed.settings_for(request.getfixturevalue("server"))
+    return StoreSettings(
+        bucket="",
+        endpoint=endpoint,
+        region=os.environ.get("TEST_S3_REGION", "us-east-1"),
+        access_key_id=os.environ.get("TEST_S3_ACCESS_KEY_ID"),
+        secret_access_key=os.environ.get("TEST_S3_SECRET_ACCESS_KEY"),
+    )
+
+
+@pytest.fixture(scope="session")
+def profile(target: StoreSettings) -> StoreProfile:
+    """What the store under test was found to do."""
+    store = seaweed.fresh_bucket(target)
+    found = probe(store)
+    seaweed.drop_bucket(store)
+    assert found.problem is None
+    return found
+
+
 @pytest.fixture
-def bucket(server: EmbeddedStore) -> Iterator[S3Store]:
+def bucket(target: StoreSettings, profile: StoreProfile) -> Iterator[S3Store]:
     """A store over a bucket of this test's own; `bucket.settings` has endpoint, name and credentials."""
-    store = seaweed.fresh_bucket(server)
+    store = seaweed.fresh_bucket(target)
+    adopt(store, profile)
     yield store
     seaweed.drop_bucket(store)
 

@@ -53,9 +53,10 @@ class _Rule:
 
 @dataclass
 class FaultProxy:
-    """Forwards HTTP to `upstream_port`; `on` says which requests fail and how. Use as a context manager."""
+    """Forwards HTTP upstream; `on` says which requests fail and how. Use as a context manager."""
 
     upstream_port: int
+    upstream_host: str = "127.0.0.1"
     seen: list[Seen] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -103,7 +104,7 @@ class FaultProxy:
         with contextlib.ExitStack() as stack:
             stack.enter_context(contextlib.suppress(OSError, EOFError))
             self._keep(stack, client)
-            server = socket.create_connection(("127.0.0.1", self.upstream_port))
+            server = socket.create_connection((self.upstream_host, self.upstream_port))
             self._keep(stack, server)
             from_client, from_server = client.makefile("rb"), server.makefile("rb")
             while self._one_request(client, server, from_client, from_server):

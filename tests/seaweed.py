@@ -1,32 +1,42 @@
 """The real S3 server of the tests: one for the session, a fresh bucket for each test."""
 
 import secrets
+from dataclasses import replace
 from pathlib import Path
 
+from processor.domain.errors import DeliveryError
 from processor.store.embedded import EmbeddedStore
 from processor.store.s3 import S3Store
 from processor.store.settings import StoreSettings
 
 
-def settings_for(server: EmbeddedStore, bucket: str) -> StoreSettings:
+def settings_for(server: EmbeddedStore) -> StoreSettings:
+    """Return the way to the server, with a bucket yet to be named."""
     return StoreSettings(
-        bucket=bucket,
+        bucket="",
         endpoint=server.endpoint,
         access_key_id=server.access_key_id,
         secret_access_key=server.secret_access_key,
     )
 
 
-def fresh_bucket(server: EmbeddedStore) -> S3Store:
+def fresh_bucket(target: StoreSettings) -> S3Store:
     """Return a store over a new, empty bucket."""
-    store = S3Store(settings_for(server, f"test-{secrets.token_hex(6)}"))
+    store = S3Store(replace(target, bucket=f"test-{secrets.token_hex(6)}"))
     store.create_bucket()
     return store
 
 
 def drop_bucket(store: S3Store) -> None:
     """Remove the bucket with all that is in it: each one holds volumes of the server."""
-    store.call("delete_bucket", "remove the bucket")
+    try:
+        store.call("delete_bucket", "remove the bucket")
+    except DeliveryError:  # most stores want it empty first
+        for upload in list(store.list_uploads()):
+            store.abort_upload(upload.key, upload.upload_id)
+        for key in [key for key, _ in store.list_keys()]:
+            store.delete(key)
+        store.call("delete_bucket", "remove the bucket")
     store.close()
 
 

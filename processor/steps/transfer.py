@@ -7,7 +7,7 @@ Nothing is completed but by `finish`.
 
 import contextlib
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -31,6 +31,9 @@ from processor.store.s3 import Answer, Digest, Head, S3Store
 
 # After these the object may be there although nobody told us.
 _PERHAPS_DONE = {"store.upload-gone", "store.unreachable", "store.unavailable", "store.internal", "store.slow"}
+
+
+_LOOK_EVERY_SECONDS = 0.5
 
 
 class TransferStopped(Exception):  # noqa: N818 - no error: the daemon is shutting down
@@ -148,6 +151,14 @@ class ObjectUpload:
         if not self._finished and (kind is None or self._recorder is None or _ends_the_upload(error)):
             self.abort()
 
+    def _pause(self, seconds: float) -> None:
+        """Wait, unless the daemon is stopping."""
+        while seconds > 0:
+            if self._stopping():
+                raise TransferStopped(self._request.key)
+            self._store.pause(min(seconds, _LOOK_EVERY_SECONDS))
+            seconds -= _LOOK_EVERY_SECONDS
+
     def _new_buffer(self) -> PartBuffer:
         return PartBuffer(self._part_size, self._part_size)
 
@@ -170,12 +181,13 @@ class ObjectUpload:
         digest = Digest(self._whole.digest(), self._md5(view))
 
         def put() -> Answer:
+            self._store.bandwidth.take(len(view), self._pause)
             answer = self._store.put_object(self._request, view, digest)
             self._compare(answer, digest)
             return answer
 
         try:
-            answer = patiently(put, self._store.pause)
+            answer = patiently(put, self._pause)
         except DeliveryError as error:
             if error.failure.code == "store.mismatch":
                 self._remove()
@@ -198,7 +210,7 @@ class ObjectUpload:
         self._buffer = self._sender.submit(self._number, self._buffer)
 
     def _create(self) -> None:
-        self._upload_id = patiently(lambda: self._store.create_upload(self._request), self._store.pause)
+        self._upload_id = patiently(lambda: self._store.create_upload(self._request), self._pause)
         if self._recorder is not None:
             self._recorder.upload_created(self._request.key, self._upload_id)
 
@@ -214,12 +226,13 @@ class ObjectUpload:
             raise self._gone()
 
         def send() -> Answer:
+            self._store.bandwidth.take(len(view), self._pause)
             answer = self._store.upload_part(self._request.key, upload_id, number, view, digest)
             self._compare(answer, digest)
             return answer
 
         try:
-            answer = patiently(send, self._store.pause)
+            answer = patiently(send, self._pause)
         except DeliveryError as error:
             if error.failure.code == "store.upload-gone":
                 self._ended()
@@ -240,7 +253,7 @@ class ObjectUpload:
             return self._stored(self._landed.etag, self._composite())
         assert self._upload_id is not None
         try:
-            answer = patiently(self._complete_once, self._store.pause)
+            answer = patiently(self._complete_once, self._pause)
         except DeliveryError as error:
             etag = self._unheard(error)
         else:
@@ -254,7 +267,7 @@ class ObjectUpload:
 
     def _verified(self, answer: Answer) -> str:
         """Look at the object that was just completed; one that is not what was sent is removed."""
-        head = patiently(lambda: self._store.head(self._request.key), self._store.pause)
+        head = patiently(lambda: self._store.head(self._request.key), self._pause)
         if head is not None and head.size_bytes == self._size and not self._contradicts(answer, head):
             return head.etag or answer.etag
         self._ended()
@@ -290,7 +303,7 @@ class ObjectUpload:
         """Go on with an earlier try's upload: with those recorded parts that the store still lists."""
         self._upload_id = resumption.upload_id
         try:
-            listed = self._store.list_parts(self._request.key, resumption.upload_id)
+            listed = patiently(lambda: self._store.list_parts(self._request.key, resumption.upload_id), self._pause)
         except DeliveryError as error:
             if error.failure.code != "store.upload-gone":
                 raise
@@ -306,7 +319,7 @@ class ObjectUpload:
         """Go on without the upload: it was completed by an earlier try whose end nobody heard, or cleaned away."""
         head = self._store.head(self._request.key)
         parts = [resumption.parts[number] for number in sorted(resumption.parts)]
-        if head is not None and _consists_of(head, parts):
+        if head is not None and self._proven(head, parts):
             self._landed = head
             self._known = dict(resumption.parts)
         self._ended()
@@ -339,7 +352,17 @@ class ObjectUpload:
             raise mismatch(f"store {self._request.key!r}", ours, theirs)
 
     def _is_ours(self, head: Head) -> bool:
-        return head.size_bytes == self._size and _consists_of(head, self._parts)
+        return head.size_bytes == self._size and self._proven(head, self._parts)
+
+    def _proven(self, head: Head, parts: list[Part]) -> bool:
+        """Tell whether the object consists of exactly these parts: by what the store says, else by reading it."""
+        if not parts or head.size_bytes != sum(part.size_bytes for part in parts):
+            return False
+        if head.sha256 is not None:
+            return head.sha256 == composite_sha256(parts)
+        if head.etag and self._store.etag_is_md5:
+            return head.etag == composite_md5(parts)
+        return _read_in_parts(self._store.get(self._request.key), parts) == [part.sha256 for part in parts]
 
     def _composite(self) -> str:
         if self._store.protection is Protection.SHA256:
@@ -350,13 +373,20 @@ class ObjectUpload:
         return StoredObject(self._request.key, self._size, self._whole.hexdigest(), etag, checksum, len(self._parts))
 
 
-def _consists_of(head: Head, parts: list[Part]) -> bool:
-    """Tell whether the object is proven to consist of exactly these parts."""
-    if not parts or head.size_bytes != sum(part.size_bytes for part in parts):
-        return False
-    if head.sha256 is not None:
-        return head.sha256 == composite_sha256(parts)
-    return head.etag == composite_md5(parts)
+def _read_in_parts(pieces: Iterable[bytes], parts: list[Part]) -> list[str]:
+    """Return the SHA-256 of each stretch of the bytes that is as long as the part in its place."""
+    digests = [hashlib.sha256() for _ in parts]
+    sizes = [part.size_bytes for part in parts]
+    at = 0
+    for piece in pieces:
+        rest = memoryview(piece)
+        while rest and at < len(sizes):
+            taken = rest[: sizes[at]]
+            digests[at].update(taken)
+            sizes[at] -= len(taken)
+            rest = rest[len(taken) :]
+            at += sizes[at] == 0
+    return [digest.hexdigest() for digest in digests]
 
 
 def _ends_the_upload(error: BaseException | None) -> bool:

@@ -78,20 +78,23 @@ class StoreProfile:
 
 
 def probe(store: S3Store) -> StoreProfile:
-    """Return what the store does; never raises for what the store says."""
+    """Return what the store does; never raises for what the store says.
+
+    Asks through a client of its own: uploads that are on their way meanwhile keep their protection.
+    """
     settings = store.settings
     endpoint = settings.endpoint or f"AWS {settings.region}"
     tls = not endpoint.startswith("http://")
     started = datetime.now(UTC).isoformat(timespec="seconds")
-    probing = _Probe(store, StoreProfile(endpoint, settings.bucket, tls, started))
-    before = store.protection
+    own = S3Store(settings, pause=store.pause)
+    probing = _Probe(own, StoreProfile(endpoint, settings.bucket, tls, started))
     try:
         probing.run()
     except DeliveryError as error:
         return replace(probing.profile, problem=error.failure)
     finally:
         probing.clean_up()
-        store.protection = before
+        own.close()
     return probing.profile
 
 

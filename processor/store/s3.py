@@ -72,6 +72,8 @@ class OpenUpload:
 class S3Store:
     """One bucket behind the S3 API. Every method raises DeliveryError and nothing else that is expected.
 
+    `bandwidth` and `rate` are shared by all uploads; who sends a body takes its size from `bandwidth` first.
+
     `protection` says which digest goes with every body; the probe finds out which one the store really checks,
     and whether `etag_is_md5` (it is not under SSE-KMS). `pause` waits for the limits; a shutdown may cut it short.
     """
@@ -95,7 +97,6 @@ class S3Store:
 
     def put_object(self, request: ObjectRequest, body: bytes | memoryview, digest: Digest) -> Answer:
         """Store `body` under the key by one PUT; the store checks the digest."""
-        self.bandwidth.take(len(body), self.pause)
         answer = self._call(
             "put_object",
             f"store {request.key!r}",
@@ -120,7 +121,6 @@ class S3Store:
 
     def upload_part(self, key: str, upload_id: str, number: int, body: bytes | memoryview, digest: Digest) -> Answer:
         """Store one part; the store checks the digest. The same number again replaces the part."""
-        self.bandwidth.take(len(body), self.pause)
         answer = self._call(
             "upload_part",
             f"store part {number} of {key!r}",

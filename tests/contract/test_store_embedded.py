@@ -43,7 +43,7 @@ def put(store: S3Store, key: str) -> None:
 
 
 def test_objects_and_uploads_survive_a_stop_and_a_kill(own: EmbeddedStore) -> None:
-    store = seaweed.fresh_bucket(own)
+    store = seaweed.fresh_bucket(seaweed.settings_for(own))
     put(store, "before")
     upload_id = store.create_upload(ObjectRequest("open"))
     credentials, endpoint = (own.access_key_id, own.secret_access_key), own.endpoint

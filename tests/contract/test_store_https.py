@@ -42,7 +42,7 @@ def secure(authority: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     (port,) = free_ports(1)
     tls = [f"-s3.port.https={port}", f"-s3.cert.file={authority}/server.pem", f"-s3.key.file={authority}/server.key"]
     running: EmbeddedStore = seaweed.started(tmp_path_factory.mktemp("secure"), *tls)
-    plain = seaweed.fresh_bucket(running)
+    plain = seaweed.fresh_bucket(seaweed.settings_for(running))
     store = S3Store(
         dataclasses.replace(
             plain.settings,

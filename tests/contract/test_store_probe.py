@@ -5,8 +5,10 @@ import dataclasses
 import orjson
 
 from processor.domain.uploads import Protection
+from processor.store.embedded import EmbeddedStore
 from processor.store.probe import probe
 from processor.store.s3 import S3Store
+from tests import seaweed
 
 
 def test_a_real_store_is_known_after_probing_and_left_clean(bucket: S3Store) -> None:
@@ -16,7 +18,6 @@ def test_a_real_store_is_known_after_probing_and_left_clean(bucket: S3Store) -> 
     assert profile.writable
     assert profile.multipart
     assert profile.lists_uploads
-    assert profile.metadata_kept
     assert profile.protected
     assert abs(profile.clock_skew_seconds) < 60
     assert list(bucket.list_keys()) == []
@@ -24,14 +25,17 @@ def test_a_real_store_is_known_after_probing_and_left_clean(bucket: S3Store) -> 
     assert orjson.loads(orjson.dumps(profile.as_dict()))["protection"] == profile.protection
 
 
-def test_this_store_checks_sha256(bucket: S3Store) -> None:
-    profile = probe(bucket)
+def test_the_embedded_store_checks_sha256(server: EmbeddedStore) -> None:
+    store = seaweed.fresh_bucket(seaweed.settings_for(server))
+    profile = probe(store)
+    seaweed.drop_bucket(store)
     assert profile.protection is Protection.SHA256
     assert profile.sha256_verified
     assert profile.part_sha256_verified
     assert profile.composite_sha256_returned
     assert profile.md5_verified
     assert profile.conditional_writes
+    assert profile.metadata_kept
 
 
 def test_a_missing_bucket_is_named_with_its_setting(bucket: S3Store) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from processor.domain.errors import DeliveryError, ErrorClass
 from processor.domain.uploads import ObjectRequest, Part, base64_digest
+from processor.store.probe import StoreProfile
 from processor.store.s3 import Digest, S3Store
 
 
@@ -13,20 +14,19 @@ def digest(body: bytes) -> Digest:
     return Digest(hashlib.sha256(body).digest(), hashlib.md5(body).digest())
 
 
-def test_an_object_comes_back_as_it_went(bucket: S3Store) -> None:
+def test_an_object_comes_back_as_it_went(bucket: S3Store, profile: StoreProfile) -> None:
     body = bytes(range(256)) * 100
     answer = bucket.put_object(
         ObjectRequest("a/b", "text/plain", {"x-completed": "true"}), memoryview(body), digest(body)
     )
-    assert answer.sha256 == base64_digest(hashlib.sha256(body).digest())
+    if profile.sha256_returned:
+        assert answer.sha256 == base64_digest(hashlib.sha256(body).digest())
     assert b"".join(bucket.get("a/b")) == body
     head = bucket.head("a/b")
     assert head is not None
-    assert (head.size_bytes, head.content_type, dict(head.metadata)) == (
-        len(body),
-        "text/plain",
-        {"x-completed": "true"},
-    )
+    assert head.size_bytes == len(body)
+    if profile.metadata_kept:
+        assert (head.content_type, dict(head.metadata)) == ("text/plain", {"x-completed": "true"})
 
 
 def test_a_wrong_checksum_is_refused(bucket: S3Store) -> None:

@@ -6,11 +6,14 @@ Exit codes: 0 done, 1 a failure or a bug, 2 usage, 78 configuration (EX_CONFIG o
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
 
+import orjson
 import typer
 
 from processor import config, logs
@@ -113,6 +116,51 @@ def plan(paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Fi
             failed = True
             print(f"  refused: {each.failure}")
     sys.exit(FAILED if failed else OK)
+
+
+@app.command()
+def status(
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Go on showing it, until Ctrl-C.")] = False,
+) -> None:
+    """Show what has arrived, what is on its way and at which step, what waits, what failed."""
+    settings = _settings()
+    from processor.commands import ledger, show  # noqa: PLC0415
+
+    with _told_plainly():
+        if as_json:
+            print(orjson.dumps(ledger.state(settings).as_dict(), option=orjson.OPT_INDENT_2).decode())
+        elif watch:
+            with suppress(KeyboardInterrupt):
+                show.watch_state(settings, iter(lambda: ledger.state(settings), None))
+        else:
+            show.show_state(ledger.state(settings))
+
+
+@app.command()
+def why(
+    path: Annotated[Path, typer.Argument(help="Absolute, or relative to here or to WATCH_PATH.")],
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+) -> None:
+    """Tell one file's story: its status and the reason for it, what happened, its objects."""
+    settings = _settings()
+    from processor.commands import deliveries, ledger, show  # noqa: PLC0415
+
+    with _told_plainly():
+        story = ledger.story(settings, path)
+        if story is None:
+            print(f"{path} is not in the ledger: it has not been noticed, or lies outside WATCH_PATH", file=sys.stderr)
+            sys.exit(FAILED)
+        if story.record["status"] == "completed":
+            with suppress(DeliveryError):
+                objects = deliveries.delivered_objects(settings, ledger.relative_path(settings, story))
+                story = replace(story, objects=tuple(islice(objects, ledger.MOST_OBJECTS)))
+        if as_json:
+            print(orjson.dumps(story, option=orjson.OPT_INDENT_2).decode())
+        else:
+            show.show_story(story)
 
 
 @app.command()

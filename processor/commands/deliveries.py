@@ -5,6 +5,7 @@ import random
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import Any
 
 from processor.app import open_store, worker_limits
 from processor.config import Settings
@@ -15,7 +16,7 @@ from processor.ledger.database import Lock
 from processor.ledger.writer import Ledger
 from processor.steps.rebuild import Rebuilt
 from processor.steps.rebuild import rebuild as rebuild_ledger
-from processor.store.manifests import list_manifests, read_manifest
+from processor.store.manifests import entry_fields, list_manifests, read_manifest
 from processor.store.probe import StoreProfile, probe
 from processor.store.verification import Finding, Verified, verify_entries
 from processor.streams.inbox import Inbox
@@ -57,6 +58,12 @@ def stored_keys(settings: Settings, prefix: str) -> Iterator[tuple[str, int]]:
     """Yield key and size of every object below `prefix`. Raises DeliveryError."""
     with open_store(settings) as (_reached, store):
         yield from store.list_keys(prefix)
+
+
+def delivered_objects(settings: Settings, relative_path: bytes) -> Iterator[dict[str, Any]]:
+    """Yield, as plain values, what the manifest says of each object of a file. Raises DeliveryError."""
+    with open_store(settings) as (_reached, store):
+        yield from map(entry_fields, read_manifest(store, manifest_key(relative_path)).entries)
 
 
 def verify(

@@ -29,7 +29,7 @@ def extract_file(settings: Settings, source: Path, directory: Path) -> Extracted
     with LocalWorker(settings) as worker:
         root, file = worker.examine(source)
         if file.kind.type is not FileType.ARCHIVE:
-            raise refused("extract.no-archive", f"{source}: {file.kind.mismatch or 'its name is not an archive’s'}")
+            raise refused("extract.no-archive", f"{source}: {file.kind.mismatch or 'no archive by its name'}")
         directory.mkdir(parents=True, exist_ok=True)
         metadata = (("source-sha256", file.checksum or ""), ("source-path", escape(file.relative_path)))
         stream = worker.stream(

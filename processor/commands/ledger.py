@@ -16,13 +16,14 @@ from processor.actors.messages import Order
 from processor.config import Settings
 from processor.control import NotRunningError, ask
 from processor.domain.jobs import Status
-from processor.domain.keys import escape
+from processor.domain.keys import escape, unescape
 from processor.ledger.database import Lock
 from processor.ledger.reader import reading
 from processor.ledger.writer import Ledger
 from processor.orders import request
 from processor.steps import custody
 
+MOST_OBJECTS = 1000
 _MOST_SHOWN = 20
 
 
@@ -87,7 +88,9 @@ class Story:
 
 
 def story(settings: Settings, path: Path) -> Story | None:
-    """Return the file's record, history and, while it is being delivered, its objects; None when it is not known.
+    """Return the file's record, history and objects so far; None when it is not known.
+
+    Once a file is completed its objects stand in the manifest: see deliveries.delivered_objects.
 
     `path` may be absolute, relative to here, or relative to WATCH_PATH.
     """
@@ -98,9 +101,14 @@ def story(settings: Settings, path: Path) -> Story | None:
                 continue
             events = db.execute("SELECT at, event, detail FROM history WHERE file_id=? ORDER BY at", (row["id"],))
             history = tuple({"at": at, "event": event, **orjson.loads(detail)} for at, event, detail in events)
-            details = db.execute("SELECT details FROM objects WHERE file_id=? LIMIT 1000", (row["id"],))
+            details = db.execute("SELECT details FROM objects WHERE file_id=? LIMIT ?", (row["id"], MOST_OBJECTS))
             return Story(dict(row), history, tuple(orjson.loads(detail) for (detail,) in details))
     return None
+
+
+def relative_path(settings: Settings, story: Story) -> bytes:
+    """Return the file's path relative to WATCH_PATH."""
+    return unescape(story.record["file_path"]).removeprefix(os.fsencode(settings.watch_path) + b"/")
 
 
 def retry(settings: Settings, path: Path | None) -> int:

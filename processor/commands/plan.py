@@ -64,7 +64,6 @@ def _plan(worker: LocalWorker, settings: Settings, path: Path) -> Plan:
 
 def _relative_to_watched(settings: Settings, file: FileMetadata) -> FileMetadata:
     """Return the file as the daemon would name it; one outside WATCH_PATH as if it lay directly in it."""
-
     root = bytes(settings.watch_path) + b"/"
     return replace(file, relative_path=file.path.removeprefix(root)) if file.path.startswith(root) else file
 

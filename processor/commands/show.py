@@ -1,0 +1,154 @@
+"""How `status` and `why` look on a terminal."""
+
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
+from rich.table import Table
+from rich.text import Text
+
+from processor.commands.ledger import State, Story
+from processor.config import Settings
+
+_REFRESH_SECONDS = 1.0
+_SHOWN_FAILURES = 10
+_SHOWN_OBJECTS = 50
+
+
+def show_state(state: State) -> None:
+    """Print where everything stands."""
+    Console().print(_state(state, None))
+
+
+def watch_state(settings: Settings, states: Iterator[State]) -> None:
+    """Print where everything stands, again and again, until Ctrl-C."""
+    del settings
+    before: State | None = None
+    with Live(auto_refresh=False, screen=False) as live:
+        for state in states:
+            live.update(_state(state, before), refresh=True)
+            before = state
+            time.sleep(_REFRESH_SECONDS)
+
+
+def show_story(story: Story) -> None:
+    """Print one file's record, history and objects."""
+    console = Console(highlight=False)
+    record = story.record
+    console.print(Text(record["file_path"], style="bold"))
+    facts = Table.grid(padding=(0, 2))
+    for name, value in (
+        ("status", record["status"]),
+        ("type", record["kind"] or "not looked at yet"),
+        ("size", size(record["size_bytes"])),
+        ("sha256", record["checksum"] or ""),
+        ("stored as", record["s3_key"] if record["delivered"] else ""),
+        ("failed tries", str(record["tries"])),
+        ("first seen", moment(record["created_at"])),
+        ("last change", moment(record["updated_at"])),
+        ("reason", record["error_message"] or ""),
+    ):
+        if value:
+            facts.add_row(Text(name, style="dim"), Text(str(value)))
+    console.print(facts)
+    for event in story.history:
+        failure = event.get("failure", {})
+        step = f" at {event['step']}" if event.get("step") else ""
+        console.print(Text(f"{moment(event['at'])}  {event['event']}{step}  {failure.get('message', '')}"))
+        for name, bad in event.get("bad_members", ()):
+            console.print(Text(f"    {name}: {bad['message']}"))
+    for entry in story.objects[:_SHOWN_OBJECTS]:
+        console.print(Text(f"  {entry.get('key') or entry.get('member')}  {_entry(entry)}"))
+    if len(story.objects) > _SHOWN_OBJECTS:
+        console.print(f"  and {len(story.objects) - _SHOWN_OBJECTS} more")
+
+
+def size(count: float | None) -> str:
+    """Return a number of bytes for eyes."""
+    amount = float(count or 0)
+    for unit in ("B", "KB", "MB", "GB", "TB"):
+        if amount < 1000 or unit == "TB":  # noqa: PLR2004 - SI prefixes
+            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
+        amount /= 1000
+    raise AssertionError("every size has a unit")
+
+
+def span(milliseconds: float) -> str:
+    """Return a duration for eyes."""
+    seconds = int(milliseconds / 1000)
+    hours, minutes = seconds // 3600, seconds // 60 % 60
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds % 60} s" if minutes else f"{seconds} s"
+
+
+def moment(milliseconds: int) -> str:
+    """Return a point in time, in UTC."""
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _entry(entry: dict[str, Any]) -> str:
+    if "omitted" in entry:
+        return f"left out: {entry['omitted']}"
+    rows = f", {entry['rows']} rows, {len(entry.get('columns', ()))} columns" if "rows" in entry else ""
+    return f"{size(entry['size_bytes'])}{rows}"
+
+
+def _state(state: State, before: State | None) -> RenderableType:
+    parts: list[RenderableType] = [_counts(state)]
+    parts.append(_summary(state, before))
+    if state.flights is None:
+        parts.append(Text("no daemon is running", style="yellow"))
+    elif state.flights:
+        parts.append(_flights(state.flights))
+    if state.failures:
+        parts.append(_failures(state))
+    return Group(*parts)
+
+
+def _counts(state: State) -> Table:
+    table = Table(box=None, padding=(0, 3, 0, 0))
+    for status in state.counts:
+        table.add_column(status.replace("_", " "), justify="right", style="red" if status == "failed" else "")
+    table.add_row(*(f"{count:,}" for count in state.counts.values()))
+    table.add_row(*(size(state.bytes_by_status.get(status)) for status in state.counts), style="dim")
+    return table
+
+
+def _summary(state: State, before: State | None) -> Text:
+    parts = [f"last hour: {state.completed_last_hour:,} files, {size(state.bytes_last_hour)}"]
+    if before is not None and state.at_ms > before.at_ms:
+        seconds = (state.at_ms - before.at_ms) / 1000
+        rate = (state.counts["completed"] - before.counts["completed"]) / seconds
+        parts.append(f"now: {rate:.1f} files/s")
+        if rate > 0:
+            parts.append(f"about {span(state.counts['pending'] / rate * 1000)} left")
+    if state.oldest_waiting_ms is not None:
+        parts.append(f"oldest waiting: {span(state.oldest_waiting_ms)}, {state.oldest_waiting_path}")
+    parts.append(f"ledger: {size(state.ledger_bytes)}")
+    return Text(" · ".join(parts))
+
+
+def _flights(flights: tuple[dict[str, Any], ...]) -> Progress:
+    bars = Progress(
+        TextColumn("{task.fields[step]}"), BarColumn(), DownloadColumn(), TextColumn("{task.description}", markup=False)
+    )
+    for flight in flights:
+        total = max(flight["size_bytes"], flight["uploaded_bytes"], 1)
+        bars.add_task(
+            flight["path"], total=total, completed=flight["uploaded_bytes"], step=flight["step"].replace("_", " ")
+        )
+    return bars
+
+
+def _failures(state: State) -> Table:
+    table = Table("failed", "when", "why", title_justify="left", box=None, padding=(0, 2, 0, 0))
+    for failure in state.failures[:_SHOWN_FAILURES]:
+        table.add_row(
+            Text(failure["file_path"]),
+            moment(failure["updated_at"]),
+            Text(failure["error_message"] or "", overflow="fold"),
+        )
+    return table

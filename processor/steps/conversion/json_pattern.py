@@ -20,6 +20,8 @@ _ESCAPE = (
     r"|[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}))"
 )
 _STRING = f'"{_CHARACTERS}(?:{_ESCAPE}{_CHARACTERS})*"'
+# A string that can not be mistaken for another JSON value when it stands without its quotes.
+_UNMISTAKABLE = f'"(?:[^-0-9\\[{{tfn "\\\\\\x00-\\x1f]{_CHARACTERS}(?:{_ESCAPE}{_CHARACTERS})*)?"'
 # A decimal of at most 15 significant digits survives a double; 18 digits fit 64 bits.
 _DOUBLE_DIGITS = 15
 _BIGINT_DIGITS = 18
@@ -45,7 +47,7 @@ class Pattern:
     """The pattern of all rows seen so far, and what it lets pass unseen."""
 
     def __init__(self, root: Place, plan: RowPlan) -> None:
-        """Only for a plan that `can_prove`."""
+        """Make the pattern of rows that DuckDB may read as they stand; only for a plan that `can_prove`."""
         self._passed: list[tuple[Place, int, int]] = []
         self._passed_long: list[Place] = []
         self.proves_doubles = True  # else it remains to be shown that all numbers are in their shortest form
@@ -82,6 +84,10 @@ class Pattern:
             case Form.STRING if place.strings:
                 self._passed.append((place, 0, 0))
                 return _STRING
+            case Form.DECIMAL if place.integers:
+                return f"0|-?[1-9][0-9]{{0,{place.whole_digits - 1}}}"  # of any length: DuckDB keeps them as text
+            case Form.PLAIN | Form.JSON:
+                return _own_text(place, plan)
             case Form.STRUCT:
                 return self._object(place, plan.fields)
             case Form.LIST if place.element is not None and plan.element is not None:
@@ -110,7 +116,7 @@ class Pattern:
 
     def _object(self, place: Place, plans: dict[str, Plan]) -> str:
         """Return the pattern of an object; one key, the most frequent, is required so that commas can be counted."""
-        keys = list(plans)
+        keys = [key for key in plans if key in place.fields]
         pivot = max(range(len(keys)), key=lambda index: place.fields[keys[index]].seen)
         members = [
             f"{re.escape(write_string(key))}{_SPACE}:{_SPACE}{self._value(place.fields[key], plans[key])}{_SPACE}"
@@ -121,9 +127,22 @@ class Pattern:
         return f"\\{{{_SPACE}(?:{before}{members[pivot]}{after})?\\}}"
 
 
+def _own_text(place: Place, plan: Plan) -> str:
+    """Return the pattern of scalars that DuckDB turns into the very text that the column is to hold."""
+    parts = []
+    if place.integers:
+        parts.append(f"0|-?[1-9][0-9]{{0,{_BIGINT_DIGITS - 1}}}")
+    if place.booleans:
+        parts.append("true|false")
+    if place.strings and plan.form is Form.PLAIN:
+        parts.append(_UNMISTAKABLE)
+    return "|".join(parts)
+
+
 def can_prove(plan: RowPlan) -> bool:
-    """Tell whether a pattern can prove rows of this plan, so that DuckDB may read them as they stand."""
-    return plan.direct and sum(map(_places, plan.columns.values())) <= _MOST_PLACES
+    """Tell whether there can be a pattern for rows of this plan."""
+    named = len(plan.columns) - (plan.other is not None)
+    return plan.is_record and named > 0 and sum(map(_places, plan.columns.values())) <= _MOST_PLACES
 
 
 def _places(plan: Plan) -> int:

@@ -19,7 +19,9 @@ _SURE_CHARACTERS = 17
 _TOO_MANY = "too many keys or levels for a type"
 
 # A string that, written without quotes, could be taken for another JSON value.
-_AMBIGUOUS = re.compile(r"[\s]*(?:[-0-9\[{\"]|true|false|null)")
+_AMBIGUOUS = re.compile(
+    r"[ \t\r\n]*(?:[\[{\"]|(?:-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?|true|false|null)[ \t\r\n]*\Z)"
+)
 
 
 @dataclass(slots=True)

@@ -95,7 +95,7 @@ class JsonTable:
     def _write_proved(self, output: Output, metadata: Facts) -> Receipt:
         """Read, prove and write in one pass, if the first look gives hope."""
         plan = self.plan()
-        if not can_prove(plan):
+        if not plan.direct or not can_prove(plan):
             raise _NotProvedError
         pattern = Pattern(self._schema.root, plan)
         if not all(map(pattern.looks_proved, self._sample)):
@@ -109,6 +109,8 @@ class JsonTable:
         plan = self.plan()
         if plan.direct:
             return self._write_as_they_stand(plan, _NOT_BLANK, output, metadata)
+        if can_prove(plan):
+            return self._write_mixed(plan, output, metadata)
         return self._write_anew(lambda: (parse(row) for _, row in self._rows.read()), output, metadata)
 
     def _learn(self, row: bytes) -> object:
@@ -174,6 +176,27 @@ class JsonTable:
             with feed.relation(2 * self._longest_bytes) as relation:
                 written = self._copy(plan, relation, "true", fd, metadata)
             return self._receipt(plan, written, feed.count)
+
+    def _write_mixed(self, plan: RowPlan, output: Output, metadata: Facts) -> Receipt:
+        """Write rows that are proved as they stand, and the others anew."""
+        proved = _proved_by(Pattern(self._schema.root, plan))
+        with self._lines() as (relation, count):
+            feed = Feed(self._mixed(f"SELECT {proved}, j FROM {relation} WHERE {_NOT_BLANK}", plan))  # noqa: S608
+            with output.parquet() as fd:
+                with feed.relation(2 * self._longest_bytes) as lines:
+                    written = self._copy(plan, lines, "true", fd, metadata)
+                _compare("rows", feed.count, written.rows)
+                return self._receipt(plan, written, count(written.rows))
+
+    def _mixed(self, query: str, plan: RowPlan) -> Iterator[bytes]:
+        cursor = connection(self._options).cursor()
+        try:
+            cursor.execute(query)
+            while found := cursor.fetchmany(_FETCHED_ROWS):
+                for proved, row in found:
+                    yield (row if proved else write_row(parse(row.encode()), plan)).encode()
+        finally:
+            cursor.close()
 
     def _copy(self, plan: RowPlan, relation: str, condition: str, fd: int, metadata: Facts) -> Written:
         structure = literal(orjson.dumps(plan.structure).decode())

@@ -56,10 +56,11 @@ def proxy(target: StoreSettings) -> Iterator[FaultProxy]:
         yield running
 
 
-@pytest.fixture(params=Protection)
+@pytest.fixture
 def store(request: pytest.FixtureRequest, bucket: S3Store, proxy: FaultProxy) -> Iterator[S3Store]:
-    """The bucket seen through the proxy, under either protection."""
-    if request.param is Protection.SHA256 and bucket.protection is Protection.MD5:
+    """The bucket seen through the proxy; the parameter is another protection than the best one."""
+    protection = getattr(request, "param", bucket.protection)
+    if protection is Protection.SHA256 and bucket.protection is Protection.MD5:
         pytest.skip("this store does not check SHA-256")
     settings = dataclasses.replace(
         bucket.settings,
@@ -67,10 +68,13 @@ def store(request: pytest.FixtureRequest, bucket: S3Store, proxy: FaultProxy) ->
         part_size_bytes=PART,
         read_timeout_seconds=3,
     )
-    through = S3Store(settings, protection=request.param, pause=lambda _: None)
+    through = S3Store(settings, protection=protection, pause=lambda _: None)
     through.etag_is_md5 = bucket.etag_is_md5
     yield through
     through.close()
+
+
+under_either_protection = pytest.mark.parametrize("store", Protection, indirect=True)
 
 
 def upload(store: S3Store, ledger: Ledger | None = None, body: bytes = BODY, **options: object) -> StoredObject:
@@ -99,6 +103,7 @@ def parts_sent(proxy: FaultProxy) -> list[int]:
     return [seen.part for seen in proxy.seen if seen.part]
 
 
+@under_either_protection
 def test_a_flipped_byte_is_noticed_and_the_part_sent_again(store: S3Store, bucket: S3Store, proxy: FaultProxy) -> None:
     proxy.on(is_part(2), Fault(flip_byte_at=PART // 2))
     stored = upload(store)
@@ -107,6 +112,7 @@ def test_a_flipped_byte_is_noticed_and_the_part_sent_again(store: S3Store, bucke
     assert parts_sent(proxy).count(2) == 2
 
 
+@under_either_protection
 def test_a_byte_flipped_every_time_never_becomes_an_object(store: S3Store, bucket: S3Store, proxy: FaultProxy) -> None:
     proxy.on(is_part(2), Fault(flip_byte_at=17), times=100)
     with pytest.raises(DeliveryError) as caught:
@@ -116,6 +122,7 @@ def test_a_byte_flipped_every_time_never_becomes_an_object(store: S3Store, bucke
     assert list(bucket.list_uploads()) == []
 
 
+@under_either_protection
 def test_a_byte_flipped_in_a_small_object_is_noticed_too(store: S3Store, bucket: S3Store, proxy: FaultProxy) -> None:
     proxy.on(lambda seen: seen.method == "PUT", Fault(flip_byte_at=3))
     upload(store, body=b"small object")
@@ -131,6 +138,7 @@ def test_a_reset_in_the_middle_of_a_part_costs_that_part_only(
     assert sorted(parts_sent(proxy)) == [1, 2, 3, 3, 4, 5]
 
 
+@under_either_protection
 def test_an_outage_leaves_the_upload_and_the_next_try_sends_only_the_rest(
     store: S3Store, bucket: S3Store, proxy: FaultProxy
 ) -> None:
@@ -194,6 +202,7 @@ def test_an_unavailable_store_is_an_outage_with_its_retry_after(store: S3Store, 
     assert caught.value.failure.retry_after_seconds == 9
 
 
+@under_either_protection
 def test_a_lost_answer_to_complete_is_recognised_as_success(store: S3Store, bucket: S3Store, proxy: FaultProxy) -> None:
     ledger = Ledger()
     proxy.on(lambda seen: seen.completes, Fault(lose_response=True))
@@ -203,6 +212,7 @@ def test_a_lost_answer_to_complete_is_recognised_as_success(store: S3Store, buck
     assert ledger.upload_id is None
 
 
+@under_either_protection
 def test_a_completion_nobody_heard_of_is_recognised_by_the_next_try(
     store: S3Store, bucket: S3Store, proxy: FaultProxy
 ) -> None:
@@ -327,3 +337,21 @@ def test_a_file_with_another_digest_than_known_is_not_stored(store: S3Store, buc
         transfer_file(store, ObjectRequest("big"), file.fileno(), sha256=hashlib.sha256(b"other").hexdigest())
     assert caught.value.failure.code == "source.changed"
     assert bucket.head("big") is None
+
+
+def test_expired_credentials_are_found_anew_and_nothing_fails(
+    store: S3Store, bucket: S3Store, proxy: FaultProxy
+) -> None:
+    proxy.on(is_part(2), Fault(answer=(400, "ExpiredToken")))
+    proxy.on(lambda seen: seen.completes, Fault(answer=(400, "ExpiredToken")))
+    upload(store)
+    assert stored_in(bucket) == BODY
+    assert parts_sent(proxy) == [1, 2, 2, 3, 4, 5]
+
+
+def test_credentials_that_stay_expired_are_an_outage_with_a_hint(store: S3Store, proxy: FaultProxy) -> None:
+    proxy.on(lambda _: True, Fault(answer=(400, "ExpiredToken")), times=100)
+    with pytest.raises(DeliveryError) as caught:
+        upload(store, body=b"small")
+    assert caught.value.failure.error_class is ErrorClass.OUTAGE
+    assert caught.value.failure.code == "store.credentials-expired"

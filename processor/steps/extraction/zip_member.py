@@ -3,7 +3,8 @@
 import lzma
 import struct
 from bz2 import BZ2Decompressor
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import BinaryIO
 
 from isal import isal_zlib
@@ -105,18 +106,16 @@ def _exactly(file: BinaryIO, size: int, step: int) -> Iterator[bytes]:
 
 def _decoder(record: Record, compressed: Iterator[bytes], memory_bytes: int) -> tuple[Decompressor, bytes]:
     """Return the decompressor, and what of the compressed bytes was read or made up for it."""
-    match record.method:
-        case 8:
-            return inflater(), b""
-        case 12:
-            return BZ2Decompressor(), b""
-        case 93:
-            return ZstdFrame(memory_bytes), b""
-        case 95:
-            return unxzer(memory_bytes), b""
-        case _:
-            decoder = lzma.LZMADecompressor(format=lzma.FORMAT_ALONE, memlimit=memory_bytes)
-            return decoder, _as_lzma_alone(record, next(compressed, b""))
+    if record.method == LZMA:
+        decoder = lzma.LZMADecompressor(format=lzma.FORMAT_ALONE, memlimit=memory_bytes)
+        return decoder, _as_lzma_alone(record, next(compressed, b""))
+    makers: dict[int, Callable[[], Decompressor]] = {
+        DEFLATED: inflater,
+        BZIP2: BZ2Decompressor,
+        ZSTD: partial(ZstdFrame, memory_bytes),
+        XZ: partial(unxzer, memory_bytes),
+    }
+    return makers[record.method](), b""
 
 
 def _as_lzma_alone(record: Record, data: bytes) -> bytes:

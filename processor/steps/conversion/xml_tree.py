@@ -83,8 +83,10 @@ class TreeParser:
         """Tell whether `data`, fed last, ended with the last tag of an item, so that another element may follow."""
         if self._stack or self._ended_at < 0:
             return False
-        tag = data[self._ended_at - self._fed :] if self._fed - self._ended_at <= len(data) else b""
-        return _ONE_TAG.fullmatch(tag) is not None
+        since = (
+            self._fed - self._ended_at
+        )  # an empty element ends where its tag does, any other where its end tag begins
+        return since == 0 or (since <= len(data) and _ONE_TAG.fullmatch(data[-since:]) is not None)
 
     def unfinished(self) -> Node | None:
         """Return the item that is still open, with what has come of it so far."""

@@ -6,12 +6,14 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
 from processor.domain.conversion import ConversionOptions, Typing
 from processor.domain.errors import DeliveryError
 from processor.steps.conversion.xml import convert_xml, plan_xml
+from processor.steps.conversion.xml_names import Names
 from processor.streams.source import BytesSource
 from tests.unit.conversion.tables import MemoryOutput
 from tests.unit.conversion.xml_values import assert_nothing_lost, converted, rows_of
@@ -263,6 +265,22 @@ def test_irregular_rows_among_many_regular_ones_stay_in_their_places() -> None:
     odd = ["<a n='{}'><x><![CDATA[{}]]></x></a>", "<a n='{}'><!-- c --><x>{}</x></a>", '<a  n="{}" ><x>{}</x></a >']
     rows = [odd[i % 3].format(i, i) if i % 50 == 0 else f'<a n="{i}"><x>{i}</x></a>' for i in range(8000)]
     assert rows_of("<r>" + "\n".join(rows) + "</r>") == [{"@n": str(i), "x": str(i)} for i in range(8000)]
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        "<a><x>1</x><y>&lt;2&gt;</y></a>",
+        "\n<a n='1' m=\"2\"/>",
+        "<a><x k='1'/><z/><l><i>1</i><i>2</i></l></a>\n",
+        "<a>text</a>",
+        " <a/>",
+    ],
+)
+def test_regular_rows_are_hardly_ever_shown_to_the_parser(row: str) -> None:
+    with patch.object(Names, "rename", autospec=True, side_effect=Names.rename) as renamed:
+        assert len(rows_of(f"<r>{row * 20_000}</r>")) == 20_000
+    assert renamed.call_count < 15_000  # those of the first piece
 
 
 class ChangingSource:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from random import Random
+from typing import Any
 from unittest.mock import patch
 from xml.sax.saxutils import escape, quoteattr
 
@@ -85,7 +86,26 @@ class Writer:
         children = [self.element(depth - 1) for _ in range(self.random.randrange(5))]
         return "".join((self.text() if self.random.random() < 0.05 else space) + child for child in children) + space
 
+    def structure(self, depth: int) -> "Structure":
+        keys = self.random.sample(KEYS, self.random.choice((0, 1, 2)))
+        names = self.random.sample(NAMES, self.random.randrange(1, 4)) if depth else []
+        return keys, {name: self.structure(self.random.randrange(depth)) for name in names}
 
+    def regular(self, name: str, structure: "Structure") -> str:
+        """Return an element of the structure with some of it left out and some of it repeated."""
+        keys, children = structure
+        values = ((key, quoteattr(self.random.choice(TEXTS), {"\n": "&#10;", "\t": "&#9;"})) for key in keys)
+        tag = name + "".join(f" {key}={value}" for key, value in values if self.random.random() < 0.9)
+        content = "".join(
+            self.regular(child, below) + "\n"
+            for child, below in children.items()
+            for _ in range(self.random.choice((1, 1, 1, 1, 0, 2)))
+        )
+        text = self.random.choice(TEXTS) if self.random.random() < 0.9 else ""
+        return f"<{tag}>\n{content}</{name}>" if children else f"<{tag}>{escape(text)}</{name}>"
+
+
+Structure = tuple[list[str], dict[str, Any]]
 seeds = st.integers(0, 2**40)
 
 
@@ -108,6 +128,14 @@ def test_rows_alike_and_rows_unlike_keep_every_value(seed: int, count: int, surp
         )
     head, tail = (f"<{name}>{writer.content(2)}</{name}>" if writer.random.random() < 0.3 else "" for name in "ht")
     assert_nothing_lost(f"<rows v='1'>{head}{''.join(rows)}\n{tail}</rows>")
+
+
+@given(seeds)
+@LAW
+def test_regular_rows_of_any_structure_keep_every_value(seed: int) -> None:
+    writer = Writer(seed)
+    structure = writer.structure(3)
+    assert_nothing_lost(f"<rows>{''.join(writer.regular('row', structure) + chr(10) for _ in range(80))}</rows>")
 
 
 texts = st.text(

@@ -3,18 +3,18 @@
     encoding (csv_encoding) -> dialect (csv_dialect) -> layout (csv_layout) -> header (csv_header)
     -> the fast way where every row is alike (csv_direct), else the exact way (csv_exact) -> write_table
 
-A small text is decided on whole. Of a large one the dialect is decided on its first piece, and then either the structure
-of all rows is found to be alike, or every record is surveyed before the first is written.
+A small text is decided on whole. Of a large one the dialect is decided on its first piece, and then either the
+structure of all rows is found to be alike, or every record is surveyed before the first is written.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import duckdb
 import orjson
 
 from processor.domain.conversion import Column, ConversionOptions, DataFormat, MalformedRows, Receipt
-from processor.domain.errors import DeliveryError, refused
+from processor.domain.errors import refused
 from processor.steps.conversion.csv_dialect import choose
 from processor.steps.conversion.csv_direct import Structure, check_structure, direct_reading
 from processor.steps.conversion.csv_encoding import Encoding, decide_encoding, utf8_chunks
@@ -32,6 +32,9 @@ _SAMPLE_ROWS = 400
 _SAMPLE_CELLS = 20_000
 _MOST_LISTED = 10
 _LONGEST_FACT = 32 << 10
+_MOST_COMMENTS = 1000
+_RESERVED_KB_A_COLUMN = 180  # 20,000 columns: 3.5 GB reserved, 0.7 GB used (DuckDB 2.0)
+_MOST_COLUMNS = 25_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +113,7 @@ class _Table:
         self.whole = False
         self.malformed = 0
         self.malformed_lines: list[int] = []
+        self.comments: list[Record] = []
         self.surplus = False
         self.structure: Structure | None = None  # found when DuckDB may read the source itself
 
@@ -127,6 +131,10 @@ class _Table:
             raise refused("csv.empty", f"{source.name} has no rows and no header", "there is nothing to convert")
         table.layout = reading.layout
         table.understand()
+        if table.layout.width > _MOST_COLUMNS:
+            raise refused(
+                "csv.too-wide", f"{table.layout.width} columns are more than {_MOST_COLUMNS}", "split the table"
+            )
         return table
 
     def chunks(self) -> Iterator[bytes]:
@@ -150,7 +158,7 @@ class _Table:
     def understand(self) -> None:
         """Decide layout, header, names and malformed rows from what is known of the records."""
         if not self.whole and self._looks_regular():
-            self._name()
+            self.names = name_columns(self._decide_header(), self.layout.width)
             self._check_structure()
         if self.structure is None:
             self.understand_all()
@@ -168,13 +176,16 @@ class _Table:
             layout = lay_out(self.survey, self.dialect)
             assert layout is not None
             self.layout = layout
-        self._name()
+        header = self._decide_header()
         self._find_malformed()
+        keep = self.options.malformed_rows is MalformedRows.KEEP
+        self.names = name_columns(header, self.layout.width, {SURPLUS} if self.surplus and keep else set())
 
     def _is_surveyed(self) -> bool:
         return self.whole and not self.survey.odd and self.survey.total <= len(self.survey.first)
 
-    def _name(self) -> None:
+    def _decide_header(self) -> list[bytes | None]:
+        """Decide whether there is a header and return its fields, [] when there is none."""
         layout = self.layout
         table = [record for record in self.survey.first if record.line >= layout.first_line]
         rows = [record for record in table[1:] if len(record.fields) == layout.width and layout.is_body(record)]
@@ -182,12 +193,13 @@ class _Table:
             self.header = Header(True, "names above rows of another width")
         else:
             self.header = decide_header(table[0], rows)
-        self.names = name_columns(self._header_fields(table[0], rows), layout.width)
+        return self._header_fields(table[0], rows)
 
     def _header_fields(self, first: Record, rows: list[Record]) -> list[bytes | None]:
         if not self.header.present:
             return []
-        if self.layout.header_width == self.layout.width - 1 and any(row.fields[-1] is not None for row in rows):
+        short = self.layout.header_width and self.layout.header_width < self.layout.width
+        if short and any(row.fields[-1] is not None for row in rows):
             return [None, *first.fields]  # R writes no name above the names of its rows
         return first.fields
 
@@ -197,11 +209,30 @@ class _Table:
         if not wrong:
             return
         for record in self.records():
-            if record.fields and len(record.fields) != layout.width and self._is_row(record):
-                self.malformed += 1
-                self.surplus |= len(record.fields) > layout.width
-                if len(self.malformed_lines) < _MOST_LISTED:
-                    self.malformed_lines.append(record.line)
+            if not record.fields or len(record.fields) == layout.width:
+                continue
+            if self._is_row(record):
+                self._note_malformed(record)
+            elif layout.is_comment(record) and record.line > layout.first_line:
+                self.comments.append(record)
+                self._check_comments()
+
+    def _note_malformed(self, record: Record) -> None:
+        self.malformed += 1
+        repaired = Repair(self.dialect, self.layout.width).fields(record)
+        self.surplus |= len(repaired or record.fields) > self.layout.width
+        if len(self.malformed_lines) < _MOST_LISTED:
+            self.malformed_lines.append(record.line)
+
+    def _check_comments(self) -> None:
+        if sum(len(record.text) for record in self.comments[-_MOST_COMMENTS:]) > _LONGEST_FACT or (
+            len(self.comments) > _MOST_COMMENTS
+        ):
+            raise refused(
+                "csv.comments",
+                f"line {self.comments[-1].line}: more lines begin with # and are no rows than can be recorded",
+                "remove the comments",
+            )
 
     def _is_row(self, record: Record) -> bool:
         if record.line == self.layout.first_line and self.header.present:
@@ -277,20 +308,27 @@ class _Table:
                 row = [*row, surplus_json(fields[width:]) if len(fields) > width else None]
             yield row
 
-    def write(self, reading: Reading, count: object, output: Output, metadata: tuple[tuple[str, str], ...]) -> Receipt:
+    def write(
+        self, reading: Reading, count: Callable[[], int | None], output: Output, metadata: tuple[tuple[str, str], ...]
+    ) -> Receipt:
         """Write the table."""
         surplus = (SURPLUS,) if self.surplus and self.options.malformed_rows is MalformedRows.KEEP else ()
         return write_table(
             reading,
             self.columns(),
-            self.options,
+            self._roomy_options(),
             output,
             metadata,
             sample=self.sample(),
             passthrough=surplus,
             facts=self.facts(),
-            rows_read=count,  # type: ignore[arg-type]
+            rows_read=count,
         )
+
+    def _roomy_options(self) -> ConversionOptions:
+        """Give DuckDB the memory that it reserves (and mostly does not touch) for each column."""
+        needed = int(self.layout.width * _RESERVED_KB_A_COLUMN / 1000)
+        return replace(self.options, memory_limit_mb=max(self.options.memory_limit_mb, needed))
 
     def sample(self) -> Sample:
         """Return the first and last rows that have the table's width, as texts."""
@@ -313,8 +351,14 @@ class _Table:
         ]
         if layout.preamble:
             found.append(("preamble", _texts(layout.preamble)))
+        if self.comments:
+            found.append(("comments", _texts(self.comments)))
         if layout.footer:
             found.append(("footer", _texts(layout.footer)))
+        if self.malformed:
+            found.append(("malformed-rows", f"{self.malformed}: {self.options.malformed_rows.value}"))
+        if self.options.null_tokens:
+            found.append(("null-tokens", orjson.dumps(self.options.null_tokens).decode()))
         return found
 
     def write_rejects(self, output: Output) -> None:
@@ -334,5 +378,5 @@ def _is_plain(dialect: Dialect) -> bool:
     )
 
 
-def _texts(found: tuple[Record, ...]) -> str:
+def _texts(found: Sequence[Record]) -> str:
     return "\n".join(record.text.decode() for record in found)

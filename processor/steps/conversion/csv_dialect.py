@@ -4,6 +4,7 @@ Each way is scored by how regular its rows are and how plausible its cells look 
 taken. What is customary (the comma, or the tab in a .tsv) only decides between ways that are as good.
 """
 
+import math
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -22,6 +23,7 @@ _NEVER = frozenset(b"\"'\\\r\n._-/()[]{}<>`")
 _MOST_DELIMITERS = 8
 _ONE_COLUMN = 0.55
 _LONGEST_SCORED = 300
+_FREQUENT = 20
 _ENOUGH_QUOTES = 2
 _ENCLOSING_SHARE = 0.5  # of all marks of a kind that is a quote
 _START_BYTES = 24 << 10
@@ -51,6 +53,8 @@ def choose(piece: bytes, data_format: DataFormat) -> Reading:
         readings = [read(start, dialect, own) for dialect in candidates(start)]
         readings = [r for r in readings if r.layout is None or (r.layout.width > 1) == bool(r.dialect.delimiter)]
         best = sorted(readings, key=lambda reading: reading.score, reverse=True)
+        if best[0].layout and best[0].layout.width == 1 and plain.layout and _is_separated(start, own):
+            best = [plain]  # rows of any length are ragged rows, not a column of lines
     if start is piece:
         return best[0]
     whole = read(piece, best[0].dialect, own)
@@ -61,6 +65,11 @@ def choose(piece: bytes, data_format: DataFormat) -> Reading:
     readings = [whole, *(read(piece, dialect, own) for dialect in others - {whole.dialect})]
     readings = [r for r in readings if r.layout and (r.layout.width > 1) == bool(r.dialect.delimiter)] or [whole]
     return max(readings, key=lambda reading: reading.score)
+
+
+def _is_separated(piece: bytes, own: bytes) -> bool:
+    lines = [line for line in piece.splitlines() if line]
+    return sum(re.search(re.escape(own) + rb"\S", line) is not None for line in lines) > 0.6 * len(lines)
 
 
 def _start_of(piece: bytes) -> bytes:
@@ -129,7 +138,7 @@ def candidates(piece: bytes) -> Iterator[Dialect]:
     for newline in _newlines(piece):
         for delimiter in (b"", *_delimiters(piece)):
             for quote in _quotes(piece, delimiter):
-                for escape in _escapes(piece, quote):
+                for escape in _escapes(piece, quote, delimiter):
                     dialect = Dialect(delimiter, quote, escape, newline)
                     yield dialect
                     if delimiter == b" " and b"  " in piece:
@@ -153,7 +162,7 @@ def _delimiters(piece: bytes) -> list[bytes]:
     text = piece.decode("utf-8", "replace")
     lines = max(1, len(piece.splitlines()))
     counts = Counter(c for c in text if not c.isalnum() and ord(c) not in _NEVER and c not in "\x1e\ufffd")
-    singles = [(count, c.encode()) for c, count in counts.items() if count >= lines / 2 or count > 20]
+    singles = [(count, c.encode()) for c, count in counts.items() if count >= lines / 2 or count > _FREQUENT]
     customary = [c.encode() for c in ",;\t|" if counts[c]]
     common = [c for _, c in sorted(singles, reverse=True)[:_MOST_DELIMITERS]]
     found = list(dict.fromkeys((*customary, *common)))
@@ -178,7 +187,8 @@ def _quotes(piece: bytes, delimiter: bytes) -> list[bytes]:
             continue
         one = re.escape(mark)
         enclosed = re.findall(rb"(?:%b|[\r\n]|\A) ?(%b[^\r\n]*?%b) ?(?=%b|[\r\n]|\Z)" % (edge, one, one, edge), piece)
-        if len(enclosed) < _ENOUGH_QUOTES or _lines_with(piece, mark) < _ENOUGH_QUOTES:
+        needed = bool(delimiter) and any(delimiter in text for text in enclosed)
+        if not needed and (len(enclosed) < _ENOUGH_QUOTES or _lines_with(piece, mark) < _ENOUGH_QUOTES):
             continue
         if sum(text.count(mark) for text in enclosed) >= _ENCLOSING_SHARE * piece.count(mark):
             found.append(mark)
@@ -189,13 +199,15 @@ def _lines_with(piece: bytes, mark: bytes) -> int:
     return sum(mark in line for line in piece.splitlines())
 
 
-def _escapes(piece: bytes, quote: bytes) -> list[bytes]:
-    """Return what may stand before a quote inside a quoted field."""
+def _escapes(piece: bytes, quote: bytes, delimiter: bytes) -> list[bytes]:
+    """Return what may stand before a quote inside a quoted field, or before a separator that is none."""
     found = [quote]
+    if delimiter and b"\\" + delimiter in piece:
+        found.append(b"\\")
     before = Counter(re.findall(rb"(?<=[^\s,;|\t])([\\/^~!#$%%&*@`'\"?|])%b(?=[^\s,;|\t])" % re.escape(quote), piece))
     before.update(re.findall(rb"(\\)%b" % re.escape(quote), piece))
     for mark, count in before.most_common(3):
-        if mark != quote and count:
+        if mark not in found and count:
             found.append(mark)
     return found
 
@@ -206,16 +218,17 @@ def _has_spaced_quotes(piece: bytes, delimiter: bytes, quote: bytes) -> bool:
 
 
 def _score(survey: Survey, layout: Layout, dialect: Dialect, own: bytes) -> float:
+    """Return how good a reading is: how regular its rows, how much of the text they are, how plausible its cells."""
     body = [record for record in survey.first if layout.is_body(record)][:_LONGEST_SCORED]
     rows = [record for record in body if len(record.fields) == layout.width]
     if not rows:
         return 0.0
-    regular = len(rows) / len(body)
+    regular = float(len(rows) / len(body))
     covered = min(1.0, (len(body) + 1) / (min(len(survey.first), _LONGEST_SCORED) + 1))
     sound = 1 - sum(record.odd for record in body) / len(body)
     types = _plausibility(rows, layout.width, dialect.quote) * (1 - _SPACE * _spaced_share(rows))
-    shape = layout.width / (layout.width + 0.5) if dialect.delimiter else _ONE_COLUMN + 0.4 * _typed_share(rows)
-    return regular**2 * covered**0.5 * (0.3 + 0.7 * sound) * types * shape * _prior(dialect, own)
+    shape = layout.width / (layout.width + 0.5) if dialect.delimiter else _one_column(rows, own)
+    return regular * regular * math.sqrt(covered) * (0.3 + 0.7 * sound) * types * shape * _prior(dialect, own)
 
 
 def _prior(dialect: Dialect, own: bytes) -> float:
@@ -239,6 +252,12 @@ def _prior(dialect: Dialect, own: bytes) -> float:
     if dialect.newline is not Newline.ANY:
         weight *= 0.99
     return weight * (0.999 if dialect.spaced_quotes else 1)
+
+
+def _one_column(rows: Sequence[Record], own: bytes) -> float:
+    """Return how plausible one column is: more when it has a type, less when lines hold the customary separator."""
+    separated = sum(own in row.text for row in rows) / len(rows)
+    return (_ONE_COLUMN + 0.4 * _typed_share(rows)) * (1 - 0.8 * separated * (separated > 0.5))  # noqa: PLR2004
 
 
 def _spaced_share(rows: Sequence[Record]) -> float:

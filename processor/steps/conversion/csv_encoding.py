@@ -183,6 +183,6 @@ def _eight_bit(source: Source) -> Encoding:
     strange = ", ".join(f"0x{byte:02X}" for byte in sorted(tally.c1 & _UNDEFINED_IN_1252))
     raise refused(
         "csv.encoding",
-        f"{source.name} is neither UTF-8 (see byte {tally.broken_at}) nor Windows-1252 nor ISO 8859-1 (it has {strange})",
+        f"{source.name} is not UTF-8 (see byte {tally.broken_at}), nor Windows-1252 or ISO 8859-1: it has {strange}",
         "save it as UTF-8",
     )

@@ -5,7 +5,9 @@ neither is so (a table of words only) the first record is a header, as custom ha
 """
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from itertools import pairwise
 
 from processor.steps.conversion.csv_cells import TYPED, CellClass, classify
 from processor.steps.conversion.csv_rows import Record
@@ -77,8 +79,9 @@ def _are_periods(names: Sequence[bytes | None]) -> bool:
     if len(numbers) < 2 or not all(n is not None and n.isdigit() for n in numbers):  # noqa: PLR2004
         return False
     whole = [int(n) for n in numbers if n]
-    steps = {after - before for before, after in zip(whole, whole[1:], strict=False)}
-    return len(steps) == 1 and steps != {0} and (len(whole) > 2 or all(1500 <= n <= 2200 for n in whole))  # noqa: PLR2004
+    steps = {after - before for before, after in pairwise(whole)}
+    years = all(1500 <= n <= 2200 for n in whole)  # noqa: PLR2004
+    return len(steps) == 1 and steps != {0} and (len(whole) > 2 or years)  # noqa: PLR2004
 
 
 def _column_is_other(rows: Sequence[Record], index: int) -> bool:
@@ -94,11 +97,11 @@ class Name:
     original: str | None = None
 
 
-def name_columns(fields: Sequence[bytes | None], width: int) -> list[Name]:
-    """Return `width` names that differ even when case does not count (DuckDB's rule), from a header (or from none)."""
+def name_columns(fields: Sequence[bytes | None], width: int, reserved: AbstractSet[str] = frozenset()) -> list[Name]:
+    """Return `width` names that differ even when case does not count (DuckDB's rule) and are not `reserved`."""
     texts = [(field or b"").decode() for field in fields[:width]]
     given = {text.strip().lower() for text in texts}
-    taken: set[str] = set()
+    taken = set(reserved)
     names = []
     for index in range(width):
         text = texts[index] if index < len(texts) else None

@@ -19,7 +19,7 @@ LAST_RECORDS = 200
 LONGEST_NOTE_RECORDS = 100
 LONGEST_NOTE_BYTES = 16 << 10
 COMMENT = b"#"
-_MOST_LISTED = 10
+_WIDEST_NOTE = 2  # more than two lines of more than two fields are a table of their own
 
 
 @dataclass(slots=True)
@@ -63,7 +63,7 @@ class Survey:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The table's place. `first_line` is that of its first record (header or row); `footer_line` 0 when there is none."""
+    """The table's place: the lines of its first record (header or row) and of its footer (0 when there is none)."""
 
     width: int
     first_line: int
@@ -115,16 +115,19 @@ def table_width(survey: Survey) -> int:
         return 1
     count, _, width = max(wide)
     if survey.total <= 3 and count == 1:  # noqa: PLR2004 - so few records that each may be the only one of the table
-        width = max(survey.widths)
-        return width if width > 2 or survey.total == 1 or _begins_wide(survey) else 1  # noqa: PLR2004
+        return _width_of_few(survey)
     if count >= survey.total / 2 or (count > 1 and _is_dense(survey, width)):
         return width
     # A table in which hardly two rows agree is still a table when hardly any line is a single field.
-    return width if survey.widths[1] < survey.total / 10 and count > 1 else 1
+    return width if survey.widths[1] <= survey.total / 4 else 1
 
 
-def _begins_wide(survey: Survey) -> bool:
-    return len(survey.first[0].fields) > 1
+def _width_of_few(survey: Survey) -> int:
+    first, *rest = [len(record.fields) for record in survey.first]
+    if len(set(rest)) == 1 and 1 < rest[0] < first and not any(survey.first[0].fields[rest[0] :]):
+        return rest[0]
+    widest = max(survey.widths)
+    return widest if widest > 2 or survey.total == 1 or first > 1 else 1  # noqa: PLR2004
 
 
 def _first_seen(survey: Survey, width: int) -> int:
@@ -142,12 +145,13 @@ def _is_dense(survey: Survey, width: int) -> bool:
 
 def _start(first: list[Record], width: int) -> int:
     at = next((i for i, record in enumerate(first) if len(record.fields) == width), None)
-    if at is None or not _is_note(first[:at], width):
+    if at is None:
         return 0
-    at = _after_titles(first, at, width)
-    if at and _is_header_of_other_width(first, at, width):
+    if at and _is_header_of_other_width(first, at, width) and _is_note(first[: at - 1], width):
         return at - 1
-    return at
+    if not _is_note(first[:at], width):
+        return 0
+    return _after_titles(first, at, width)
 
 
 def _after_titles(first: list[Record], at: int, width: int) -> int:
@@ -174,7 +178,7 @@ def _is_header_of_other_width(first: list[Record], at: int, width: int) -> bool:
     count = len(above.fields)
     if line.line != above.line + 1 + above.text.count(b"\n") or above.text.startswith(COMMENT):
         return False
-    if not (count == width - 1 > 1 or width < count <= width + 2):
+    if not (count == width - 1 > 1 or (count > width and not any(above.fields[width:]))):
         return False
     if any(classify(value) in TYPED for value in above.fields):
         return False
@@ -188,10 +192,9 @@ def _is_note(records: list[Record], width: int) -> bool:
     if len(records) > LONGEST_NOTE_RECORDS or sum(len(r.text) for r in records) > LONGEST_NOTE_BYTES:
         return False
     counts = Counter(len(record.fields) for record in records if not record.text.startswith(COMMENT))
-    return not any(2 < w and count > 2 for w, count in counts.items()) and all(  # noqa: PLR2004
-        w <= 2 or count < 2 or w != width
-        for w, count in counts.items()  # noqa: PLR2004
-    )
+    if any(w > width for w in counts):
+        return False
+    return not any(w > _WIDEST_NOTE and count > _WIDEST_NOTE for w, count in counts.items())
 
 
 def _footer(survey: Survey, dialect: Dialect, width: int, first_line: int) -> list[Record]:
@@ -228,16 +231,3 @@ def _begins_footer(tail: list[Record], survey: Survey, width: int) -> bool:
         or looks in (CellClass.TEXT, CellClass.PIECES)
         or ((record.fields[0] or b"").rstrip().endswith(b":") or b":" in (record.fields[0] or b""))
     )
-
-
-def malformed(records: Iterable[Record], layout: Layout) -> tuple[int, list[int]]:
-    """Return how many rows of the table do not have its width, and the lines of the first ten."""
-    count, listed = 0, list[int]()
-    for record in records:
-        if record.fields and len(record.fields) != layout.width and layout.is_body(record):
-            if record.line == layout.first_line and layout.header_width:
-                continue
-            count += 1
-            if len(listed) < _MOST_LISTED:
-                listed.append(record.line)
-    return count, listed

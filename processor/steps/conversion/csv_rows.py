@@ -16,8 +16,9 @@ from processor.domain.errors import refused
 
 # A line or a quoted field beyond this is no table that anyone meant; it bounds memory.
 LONGEST_RECORD = 32 << 20
-# Lines that were looked at in vain for a closing quote; bounds the time that hostile quotes can cost.
-_MOST_GIVEN_BACK = 1_000_000
+# Lines that may be looked at in vain for a closing quote, at first and for each line read: hostile quotes cost no more.
+_GIVEN_BACK_AT_FIRST = 100_000
+_GIVEN_BACK_A_LINE = 20
 
 
 class Newline(StrEnum):
@@ -224,7 +225,7 @@ class _Reader:
     def _give_back(self, taken: list[tuple[bytes, bytes]], alone: Record) -> Record:
         self.waiting.extendleft(reversed(taken))
         self.given_back += len(taken)
-        if self.given_back > _MOST_GIVEN_BACK:
+        if self.given_back > _GIVEN_BACK_AT_FIRST + _GIVEN_BACK_A_LINE * self.line:
             raise refused("csv.quotes", f"line {alone.line}: quotes open and close without sense", "repair the quotes")
         return alone
 
@@ -264,6 +265,6 @@ class _Reader:
             if quote:
                 fields.append(grammar.unquote(inside))
             else:
-                odd = odd or grammar.begins_quoted.match(plain) is not None and bool(grammar.quote)
+                odd = odd or (grammar.begins_quoted.match(plain) is not None and bool(grammar.quote))
                 fields.append(None if plain in nulls else grammar.plain(plain))
         return fields, odd

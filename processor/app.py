@@ -3,13 +3,11 @@
 import contextlib
 import os
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from pathlib import Path
+from contextlib import ExitStack
+from dataclasses import dataclass
 
 import orjson
 import pykka
-from pydantic import SecretStr
 
 from processor import config, logs
 from processor.actors.checksummer import Checksummer
@@ -21,38 +19,37 @@ from processor.actors.progress import Progress
 from processor.actors.tally import Tally
 from processor.actors.uploader import Uploader
 from processor.actors.watcher import Watcher
-from processor.config import EMBEDDED, Settings
+from processor.config import ConfigurationError, Settings
 from processor.control import ControlServer
 from processor.domain.errors import DeliveryError, ErrorClass
 from processor.domain.uploads import Protection
 from processor.engine.pool import Pool
 from processor.guardian import Died, Event, Guardian, Idle, ReloadAsked, StopAsked, Ticked
-from processor.ledger.database import LedgerDamagedError, Lock, set_aside
+from processor.ledger.database import Lock
 from processor.ledger.writer import Ledger
+from processor.metrics import MetricsServer, Sources
+from processor.notify import notify
 from processor.orders import Orders
-from processor.steps.rebuild import rebuild
+from processor.parts import open_ledger, open_store, watch_settings, worker_limits
+from processor.pulse import LOST_SECONDS, Pulse
 from processor.steps.streaming import prepare
-from processor.store.embedded import EmbeddedStore
 from processor.store.probe import StoreProfile, adopt, probe
 from processor.store.s3 import S3Store
-from processor.store.settings import StoreSettings
 from processor.streams.inbox import Inbox
-from processor.streams.sandbox import Limits
-from processor.watch.settings import WatchSettings
 from processor.watch.tree import Tree
 
 OK, FAILED = 0, 1
 _PROFILE = "store-profile"
-log = logs.get("app")
 _START_SECONDS = 30.0
 _LAST_WORDS_SECONDS = 5.0
-_LEDGER_SUFFIXES = ("", "-wal", "-shm", "-journal", ".lock")
+log = logs.get("app")
 
 
 def run(settings: Settings, *, once: bool = False) -> int:
     """Deliver until told to stop, or once: what is there now. Return the exit code: 0, or 1 after a failure.
 
-    Raises LedgerBusyError, LedgerTooNewError, and DeliveryError when the store can not be used as it is configured.
+    Raises LedgerBusyError, LedgerTooNewError, ConfigurationError (HTTP_LISTEN), and DeliveryError when the store can
+    not be used as it is configured.
     """
     guardian = Guardian()
     guardian.take_signals()
@@ -69,52 +66,55 @@ def run(settings: Settings, *, once: bool = False) -> int:
         parts.callback(inbox.close)
         pool = Pool(settings.workers or os.cpu_count() or 1, worker_limits(settings), inbox.worker_end, prepare)
         parts.callback(pool.stop)
-        crew = _start_crew(settings, guardian, store, ledger, pool, inbox, tally)
+        tree = Tree(watch_settings(settings))
+        crew = _start_crew(settings, guardian, _Workshop(store, ledger, pool, inbox, tree, tally))
+        pulse = Pulse(crew.by_name, time.monotonic(), lambda: tally.ledger_full)
         parts.callback(ControlServer(settings.control_socket_path, Orders(crew).answer).close)
+        if settings.http_listen:
+            parts.callback(_metrics(settings, tally, tree, pulse).close)
         log.info("daemon.started", watch_path=str(settings.watch_path), recovered=recovered, pid=os.getpid())
-        failure = _serve(guardian, crew, once=once)
+        notify("READY=1", f"STATUS=delivering {settings.watch_path}")
+        failure = _serve(guardian, crew, pulse, once=once)
+        notify("STOPPING=1")
         drained = _stop(guardian, crew, settings.shutdown_timeout / 1000, drain=failure is None)
         counts = {"completed": tally.completed.total(), "unchanged": tally.unchanged, "failed": tally.failed.total()}
         log.info("daemon.stopped", drained=drained, **counts)
     return FAILED if failure is not None or (once and tally.failed) else OK
 
 
-@contextmanager
-def open_store(settings: Settings) -> Iterator[tuple[Settings, S3Store]]:
-    """Yield the store and settings that lead to it; the embedded server runs meanwhile when that is asked for."""
-    with _embedded_store(settings) as reached, contextlib.closing(S3Store(store_settings(reached))) as store:
-        yield reached, store
+@dataclass(frozen=True, slots=True)
+class _Workshop:
+    """What the actors work with."""
+
+    store: S3Store
+    ledger: Ledger
+    pool: Pool
+    inbox: Inbox
+    tree: Tree
+    tally: Tally
 
 
-def open_ledger(settings: Settings, store: S3Store) -> Ledger:
-    """Open the ledger. One that is damaged is set aside, and made again from the manifests.
+def _metrics(settings: Settings, tally: Tally, tree: Tree, pulse: Pulse) -> MetricsServer:
+    def not_ready() -> tuple[str, ...]:
+        silent = tuple(f"{name} does not answer" for name in pulse.silent(time.monotonic()))
+        out = ("the store is out",) if tally.store_out else ()
+        full = ("there is no room for the ledger",) if tally.ledger_full else ()
+        return (*silent, *out, *full)
 
-    The caller holds the lock. Raises DeliveryError when a damaged ledger can not be rebuilt because the store is away.
-    """
-    path, root = settings.progress_db_path, os.fsencode(settings.watch_path)
-    fresh = path.with_name(path.name + ".rebuilding")
-    if path.exists() or not fresh.exists():  # else an earlier rebuilding did not come to its end
-        try:
-            return Ledger(path, root)
-        except LedgerDamagedError as error:
-            log.error("ledger.damaged", reason=str(error))
-    for suffix in _LEDGER_SUFFIXES:
-        fresh.with_name(fresh.name + suffix).unlink(missing_ok=True)
-    ledger = Ledger(fresh, root)
-    rebuilt = rebuild(store, ledger, root)
-    ledger.close()
-    # Only a whole one takes the name: a crash before this begins the rebuilding again.
-    aside = set_aside(path)
-    fresh.rename(path)
-    log.info("ledger.rebuilt", entered=rebuilt.entered, unreadable=rebuilt.unreadable, set_aside=str(aside))
-    return Ledger(path, root)
+    try:
+        return MetricsServer(settings.http_listen, Sources(tally, settings.progress_db_path, tree.counters, not_ready))
+    except (OSError, ValueError, OverflowError) as error:
+        hint = "host:port, such as 127.0.0.1:9464"
+        raise ConfigurationError(f"HTTP_LISTEN={settings.http_listen!r}: {error} ({hint})") from error
 
 
 def _probed(store: S3Store) -> StoreProfile:
     """Ask the store what it does. Raises DeliveryError when it refuses us for good: that takes an operator."""
     profile = probe(store)
     if profile.problem is None:
-        log.info("store.probed", **profile.as_dict())
+        facts = profile.as_dict()
+        log.info("store.probed", **{name: facts[name] for name in ("endpoint", "bucket", "protection", "protected")})
+        log.debug("store.profile", **facts)
     elif profile.problem.error_class is ErrorClass.PERMANENT:
         raise DeliveryError(profile.problem)
     else:
@@ -134,66 +134,16 @@ def _adopt(store: S3Store, ledger: Ledger, profile: StoreProfile) -> None:
         store.etag_is_md5 = bool(known["etag_is_md5"])
 
 
-def store_settings(settings: Settings) -> StoreSettings:
-    """Return what the settings say of the store."""
-    tags = tuple(tuple(tag.split("=", 1)) for tag in settings.s3_tags.split("&") if tag)
-    return StoreSettings(
-        bucket=settings.s3_bucket,
-        endpoint=settings.s3_endpoint or None,
-        region=settings.s3_region,
-        prefix=settings.s3_prefix,
-        access_key_id=settings.s3_access_key_id or None,
-        secret_access_key=settings.s3_secret_access_key.get_secret_value() or None,
-        force_path_style=settings.s3_force_path_style,
-        ca_bundle=settings.s3_ca_bundle,
-        storage_class=settings.s3_storage_class or None,
-        encrypt=bool(settings.s3_sse),
-        kms_key_id=settings.s3_sse_kms_key_id or None,
-        tags=tags,  # type: ignore[arg-type]  # checked by the settings
-        part_size_bytes=settings.s3_part_size,
-        max_bandwidth=settings.max_bandwidth or None,
-        max_connections=settings.max_concurrency * settings.s3_parts_in_flight + 2,
-    )
-
-
-@contextmanager
-def _embedded_store(settings: Settings) -> Iterator[Settings]:
-    """Start the embedded server when the settings ask for it and none runs; yield settings that lead to it."""
-    if settings.s3_endpoint != EMBEDDED:
-        yield settings
-        return
-    server = EmbeddedStore(settings.store_directory)
-    if not server.attach():
-        server.start()
-    try:
-        reached = settings.model_copy(
-            update={
-                "s3_endpoint": server.endpoint,
-                "s3_access_key_id": server.access_key_id,
-                "s3_secret_access_key": SecretStr(server.secret_access_key),
-                "s3_force_path_style": True,
-            }
-        )
-        with contextlib.closing(S3Store(store_settings(reached))) as store:
-            if not store.bucket_exists():
-                store.create_bucket()
-        yield reached
-    finally:
-        server.stop()
-
-
-def _start_crew(
-    settings: Settings, guardian: Guardian, store: S3Store, ledger: Ledger, pool: Pool, inbox: Inbox, tally: Tally
-) -> Crew:
+def _start_crew(settings: Settings, guardian: Guardian, shop: _Workshop) -> Crew:
     """Start the six actors, see that each answers, and introduce them: Progress last, since it begins to send."""
     died = guardian.died
-    progress = Progress.start(died, settings, ledger, tally, guardian.idle)
+    progress = Progress.start(died, settings, shop.ledger, shop.tally, guardian.idle)
     crew = Crew(
-        watcher=Watcher.start(died, Tree(_watch_settings(settings)), pool.renew),
+        watcher=Watcher.start(died, shop.tree, shop.pool.renew),
         checksummer=Checksummer.start(died, settings),
-        extractor=Extractor.start(died, settings, pool, inbox),
-        converter=Converter.start(died, settings, pool, inbox),
-        uploader=Uploader.start(died, settings, store),
+        extractor=Extractor.start(died, settings, shop.pool, shop.inbox),
+        converter=Converter.start(died, settings, shop.pool, shop.inbox),
+        uploader=Uploader.start(died, settings, shop.store),
         progress=progress,
     )
     for ref in crew.everybody:
@@ -203,7 +153,7 @@ def _start_crew(
     return crew
 
 
-def _serve(guardian: Guardian, crew: Crew, *, once: bool) -> BaseException | None:
+def _serve(guardian: Guardian, crew: Crew, pulse: Pulse, *, once: bool) -> BaseException | None:
     """Wait for a reason to end; return the bug, if that was it."""
     while True:
         match guardian.next_event():
@@ -220,6 +170,22 @@ def _serve(guardian: Guardian, crew: Crew, *, once: bool) -> BaseException | Non
                     return None
             case Ticked():
                 crew.progress.tell(Tick())
+                lost = _take_pulse(pulse)
+                if lost is not None:
+                    return lost
+
+
+def _take_pulse(pulse: Pulse) -> BaseException | None:
+    """Tell systemd that all is well while every actor really answers; return the bug when one is lost."""
+    now = time.monotonic()
+    pulse.beat(now)
+    lost = pulse.silent(now, LOST_SECONDS)
+    if lost:
+        log.critical("actor.lost", actors=lost)
+        return TimeoutError(f"{', '.join(lost)} did not answer for {LOST_SECONDS:.0f} s")
+    if not pulse.silent(now):
+        notify("WATCHDOG=1")
+    return None
 
 
 def _stop(guardian: Guardian, crew: Crew, grace_seconds: float, *, drain: bool) -> bool:
@@ -249,33 +215,6 @@ def _reload() -> None:
         return
     logs.set_level(level)
     log.info("settings.reread", log_level=level)
-
-
-def _watch_settings(settings: Settings) -> WatchSettings:
-    return WatchSettings(
-        root=os.fsencode(settings.watch_path),
-        settle_seconds=settings.stability_threshold / 1000,
-        poll_seconds=settings.poll_interval / 1000,
-        rescan_seconds=settings.rescan_interval / 1000,
-        ignore_initial=settings.ignore_initial,
-        excluded=tuple(os.fsencode(path) for path in _own_paths(settings)),
-    )
-
-
-def _own_paths(settings: Settings) -> Iterator[Path]:
-    """Yield what is ours and never delivered, even when it lies inside the watched directory."""
-    yield settings.error_directory
-    yield settings.store_directory
-    yield settings.control_socket_path
-    if settings.after_upload_directory is not None:
-        yield settings.after_upload_directory
-    for suffix in _LEDGER_SUFFIXES:
-        yield settings.progress_db_path.with_name(settings.progress_db_path.name + suffix)
-
-
-def worker_limits(settings: Settings) -> Limits:
-    """Return what a worker may use: its memory, and the watched directory to read."""
-    return Limits(settings.worker_memory, (str(settings.watch_path),))
 
 
 def _now_ms() -> int:

@@ -302,6 +302,9 @@ def _told_plainly() -> Iterator[None]:
         print(error, file=sys.stderr)
         configured = error.failure.code.startswith("store.")
         sys.exit(CONFIGURATION if configured else FAILED)
+    except config.ConfigurationError as error:
+        print(error, file=sys.stderr)
+        sys.exit(CONFIGURATION)
     except (LedgerBusyError, LedgerTooNewError, FileNotFoundError, PermissionError) as error:
         print(error, file=sys.stderr)
         sys.exit(FAILED)

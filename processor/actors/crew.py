@@ -39,3 +39,8 @@ class Crew:
     def everybody(self) -> tuple[Ref, ...]:
         """Return all of them, in the order in which they stop: whoever begins work first, the ledger's owner last."""
         return (self.watcher, self.checksummer, self.extractor, self.converter, self.uploader, self.progress)
+
+    @property
+    def by_name(self) -> dict[str, Ref]:
+        """Return all of them by their names."""
+        return {ref.actor_class.__name__.lower(): ref for ref in self.everybody}

@@ -62,6 +62,7 @@ class Flight:
 
     job: Job
     since: float = field(default_factory=time.monotonic)
+    step_since: float = field(default_factory=time.monotonic)
     uploaded_bytes: int = 0
 
 
@@ -227,7 +228,7 @@ class Progress(Member):
 
     def _apply_step(self, job: Job, step: Step, flight: Flight) -> list[Effect]:
         after = job.after(step)
-        effects: list[Effect] = [lambda: setattr(flight, "job", after)]
+        effects: list[Effect] = [lambda: self._stepped(flight, after, step)]
         if step is Step.TYPE_DETECTION:
             stale = tuple(self._ledger.content_known(job, _now_ms()))
             if stale:
@@ -240,6 +241,11 @@ class Progress(Member):
             self._ledger.objects_delivered(job.row, _now_ms())
             effects.append(lambda: self.crew.uploader.tell(StoreManifest(after)))
         return effects
+
+    def _stepped(self, flight: Flight, after: Job, step: Step) -> None:
+        now = time.monotonic()
+        self.tally.step_seconds[step].add(now - flight.step_since)
+        flight.job, flight.step_since = after, now
 
     def _apply_home(self, job: Job, now: int) -> list[Effect]:
         put_away = self._settings.after_upload is not AfterUpload.KEEP
@@ -359,6 +365,8 @@ class Progress(Member):
     def _tick(self) -> None:
         self._record_group()
         self._probe_when_due()
+        self.tally.store_out = not self._circuit.admits
+        self.tally.in_flight = len(self._flights)
         if not self._may_be_due:
             due = self._ledger.next_due_ms()
             self._may_be_due = due is not None and due <= _now_ms()
@@ -401,10 +409,11 @@ class Progress(Member):
                 self._ledger.rollback()
                 if not told:
                     self.log.error("ledger.full", message=str(error), hint="free space; work goes on by itself then")
-                told = True
+                told = self.tally.ledger_full = True
                 time.sleep(_FULL_PAUSE_SECONDS)
             else:
                 if told:
+                    self.tally.ledger_full = False
                     self.log.info("ledger.goes-on")
                 return result
 

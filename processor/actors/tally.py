@@ -1,16 +1,39 @@
 """What has happened since the start, counted: for the summary at the end and for metrics."""
 
-from collections import Counter
+from bisect import bisect_left
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
+from itertools import accumulate
 
 from processor.domain.errors import Failure
 from processor.domain.jobs import Job
 from processor.ledger.writer import Intake
 
+# Upper bounds, in seconds, of the histogram of step durations.
+_BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0, float("inf"))
+
+
+@dataclass(slots=True)
+class Spread:
+    """A histogram of durations."""
+
+    counts: list[int] = field(default_factory=lambda: [0] * len(_BOUNDS))
+    total_seconds: float = 0.0
+
+    def add(self, seconds: float) -> None:
+        """Count one duration."""
+        self.counts[bisect_left(_BOUNDS, seconds)] += 1
+        self.total_seconds += seconds
+
+    def buckets(self) -> list[tuple[str, float]]:
+        """Return cumulative counts by upper bound, as Prometheus has them."""
+        names = [*(str(bound) for bound in _BOUNDS[:-1]), "+Inf"]
+        return list(zip(names, map(float, accumulate(self.counts)), strict=True))
+
 
 @dataclass(slots=True)
 class Tally:
-    """Counters that only grow; written by Progress alone, read by anybody."""
+    """Counters that only grow, and how things stand; written by Progress alone, read by anybody."""
 
     files_new: int = 0
     files_changed: int = 0
@@ -21,6 +44,10 @@ class Tally:
     retries: Counter[str] = field(default_factory=Counter)  # by error code
     objects: int = 0
     object_bytes: int = 0
+    step_seconds: defaultdict[str, Spread] = field(default_factory=lambda: defaultdict(Spread))
+    in_flight: int = 0
+    store_out: bool = False
+    ledger_full: bool = False
 
     def count_found(self, intake: Intake) -> None:
         """Count a batch of found files."""

@@ -26,9 +26,7 @@ class WorkerStage(Stage):
         self._pool = pool
         self._inbox = inbox
 
-    def start_stream(
-        self, function: Callable[[_Request], None], request: Callable[[str], _Request]
-    ) -> ObjectStream:
+    def start_stream(self, function: Callable[[_Request], None], request: Callable[[str], _Request]) -> ObjectStream:
         """Submit `function(request(stream_id))` to the pool and return its stream."""
         stream_id = str(uuid.uuid4())
         arrived = self._inbox.expect(stream_id)

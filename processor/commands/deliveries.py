@@ -7,13 +7,13 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
-from processor.app import open_store, worker_limits
 from processor.config import Settings
 from processor.domain.errors import DeliveryError
 from processor.domain.keys import manifest_key
 from processor.engine.pool import Pool
 from processor.ledger.database import Lock
 from processor.ledger.writer import Ledger
+from processor.parts import open_store, worker_limits
 from processor.steps.rebuild import Rebuilt
 from processor.steps.rebuild import rebuild as rebuild_ledger
 from processor.store.manifests import entry_fields, list_manifests, read_manifest

@@ -1,0 +1,130 @@
+"""The parts that the daemon and the commands are put together from, as the settings say."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from processor import logs
+from processor.config import EMBEDDED, Settings
+from processor.ledger.database import LedgerDamagedError, set_aside
+from processor.ledger.writer import Ledger
+from processor.steps.rebuild import rebuild
+from processor.store.embedded import EmbeddedStore
+from processor.store.s3 import S3Store
+from processor.store.settings import StoreSettings
+from processor.streams.sandbox import Limits
+from processor.watch.settings import WatchSettings
+
+_LEDGER_SUFFIXES = ("", "-wal", "-shm", "-journal", ".lock")
+log = logs.get("parts")
+
+
+@contextmanager
+def open_store(settings: Settings) -> Iterator[tuple[Settings, S3Store]]:
+    """Yield the store and settings that lead to it; the embedded server runs meanwhile when that is asked for."""
+    with _embedded_store(settings) as reached, contextlib.closing(S3Store(store_settings(reached))) as store:
+        yield reached, store
+
+
+def open_ledger(settings: Settings, store: S3Store) -> Ledger:
+    """Open the ledger. One that is damaged is set aside, and made again from the manifests.
+
+    The caller holds the lock. Raises DeliveryError when a damaged ledger can not be rebuilt because the store is away.
+    """
+    path, root = settings.progress_db_path, os.fsencode(settings.watch_path)
+    fresh = path.with_name(path.name + ".rebuilding")
+    if path.exists() or not fresh.exists():  # else an earlier rebuilding did not come to its end
+        try:
+            return Ledger(path, root)
+        except LedgerDamagedError as error:
+            log.error("ledger.damaged", reason=str(error))
+    for suffix in _LEDGER_SUFFIXES:
+        fresh.with_name(fresh.name + suffix).unlink(missing_ok=True)
+    ledger = Ledger(fresh, root)
+    rebuilt = rebuild(store, ledger, root)
+    ledger.close()
+    # Only a whole one takes the name: a crash before this begins the rebuilding again.
+    aside = set_aside(path)
+    fresh.rename(path)
+    log.info("ledger.rebuilt", entered=rebuilt.entered, unreadable=rebuilt.unreadable, set_aside=str(aside))
+    return Ledger(path, root)
+
+
+def store_settings(settings: Settings) -> StoreSettings:
+    """Return what the settings say of the store."""
+    tags = tuple(tuple(tag.split("=", 1)) for tag in settings.s3_tags.split("&") if tag)
+    return StoreSettings(
+        bucket=settings.s3_bucket,
+        endpoint=settings.s3_endpoint or None,
+        region=settings.s3_region,
+        prefix=settings.s3_prefix,
+        access_key_id=settings.s3_access_key_id or None,
+        secret_access_key=settings.s3_secret_access_key.get_secret_value() or None,
+        force_path_style=settings.s3_force_path_style,
+        ca_bundle=settings.s3_ca_bundle,
+        storage_class=settings.s3_storage_class or None,
+        encrypt=bool(settings.s3_sse),
+        kms_key_id=settings.s3_sse_kms_key_id or None,
+        tags=tags,  # type: ignore[arg-type]  # checked by the settings
+        part_size_bytes=settings.s3_part_size,
+        max_bandwidth=settings.max_bandwidth or None,
+        max_connections=settings.max_concurrency * settings.s3_parts_in_flight + 2,
+    )
+
+
+@contextmanager
+def _embedded_store(settings: Settings) -> Iterator[Settings]:
+    """Start the embedded server when the settings ask for it and none runs; yield settings that lead to it."""
+    if settings.s3_endpoint != EMBEDDED:
+        yield settings
+        return
+    server = EmbeddedStore(settings.store_directory)
+    if not server.attach():
+        server.start()
+    try:
+        reached = settings.model_copy(
+            update={
+                "s3_endpoint": server.endpoint,
+                "s3_access_key_id": server.access_key_id,
+                "s3_secret_access_key": SecretStr(server.secret_access_key),
+                "s3_force_path_style": True,
+            }
+        )
+        with contextlib.closing(S3Store(store_settings(reached))) as store:
+            if not store.bucket_exists():
+                store.create_bucket()
+        yield reached
+    finally:
+        server.stop()
+
+
+def watch_settings(settings: Settings) -> WatchSettings:
+    """Return what the settings say of watching; what is ours is never watched."""
+    return WatchSettings(
+        root=os.fsencode(settings.watch_path),
+        settle_seconds=settings.stability_threshold / 1000,
+        poll_seconds=settings.poll_interval / 1000,
+        rescan_seconds=settings.rescan_interval / 1000,
+        ignore_initial=settings.ignore_initial,
+        excluded=tuple(os.fsencode(path) for path in _own_paths(settings)),
+    )
+
+
+def _own_paths(settings: Settings) -> Iterator[Path]:
+    """Yield what is ours and never delivered, even when it lies inside the watched directory."""
+    yield settings.error_directory
+    yield settings.store_directory
+    yield settings.control_socket_path
+    if settings.after_upload_directory is not None:
+        yield settings.after_upload_directory
+    for suffix in _LEDGER_SUFFIXES:
+        yield settings.progress_db_path.with_name(settings.progress_db_path.name + suffix)
+
+
+def worker_limits(settings: Settings) -> Limits:
+    """Return what a worker may use: its memory, and the watched directory to read."""
+    return Limits(settings.worker_memory, (str(settings.watch_path),))

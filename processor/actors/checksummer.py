@@ -10,7 +10,7 @@ from processor.actors.stage import Stage
 from processor.config import AfterUpload, Settings
 from processor.domain.jobs import Status, Step
 from processor.domain.keys import escape
-from processor.ledger.writer import Found, PutAway
+from processor.ledger.writer import Found
 from processor.steps import custody
 from processor.steps.checksum import examine
 
@@ -53,13 +53,11 @@ class Checksummer(Stage):
         where: bytes | None = None
         try:
             if file.status is Status.FAILED:
-                gone = not self._is_another(file)
-                if gone:
-                    where = custody.set_aside(
-                        self._root, file.relative_path, os.fsencode(self._settings.error_directory), _reason(message)
-                    )
+                where, gone = self._set_aside(message), True
             else:
                 gone = self._after_upload(message)
+        except custody.NewerFileError:
+            gone = False
         except OSError as error:
             self.log.error(
                 "file.not-put-away",
@@ -70,10 +68,16 @@ class Checksummer(Stage):
             gone = False
         self.crew.progress.tell(FilePutAway(file, gone, None if where is None else escape(where)))
 
-    def _is_another(self, file: PutAway) -> bool:
-        """Tell whether a file lies there that is not the one which failed: it is found, and delivered, by itself."""
-        there = os.path.lexists(os.path.join(self._root, file.relative_path))
-        return there and not custody.unchanged(self._root, file.relative_path, file.size_bytes, file.modified_ns)
+    def _set_aside(self, message: PutFileAway) -> bytes | None:
+        file = message.file
+        return custody.set_aside(
+            self._root,
+            file.relative_path,
+            os.fsencode(self._settings.error_directory),
+            _reason(message),
+            size_bytes=file.size_bytes,
+            modified_ns=file.modified_ns,
+        )
 
     def _after_upload(self, message: PutFileAway) -> bool:
         """Delete or move a delivered file, never one that has changed since."""

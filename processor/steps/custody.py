@@ -21,14 +21,28 @@ _LONGEST_NAME_BYTES = _NAME_MAX - len(REASON_SUFFIX) - len(_PARTIAL)
 _MOST_NUMBERS = 10_000
 
 
-def set_aside(root: bytes, relative_path: bytes, error_directory: bytes, reason: dict[str, Any]) -> bytes | None:
+class NewerFileError(Exception):
+    """Another file lies there than the one that failed: it is found, and delivered, by itself."""
+
+
+def set_aside(
+    root: bytes,
+    relative_path: bytes,
+    error_directory: bytes,
+    reason: dict[str, Any],
+    *,
+    size_bytes: int,
+    modified_ns: int,
+) -> bytes | None:
     """Move the file to the same place below `error_directory`, `<name>.reason.json` beside it; return where it is now.
 
     Return None when there is nothing (any more) to move; the reason is written all the same. Where another file or
     another reason lies already, `~1`, `~2` ... is added to the name. Raises OSError when it can not be moved; then it
-    still lies where it was.
+    still lies where it was. Raises NewerFileError when what lies there has not this size and time.
     """
     source = os.path.join(root, relative_path)
+    if os.path.lexists(source) and not unchanged(root, relative_path, size_bytes, modified_ns):
+        raise NewerFileError
     written = orjson.dumps(reason, option=orjson.OPT_INDENT_2) + b"\n"
     target = _place(os.path.join(error_directory, relative_path), written)
     os.makedirs(os.path.dirname(target), exist_ok=True)
@@ -37,6 +51,13 @@ def set_aside(root: bytes, relative_path: bytes, error_directory: bytes, reason:
     if os.path.lexists(target) or not os.path.lexists(source):
         return None
     _move(source, target)
+    if not unchanged(b"/", target, size_bytes, modified_ns):
+        # It was exchanged between our look and the move.
+        with contextlib.suppress(FileExistsError):
+            os.link(target, source)
+            os.unlink(target)
+            os.unlink(reason_path(target))
+            raise NewerFileError
     return target
 
 

@@ -27,6 +27,13 @@ def drop(root: bytes, name: bytes, content: bytes) -> None:
         file.write(content)
 
 
+def set_aside(root: bytes, name: bytes, errors: bytes, reason: dict[str, Any]) -> bytes | None:
+    """Set aside whatever lies there now."""
+    status = os.stat(path) if os.path.exists(path := os.path.join(root, name)) else None
+    size, modified = (status.st_size, status.st_mtime_ns) if status else (0, 0)
+    return custody.set_aside(root, name, errors, reason, size_bytes=size, modified_ns=modified)
+
+
 def read(path: bytes) -> bytes:
     with open(path, "rb") as file:
         return file.read()
@@ -38,9 +45,9 @@ def reason_of(path: bytes) -> Any:
 
 def test_a_second_file_of_the_same_name_keeps_the_first_and_its_reason(root: bytes, errors: bytes) -> None:
     drop(root, b"a", b"first")
-    first = custody.set_aside(root, b"a", errors, {"why": 1})
+    first = set_aside(root, b"a", errors, {"why": 1})
     drop(root, b"a", b"second")
-    second = custody.set_aside(root, b"a", errors, {"why": 2})
+    second = set_aside(root, b"a", errors, {"why": 2})
 
     assert first is not None
     assert second is not None
@@ -53,19 +60,19 @@ def test_a_second_file_of_the_same_name_keeps_the_first_and_its_reason(root: byt
 def test_a_name_of_any_length_can_be_set_aside_twice(root: bytes, errors: bytes, name: bytes) -> None:
     for content in (b"first", b"second"):
         drop(root, name, content)
-        aside = custody.set_aside(root, name, errors, {"why": content.decode()})
+        aside = set_aside(root, name, errors, {"why": content.decode()})
         assert aside is not None
         assert (read(aside), reason_of(aside)) == (content, {"why": content.decode()})
 
 
 def test_done_again_after_a_crash_it_changes_nothing(root: bytes, errors: bytes) -> None:
     drop(root, b"a", b"first")
-    custody.set_aside(root, b"a", errors, {"why": 1})
+    set_aside(root, b"a", errors, {"why": 1})
     drop(root, b"a", b"second")
-    custody.set_aside(root, b"a", errors, {"why": 2})
+    set_aside(root, b"a", errors, {"why": 2})
     before = sorted((entry.name, read(entry.path)) for entry in os.scandir(errors))
 
-    assert custody.set_aside(root, b"a", errors, {"why": 2}) is None
+    assert set_aside(root, b"a", errors, {"why": 2}) is None
 
     assert sorted((entry.name, read(entry.path)) for entry in os.scandir(errors)) == before
 
@@ -81,9 +88,9 @@ def test_interrupted_between_reason_and_move_it_goes_on(
     with monkeypatch.context() as patched:
         patched.setattr(custody, "_move", interrupted)
         with pytest.raises(OSError, match="power"):
-            custody.set_aside(root, b"a", errors, {"why": 1})
+            set_aside(root, b"a", errors, {"why": 1})
 
-    aside = custody.set_aside(root, b"a", errors, {"why": 1})
+    aside = set_aside(root, b"a", errors, {"why": 1})
     assert aside is not None
     assert read(aside) == b"content"
     assert sorted(os.listdir(errors)) == [b"a", b"a.reason.json"]
@@ -91,9 +98,9 @@ def test_interrupted_between_reason_and_move_it_goes_on(
 
 def test_a_file_that_vanished_leaves_its_reason_beside_what_lies_there_already(root: bytes, errors: bytes) -> None:
     drop(root, b"a", b"first")
-    custody.set_aside(root, b"a", errors, {"why": 1})
+    set_aside(root, b"a", errors, {"why": 1})
 
-    assert custody.set_aside(root, b"a", errors, {"why": "vanished"}) is None
+    assert set_aside(root, b"a", errors, {"why": "vanished"}) is None
 
     assert reason_of(os.path.join(errors, b"a")) == {"why": 1}
     assert reason_of(os.path.join(errors, b"a~1")) == {"why": "vanished"}
@@ -101,9 +108,37 @@ def test_a_file_that_vanished_leaves_its_reason_beside_what_lies_there_already(r
 
 def test_a_file_comes_back_without_its_reason(root: bytes, errors: bytes) -> None:
     drop(root, b"n" * 255, b"content")
-    custody.set_aside(root, b"n" * 255, errors, {"why": 1})
+    set_aside(root, b"n" * 255, errors, {"why": 1})
 
     assert custody.bring_back(root, b"n" * 255, errors)
 
     assert os.listdir(root) == [b"n" * 255]
+    assert os.listdir(errors) == []
+
+
+def test_a_file_that_is_newer_than_the_one_that_failed_stays(root: bytes, errors: bytes) -> None:
+    drop(root, b"a", b"newer")
+    with pytest.raises(custody.NewerFileError):
+        custody.set_aside(root, b"a", errors, {"why": 1}, size_bytes=1, modified_ns=1)
+    assert read(os.path.join(root, b"a")) == b"newer"
+    assert not os.path.exists(errors)
+
+
+def test_a_file_exchanged_during_the_move_is_brought_back(
+    root: bytes, errors: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drop(root, b"a", b"failed")
+    status = os.stat(os.path.join(root, b"a"))
+    move = custody._move
+
+    def exchange_first(source: bytes, target: bytes) -> None:
+        drop(root, b"b", b"exchanged")
+        os.replace(os.path.join(root, b"b"), source)
+        move(source, target)
+
+    monkeypatch.setattr(custody, "_move", exchange_first)
+    with pytest.raises(custody.NewerFileError):
+        custody.set_aside(root, b"a", errors, {"w": 1}, size_bytes=status.st_size, modified_ns=status.st_mtime_ns)
+
+    assert read(os.path.join(root, b"a")) == b"exchanged"
     assert os.listdir(errors) == []

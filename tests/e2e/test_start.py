@@ -1,0 +1,129 @@
+"""Starting: settings judged all at once, one daemon a ledger, the log level and the stacks on a signal."""
+
+import re
+import shutil
+import signal
+import stat
+import time
+
+from tests.e2e.conftest import MakeDaemon
+from tests.e2e.daemon import Daemon
+from tests.e2e.trees import MIB, write, write_large
+
+CONFIGURATION = 78
+
+
+def test_every_mistake_in_the_settings_is_told_at_once(make_daemon: MakeDaemon) -> None:
+    daemon = make_daemon(
+        MAX_CONCURRENCY="many",
+        PARQUET_COMPRESSION="LZO",
+        S3_ENDPOINT="ftp://example",
+        S3_SECRET_ACCESS_KEY="hush-hush",
+        STABILITY_THRESHOLD="-1",
+    )
+    del daemon.environment["WATCH_PATH"]
+
+    assert daemon.once() == CONFIGURATION
+
+    said = daemon.tail()
+    for name in ("MAX_CONCURRENCY", "PARQUET_COMPRESSION", "S3_ENDPOINT", "STABILITY_THRESHOLD", "WATCH_PATH"):
+        assert name in said
+    assert "many" in said
+    assert "hush-hush" not in said
+    assert "Traceback" not in said
+
+
+def test_two_daemons_never_work_on_one_ledger(daemon: Daemon, make_daemon: MakeDaemon) -> None:
+    daemon.start()
+    second = make_daemon("second", PROGRESS_DB_PATH=daemon.ledger)
+
+    assert second.once() not in (0, None)
+
+    assert "another processor" in second.tail()
+    assert "Traceback" not in second.tail()
+    assert daemon.running
+    assert daemon.stop() == 0
+
+
+def test_once_with_nothing_to_do_ends_well(daemon: Daemon) -> None:
+    assert daemon.once() == 0
+    assert daemon.statuses() == {}
+
+
+def test_ledger_socket_and_lock_are_for_the_owner_alone(daemon: Daemon) -> None:
+    write(daemon.watch / "a", b"a")
+    daemon.start()
+    daemon.until_at_rest(1)
+
+    for path in daemon.home.glob("ledger*"):
+        assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, path
+    assert daemon.stop() == 0
+
+
+def test_the_log_level_is_reread_on_sighup(daemon: Daemon) -> None:
+    settings = daemon.home / ".env"
+    settings.write_text("LOG_LEVEL=error\n")
+    daemon.start(ready=False)
+    daemon.until(daemon.ledger.exists)
+    write(daemon.watch / "quiet", b"q")
+    daemon.until_at_rest(1)
+    assert not list(daemon.events("file.completed"))
+
+    settings.write_text("LOG_LEVEL=info\n")
+    daemon.signal(signal.SIGHUP)
+    daemon.until(lambda: list(daemon.events("settings.reread")))
+    write(daemon.watch / "loud", b"l")
+
+    daemon.until(lambda: [each["path"] for each in daemon.events("file.completed")] == ["loud"])
+    assert daemon.stop() == 0
+
+
+def test_stacks_of_all_threads_are_written_on_sigusr1(daemon: Daemon) -> None:
+    daemon.start()
+    daemon.signal(signal.SIGUSR1)
+    daemon.until(lambda: "most recent call first" in daemon.tail())
+    assert len(re.findall(r"^(?:Current thread|Thread) 0x", daemon.tail(100_000), re.MULTILINE)) >= 6
+    assert daemon.stop() == 0
+
+
+def test_a_second_signal_ends_at_once(make_daemon: MakeDaemon) -> None:
+    daemon = make_daemon(MAX_BANDWIDTH=MIB, SHUTDOWN_TIMEOUT=60_000)
+    write_large(daemon.watch / "large.bin", 40 * MIB, seed=1)
+    daemon.start()
+    daemon.until(lambda: daemon.statuses() == {"large.bin": "in_progress"})
+    daemon.signal(signal.SIGTERM)
+    daemon.until(lambda: list(daemon.events("daemon.stopping")))
+    began = time.monotonic()
+
+    daemon.signal(signal.SIGTERM)
+
+    assert daemon.wait(5) == -signal.SIGTERM
+    assert time.monotonic() - began < 5
+
+
+def test_a_damaged_ledger_is_made_again_and_nothing_is_delivered_twice(daemon: Daemon) -> None:
+    for number in range(20):
+        write(daemon.watch / f"{number}.txt", b"%d" % number)
+    assert daemon.once() == 0
+    for suffix in ("-wal", "-shm"):
+        daemon.ledger.with_name(daemon.ledger.name + suffix).unlink(missing_ok=True)
+    with daemon.ledger.open("r+b") as ledger:
+        ledger.write(b"garbage" * 600)
+    daemon.log.unlink()
+
+    assert daemon.once() == 0, daemon.tail()
+
+    assert set(daemon.statuses().values()) == {"completed"}
+    assert len(daemon.statuses()) == 20
+    assert list(daemon.events("ledger.rebuilt"))
+    assert not list(daemon.events("file.completed")), "it was delivered before"
+
+
+def test_a_lost_ledger_leads_to_the_same_objects_again(daemon: Daemon) -> None:
+    write(daemon.watch / "a.txt", b"a")
+    assert daemon.once() == 0
+    for path in daemon.home.glob("ledger*"):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+    assert daemon.once() == 0, daemon.tail()
+    assert daemon.statuses() == {"a.txt": "completed"}

@@ -7,7 +7,7 @@ Nothing is completed but by `finish`.
 
 import contextlib
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -16,15 +16,12 @@ from processor.domain.uploads import (
     MOST_PARTS,
     ObjectRequest,
     Part,
-    Protection,
     Resumption,
     StoredObject,
-    base64_digest,
-    composite_md5,
-    composite_sha256,
     part_size_for,
 )
 from processor.steps.transfer_parts import PartBuffer, PartSender
+from processor.steps.transfer_proof import Proof
 from processor.store.errors import mismatch
 from processor.store.patience import patiently
 from processor.store.s3 import Answer, Digest, Head, S3Store
@@ -74,6 +71,7 @@ class ObjectUpload:
         self._request = request
         self._recorder = recorder
         self._stopping = stopping
+        self._proof = Proof(store, request.key)
         self._part_size = part_size_for(request.size_bytes, store.settings.part_size_bytes)
         self._sender = PartSender(self._send, self._new_buffer, parts_in_flight)
         self._buffer = PartBuffer(self._part_size, request.size_bytes)
@@ -178,12 +176,12 @@ class ObjectUpload:
         if self._stopping():
             raise TransferStopped(self._request.key)
         view = self._buffer.view()
-        digest = Digest(self._whole.digest(), self._md5(view))
+        digest = Digest(self._whole.digest(), self._proof.md5(view))
 
         def put() -> Answer:
             self._store.bandwidth.take(len(view), self._pause)
             answer = self._store.put_object(self._request, view, digest)
-            self._compare(answer, digest)
+            self._proof.compare(answer, digest)
             return answer
 
         try:
@@ -192,7 +190,7 @@ class ObjectUpload:
             if error.failure.code == "store.mismatch":
                 self._remove()
             raise
-        return self._stored(answer.etag, _name_of(digest))
+        return self._stored(answer.etag, self._proof.of_body(digest))
 
     # A large one: parts.
 
@@ -217,7 +215,7 @@ class ObjectUpload:
     def _send(self, number: int, buffer: PartBuffer) -> Part:
         """Store one part, unless the store holds it already. Runs in the sender's threads."""
         view = buffer.view()
-        digest = Digest(hashlib.sha256(view).digest(), self._md5(view))
+        digest = Digest(hashlib.sha256(view).digest(), self._proof.md5(view))
         known = self._known.get(number)
         if known is not None and (known.sha256, known.size_bytes) == (digest.sha256.hex(), len(view)):
             return known
@@ -228,7 +226,7 @@ class ObjectUpload:
         def send() -> Answer:
             self._store.bandwidth.take(len(view), self._pause)
             answer = self._store.upload_part(self._request.key, upload_id, number, view, digest)
-            self._compare(answer, digest)
+            self._proof.compare(answer, digest)
             return answer
 
         try:
@@ -248,9 +246,9 @@ class ObjectUpload:
     def _complete(self) -> StoredObject:
         self._collect()
         if self._landed is not None:
-            if not self._is_ours(self._landed):
+            if not self._proof.proven(self._landed, self._parts):
                 raise self._gone()
-            return self._stored(self._landed.etag, self._composite())
+            return self._stored(self._landed.etag, self._proof.composite(self._parts))
         assert self._upload_id is not None
         try:
             answer = patiently(self._complete_once, self._pause)
@@ -259,7 +257,7 @@ class ObjectUpload:
         else:
             etag = self._verified(answer)
         self._ended()
-        return self._stored(etag, self._composite())
+        return self._stored(etag, self._proof.composite(self._parts))
 
     def _complete_once(self) -> Answer:
         assert self._upload_id is not None
@@ -268,19 +266,12 @@ class ObjectUpload:
     def _verified(self, answer: Answer) -> str:
         """Look at the object that was just completed; one that is not what was sent is removed."""
         head = patiently(lambda: self._store.head(self._request.key), self._pause)
-        if head is not None and head.size_bytes == self._size and not self._contradicts(answer, head):
+        if head is not None and not self._proof.contradicted(answer, head, self._parts):
             return head.etag or answer.etag
         self._ended()
         self._remove()
         theirs = None if head is None else (head.size_bytes, head.sha256, head.etag)
-        raise mismatch(f"complete {self._request.key!r}", (self._size, self._composite()), theirs)
-
-    def _contradicts(self, answer: Answer, head: Head) -> bool:
-        if self._store.protection is Protection.SHA256:
-            expected = composite_sha256(self._parts)
-            return any(theirs not in (None, expected) for theirs in (answer.sha256, head.sha256))
-        ours = composite_md5(self._parts) or ""
-        return self._store.etag_is_md5 and any(theirs not in ("", ours) for theirs in (answer.etag, head.etag))
+        raise mismatch(f"complete {self._request.key!r}", (self._size, self._proof.composite(self._parts)), theirs)
 
     def _remove(self) -> None:
         with contextlib.suppress(DeliveryError):  # without a manifest it counts for nothing, and is overwritten
@@ -291,7 +282,7 @@ class ObjectUpload:
         code = error.failure.code
         if code in _PERHAPS_DONE:
             head = self._store.head(self._request.key)
-            if head is not None and self._is_ours(head):
+            if head is not None and self._proof.proven(head, self._parts):
                 return head.etag
         if code == "store.upload-gone":
             self._ended()
@@ -319,7 +310,7 @@ class ObjectUpload:
         """Go on without the upload: it was completed by an earlier try whose end nobody heard, or cleaned away."""
         head = self._store.head(self._request.key)
         parts = [resumption.parts[number] for number in sorted(resumption.parts)]
-        if head is not None and self._proven(head, parts):
+        if head is not None and self._proof.proven(head, parts):
             self._landed = head
             self._known = dict(resumption.parts)
         self._ended()
@@ -333,60 +324,8 @@ class ObjectUpload:
         text = f"the upload of {self._request.key!r} is gone and the content is another"
         return transient("store.upload-gone", text, "it is begun anew")
 
-    # Comparison: the store's word against ours, never against itself.
-
-    def _md5(self, view: memoryview) -> bytes | None:
-        if self._store.protection is Protection.SHA256:
-            return None
-        return hashlib.md5(view, usedforsecurity=False).digest()
-
-    def _compare(self, answer: Answer, digest: Digest) -> None:
-        """Compare an answer to a body with its digest. What the store does not tell it was probed to check."""
-        if digest.md5 is None:
-            ours, theirs = base64_digest(digest.sha256), answer.sha256
-        elif self._store.etag_is_md5:
-            ours, theirs = digest.md5.hex(), answer.etag
-        else:
-            return
-        if theirs is not None and theirs != ours:
-            raise mismatch(f"store {self._request.key!r}", ours, theirs)
-
-    def _is_ours(self, head: Head) -> bool:
-        return head.size_bytes == self._size and self._proven(head, self._parts)
-
-    def _proven(self, head: Head, parts: list[Part]) -> bool:
-        """Tell whether the object consists of exactly these parts: by what the store says, else by reading it."""
-        if not parts or head.size_bytes != sum(part.size_bytes for part in parts):
-            return False
-        if head.sha256 is not None:
-            return head.sha256 == composite_sha256(parts)
-        if head.etag and self._store.etag_is_md5:
-            return head.etag == composite_md5(parts)
-        return _read_in_parts(self._store.get(self._request.key), parts) == [part.sha256 for part in parts]
-
-    def _composite(self) -> str:
-        if self._store.protection is Protection.SHA256:
-            return f"sha256:{composite_sha256(self._parts)}"
-        return f"md5:{composite_md5(self._parts)}"
-
     def _stored(self, etag: str, checksum: str) -> StoredObject:
         return StoredObject(self._request.key, self._size, self._whole.hexdigest(), etag, checksum, len(self._parts))
-
-
-def _read_in_parts(pieces: Iterable[bytes], parts: list[Part]) -> list[str]:
-    """Return the SHA-256 of each stretch of the bytes that is as long as the part in its place."""
-    digests = [hashlib.sha256() for _ in parts]
-    sizes = [part.size_bytes for part in parts]
-    at = 0
-    for piece in pieces:
-        rest = memoryview(piece)
-        while rest and at < len(sizes):
-            taken = rest[: sizes[at]]
-            digests[at].update(taken)
-            sizes[at] -= len(taken)
-            rest = rest[len(taken) :]
-            at += sizes[at] == 0
-    return [digest.hexdigest() for digest in digests]
 
 
 def _ends_the_upload(error: BaseException | None) -> bool:
@@ -394,7 +333,3 @@ def _ends_the_upload(error: BaseException | None) -> bool:
         return False
     failure = error.failure
     return failure.error_class is ErrorClass.PERMANENT or failure.code.startswith("source.")
-
-
-def _name_of(digest: Digest) -> str:
-    return f"sha256:{base64_digest(digest.sha256)}" if digest.md5 is None else f"md5:{digest.md5.hex()}"

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -112,6 +113,16 @@ class Machine:
         return subprocess.Popen(
             list(map(str, inside)), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.PIPE, text=True
         )
+
+    @contextmanager
+    def running(self, *command: object) -> Iterator[None]:
+        """Run a program that ends when the block does, however it ends."""
+        process = self.start(*command)
+        try:
+            yield
+        finally:
+            process.terminate()
+            process.communicate(timeout=60)
 
     def sh(self, script: str, *arguments: object) -> str:
         with self.start("sh", "-euc", script, "sh", *arguments) as process:

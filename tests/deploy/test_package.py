@@ -41,7 +41,7 @@ def test_it_installs_runs_as_its_own_user_and_goes_without_taking_data_along(
     ctl = f'#!/bin/sh\nexec {SUPERVISOR}/supervisorctl -c /etc/supervisord.conf "$@"\n'
     machine.write("/usr/bin/supervisorctl", ctl.encode(), mode="755")
 
-    with machine.start(SUPERVISOR / "supervisord", "-c", "/etc/supervisord.conf") as supervisord:
+    with machine.running(SUPERVISOR / "supervisord", "-c", "/etc/supervisord.conf"):
         wait_until(lambda: "supervisor.sock" in machine.sh("ls /tmp/supervisor"))
         machine.sh("dpkg --install /tmp/processor.deb")
         wait_until(lambda: "EXITED" in machine.sh("supervisorctl status || true"), timeout=60)
@@ -65,14 +65,13 @@ def test_it_installs_runs_as_its_own_user_and_goes_without_taking_data_along(
         wait_until(lambda: has_object(bucket, "two.bin"), timeout=60)
 
         machine.sh("dpkg --remove processor")
-        assert machine.sh("pgrep --full /opt/processor || true") == ""
+        assert machine.sh("pgrep --uid processor || true") == ""
         assert machine.sh("ls /opt/processor 2>/dev/null || true") == ""
         machine.sh("test -s /etc/processor/processor.env; test -s /var/lib/processor/progress.db")
         machine.sh("dpkg --purge processor")
         assert machine.sh("ls -d /etc/processor /var/lib/processor /var/log/processor 2>/dev/null || true") == ""
         assert machine.sh("ls /srv/processor/incoming").split() == ["one.bin", "two.bin"]
         assert machine.sh("getent passwd processor || true") == ""
-        supervisord.terminate()
 
 
 def test_the_command_for_people_runs_without_a_network_and_says_what_is_wrong(machine: Machine, package: Path) -> None:

@@ -10,8 +10,8 @@ from processor.steps.conversion.json_exact import Number, is_writable
 # An object with more distinct keys than this is a map, not a record; its value is kept as JSON text.
 MOST_KEYS = 1_000
 MOST_ROW_KEYS = 20_000
-# All places of a file together; beyond, objects that would bring new keys are kept as JSON text.
-MOST_PLACES = 50_000
+# All places below the rows' own keys together; beyond, objects that would bring new keys are kept as JSON text.
+MOST_PLACES = 2_000
 # Containers below this level are kept as JSON text.
 DEEPEST_TYPED = 32
 # A sign, a point and 15 digits: what every double holds.
@@ -68,7 +68,7 @@ class Schema:
 
     def __init__(self) -> None:
         self.root = Place()
-        self.places = 1
+        self.places = 0
 
     def learn(self, row: Any) -> None:
         """Take one row into account."""
@@ -105,8 +105,9 @@ class Schema:
             self._learn(known, item)
 
     def _may_grow(self, place: Place) -> bool:
-        most = MOST_KEYS if place is not self.root else MOST_ROW_KEYS
-        return len(place.fields) < most and self.places < MOST_PLACES and place.depth < DEEPEST_TYPED
+        if place is self.root:
+            return len(place.fields) < MOST_ROW_KEYS
+        return len(place.fields) < MOST_KEYS and self.places < MOST_PLACES and place.depth < DEEPEST_TYPED
 
     def _learn_list(self, place: Place, value: list[Any]) -> None:
         place.lists += 1
@@ -121,7 +122,7 @@ class Schema:
             self._learn(place.element, item)
 
     def _new_place(self, parent: Place) -> Place:
-        self.places += 1
+        self.places += parent is not self.root
         return Place(parent.depth + 1)
 
 

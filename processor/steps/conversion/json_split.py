@@ -15,7 +15,8 @@ LONGEST_ROW = 32 << 20
 Row = tuple[int, bytes]
 """A row as it stands in the text, and the offset of its first byte."""
 
-_STRING = rb'"[^"\\]*(?:\\.[^"\\]*)*"'
+# Possessive, so that a long string costs no memory to match.
+_STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
 _PLAIN = rb'[^\[\]{}"]*'
 
 

@@ -123,9 +123,7 @@ class EmbeddedStore:
         if process.poll() is None:
             process.kill()
         process.wait()
-        for service in _SERVICES:
-            with contextlib.suppress(OSError):  # sockets that the server leaves behind when killed
-                Path(f"/tmp/seaweedfs-{service.replace('.', '-')}-{self._ports[service]}.sock").unlink()  # noqa: S108
+        self._remove_sockets()
 
     def kill(self) -> None:
         """End the server as a power loss would."""
@@ -151,6 +149,7 @@ class EmbeddedStore:
         (self.directory / "master.toml").write_text(_VOLUME_GROWTH)
         self._load_credentials()
         self._choose_ports()
+        self._remove_sockets()
 
     def _load_credentials(self) -> None:
         path = self.directory / "s3.json"
@@ -169,6 +168,12 @@ class EmbeddedStore:
         wanted = [known.get(service, 0) for service in _SERVICES]
         self._ports = dict(zip(_SERVICES, free_ports(len(_SERVICES), wanted), strict=True))
         path.write_bytes(orjson.dumps(self._ports))
+
+    def _remove_sockets(self) -> None:
+        """Remove the sockets that a killed server leaves behind, at places it does not let us choose."""
+        for service, port in self._ports.items():
+            with contextlib.suppress(OSError):
+                Path(f"/tmp/seaweedfs-{service.replace('.', '-')}-{port}.sock").unlink()  # noqa: S108
 
     def _arguments(self) -> list[str]:
         places = [

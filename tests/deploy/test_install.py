@@ -1,5 +1,6 @@
 """deploy/install.sh below a prefix, with a real supervisord: install, upgrade, a failed upgrade, uninstall."""
 
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 
 from processor.store.s3 import S3Store
 
-from .conftest import DEPLOY, Host, has_object, store_settings
+from .conftest import DEPLOY, Host, Machine, has_object, store_settings
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -82,3 +83,19 @@ def test_wrong_usage_changes_nothing_and_ends_with_2(arguments: list[str]) -> No
     done = subprocess.run([DEPLOY / "install.sh", *arguments], capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert done.stderr
+
+
+@pytest.mark.skipif(shutil.which("apt-get") is None, reason="the copy of the machine has Debian's Python at its place")
+def test_on_the_machine_itself_it_makes_a_user_and_takes_it_away_again(wheelhouse: Path, machine: Machine) -> None:
+    script = '"$1/install.sh" "$2" --python /usr/bin/python3 --wheelhouse "$3" --service systemd'
+    machine.sh(script, DEPLOY, "install", wheelhouse)
+    assert "User=processor\n" in machine.sh("cat /etc/systemd/system/processor.service")
+    assert machine.sh("stat -c '%a %U %G' /etc/processor/processor.env") == "640 root processor\n"
+    # The command of the people becomes the daemon's user, who may read the settings.
+    assert "S3_BUCKET is not set" in machine.sh("/usr/local/bin/processor run 2>&1 || test $? = 78")
+    machine.sh('"$1/install.sh" uninstall', DEPLOY)
+    assert machine.sh("getent passwd processor").startswith("processor:")
+    machine.sh('"$1/install.sh" uninstall --purge', DEPLOY)
+    assert machine.sh("getent passwd processor || true") == ""
+    left = "ls -d /opt/processor /etc/processor /var/lib/processor /usr/local/bin/processor 2>/dev/null || true"
+    assert machine.sh(left) == ""

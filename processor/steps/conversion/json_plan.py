@@ -57,6 +57,13 @@ class Plan:
         return self.element.direct if self.element is not None else self.form in _DIRECT
 
     @property
+    def leaves(self) -> int:
+        """Return how many columns of values this is in the Parquet."""
+        if self.element is not None:
+            return self.element.leaves
+        return sum(below.leaves for below in self.fields.values()) or 1
+
+    @property
     def structure(self) -> object:
         """Return what json_transform is told of this place."""
         if self.form is Form.STRUCT:
@@ -80,6 +87,11 @@ class RowPlan:
     def direct(self) -> bool:
         """Tell whether rows can go to DuckDB as they stand in the source."""
         return self.is_record and self.other is None and all(plan.direct for plan in self.columns.values())
+
+    @property
+    def leaves(self) -> int:
+        """Return how many columns of values the Parquet has."""
+        return sum(plan.leaves for plan in self.columns.values())
 
     @property
     def structure(self) -> object:

@@ -8,10 +8,10 @@ from processor.steps.conversion import json_numbers as numbers
 from processor.steps.conversion.json_exact import Number, is_writable
 
 # An object with more distinct keys than this is a map, not a record; its value is kept as JSON text.
-MOST_KEYS = 1_000
+MOST_KEYS = 500
 MOST_ROW_KEYS = 20_000
 # All places below the rows' own keys together; beyond, objects that would bring new keys are kept as JSON text.
-MOST_PLACES = 2_000
+MOST_PLACES = 1_000
 # Containers below this level are kept as JSON text.
 DEEPEST_TYPED = 32
 # A sign, a point and 15 digits: what every double holds.

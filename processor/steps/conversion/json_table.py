@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import islice
 
 import duckdb
@@ -25,6 +26,9 @@ Facts = tuple[tuple[str, str], ...]
 
 _SAMPLE_BYTES = 1 << 20
 _MOST_LOOKS = 3
+# A row group is held in memory, so a wide table has smaller ones.
+_ROW_GROUP_VALUES = 8 << 20
+_FEWEST_ROWS = 2_048
 _FETCHED_ROWS = 1_000
 _LONGEST_METADATA = 64 << 10
 
@@ -202,7 +206,9 @@ class JsonTable:
         structure = literal(orjson.dumps(plan.structure).decode())
         record = f"SELECT json_transform(j, {structure}) AS r FROM {relation} WHERE {condition}"  # noqa: S608
         key_values = (*metadata, *self._facts(), ("column-types", _reasons(plan)))
-        return copy_to_parquet(f"SELECT unnest(r) FROM ({record})", fd, self._options, key_values)  # noqa: S608
+        row_group_rows = max(_FEWEST_ROWS, min(self._options.row_group_rows, _ROW_GROUP_VALUES // plan.leaves))
+        options = replace(self._options, row_group_rows=row_group_rows)
+        return copy_to_parquet(f"SELECT unnest(r) FROM ({record})", fd, options, key_values)  # noqa: S608
 
     def _facts(self) -> Facts:
         return (("json-rows", self._rows.shape.value), ("encoding", self._rows.encoding))

@@ -28,7 +28,7 @@ from processor.streams.output import Output
 from processor.streams.source import BytesSource, Source
 
 PIECE_BYTES = 1 << 17
-_SAMPLE_ROWS = 400
+_SAMPLE_ROWS = 120
 _SAMPLE_CELLS = 20_000
 _MOST_LISTED = 10
 _LONGEST_FACT = 32 << 10

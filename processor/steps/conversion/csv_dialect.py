@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from processor.domain.conversion import DataFormat
 from processor.steps.conversion.csv_cells import TYPED, CellClass, classify
@@ -32,14 +33,19 @@ _SPACE = 0.05
 _EMPTY_COLUMN = 0.3  # not even a name: a separator too many
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Reading:
     """A way to read a piece of text, what it gave, and how good that is (0 to about 1)."""
 
     dialect: Dialect
     survey: Survey
     layout: Layout | None
-    score: float
+    own: bytes  # the delimiter that the file's name promises
+
+    @cached_property
+    def score(self) -> float:
+        """How regular the rows are, how much of the text they are, and how plausible their cells."""
+        return _score(self.survey, self.layout, self.dialect, self.own) if self.layout else 0.0
 
 
 def choose(piece: bytes, data_format: DataFormat) -> Reading:
@@ -95,7 +101,7 @@ def read(piece: bytes, dialect: Dialect, own: bytes) -> Reading:
     """Return `piece` as `dialect` reads it."""
     survey = Survey().add_all(records((piece,), dialect))
     layout = lay_out(survey, dialect)
-    return Reading(dialect, survey, layout, _score(survey, layout, dialect, own) if layout else 0.0)
+    return Reading(dialect, survey, layout, own)
 
 
 def _is_clear(reading: Reading, piece: bytes, own: bytes) -> bool:
@@ -218,7 +224,6 @@ def _has_spaced_quotes(piece: bytes, delimiter: bytes, quote: bytes) -> bool:
 
 
 def _score(survey: Survey, layout: Layout, dialect: Dialect, own: bytes) -> float:
-    """Return how good a reading is: how regular its rows, how much of the text they are, how plausible its cells."""
     body = [record for record in survey.first if layout.is_body(record)][:_LONGEST_SCORED]
     rows = [record for record in body if len(record.fields) == layout.width]
     if not rows:

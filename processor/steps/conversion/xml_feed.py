@@ -1,5 +1,6 @@
 """The later readings of a document: its rows as JSON Lines through a pipe into DuckDB."""
 
+import fcntl
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ from processor.steps.conversion.xml_tree import Node, Path
 
 _SMALLEST_BUFFER = 4 << 20
 _LARGEST_LINE = 48 << 20
+_PIPE_BYTES = 1 << 20
 _FLUSH_ROWS = 1_000
 # No JSON: a reading that failed must fail in DuckDB too, not look as if it had come to its end.
 _POISON = b"\n!\n"
@@ -46,12 +48,14 @@ class Feed:
             raise refused(
                 "xml.row-too-large", f"one row takes more than {_LARGEST_LINE >> 20} MiB as JSON", "split the file"
             )
-        self._buffer_size = 2 * length
+        self._buffer_size = 2 * length + _SMALLEST_BUFFER
 
     @contextmanager
     def reading(self) -> Iterator[str]:
         """Yield the relation of a new reading; see `Reading` in table."""
         read_end, write_end = os.pipe()
+        with suppress(OSError):  # unprivileged users have a limit for all their pipes together
+            fcntl.fcntl(write_end, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
         self.rows = None
         writer = _Writer(self._open, self._table, self._template, write_end, self._buffer_size // 2)
         thread = threading.Thread(target=writer.run, name="xml-feed", daemon=True)

@@ -84,6 +84,7 @@ class Scan:
         template = self._visitor.template
         if template is None or self.parser.has_defaults:
             self._feed(buffer)
+            self._between_rows = False
             return len(buffer)
         position = 0
         while position < len(buffer):

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from processor.domain.errors import refused
 from processor.steps.conversion.xml_input import CHUNK_BYTES, FIRST_BYTES
 from processor.steps.conversion.xml_layout import Layout, decide
 from processor.steps.conversion.xml_names import Names
@@ -97,6 +98,7 @@ class _Surveyor:
         self._row: Shape | None = None
         self._envelope: list[tuple[Path, Node]] = []
         self._envelope_size = 0
+        self._attributes_size = 0
         self._attributes: dict[Path, list[str]] = {}
         self._texts: dict[Path, None] = {}
         self._after_rows = False  # something followed a row
@@ -122,7 +124,13 @@ class _Surveyor:
         shape.count += 1
         shape.attributes.update(dict.fromkeys(attributes[::2], shape.count))
         self._attributes[path] = attributes
-        self._envelope_size += sum(map(len, attributes))
+        self._attributes_size += sum(map(len, attributes))
+        if self._attributes_size > _LARGEST_ENVELOPE:
+            raise refused(
+                "xml.row-too-large",
+                f"the attributes around the rows have more than {_LARGEST_ENVELOPE >> 10} KiB",
+                "they would stand in every row",
+            )
 
     def text(self, path: Path, _text: str) -> None:
         self._texts[path] = None

@@ -66,12 +66,11 @@ class Template:
 
     def take(self, buffer: bytes, start: int) -> tuple[int, int, bytes | None]:
         """Return where the rows end that begin at `start`, their number, and JSON Lines of them (None: in doubt)."""
-        end, rows = start, []
-        for match in self._row.finditer(buffer, start):
-            if match.start() != end:
-                break
-            end = match.end()
-            rows.append(match.groups(b""))
+        end, rows, match = start, [], self._row.match
+        # Not finditer: it would look for a row from every place of a long white space.
+        while found := match(buffer, end):
+            end = found.end()
+            rows.append(found.groups(b""))
         if not rows:
             return end, 0, b""
         if not _has_characters(buffer[start:end]):

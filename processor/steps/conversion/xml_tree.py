@@ -26,6 +26,7 @@ LARGEST_TAG_BYTES = 16 << 20
 LARGEST_ROW_BYTES = 16 << 20
 MOST_ROW_NODES = 500_000
 _LONGEST_DEFAULTS = 256
+_MOST_TEXTS = 16
 _UNDEFINED_ENTITY = expat.errors.codes[expat.errors.XML_ERROR_UNDEFINED_ENTITY]
 _ENTITY_HINT = "only &lt; &gt; &amp; &quot; &apos; and character references are understood"
 _DECLARATION = re.compile(rb"<\?xml[ \t\n][^>]*\?>")
@@ -72,6 +73,8 @@ class TreeParser:
         self._expat.Parse(data, False)
         if self._stack and self._fed - self._item_start > LARGEST_ROW_BYTES:
             self._too_large(f"more than {LARGEST_ROW_BYTES >> 20} MiB")
+        if len(self._texts) > _MOST_TEXTS:
+            self._bound_text()
         if self._fed - self._expat.CurrentByteIndex > LARGEST_TAG_BYTES:
             raise refused("xml.tag-too-large", f"a tag or comment is larger than {LARGEST_TAG_BYTES >> 20} MiB")
 
@@ -185,6 +188,12 @@ class TreeParser:
         self._names.rename(node)
         self._names.leave()
         self._on_item((*self.path, node[NAME]), node)
+
+    def _bound_text(self) -> None:
+        text = "".join(self._texts)
+        self._texts = [text] if text.strip(" \t\n") else []
+        if self._texts and len(text) > LARGEST_ROW_BYTES:
+            raise refused("xml.row-too-large", f"a text between elements has more than {LARGEST_ROW_BYTES >> 20} MiB")
 
     def _out_of_bounds(self) -> NoReturn:
         if self._nodes > MOST_ROW_NODES:

@@ -256,6 +256,13 @@ def test_depth_and_size_have_bounds() -> None:
     assert refusal(f"<!--{'x' * (33 << 20)}--><r/>").failure.code == "xml.tag-too-large"
 
 
+def test_text_and_attributes_around_the_rows_have_bounds() -> None:
+    rows = "<a><x>1</x></a>" * 3
+    assert refusal(f"<r k='{'x' * 70_000}'>{rows}</r>").failure.code == "xml.row-too-large"
+    assert len(rows_of(f"<r>{rows}{' ' * (20 << 20)}{rows}</r>")) == 6
+    assert refusal(f"<r>{rows * 9000}{'x' * (18 << 20)}{rows}</r>").failure.code == "xml.row-too-large"
+
+
 def test_a_row_of_megabytes_is_kept_whole() -> None:
     text = 'x"\n' * 1_500_000
     assert rows_of(f"<r><a><x>{text}</x></a><a><x>1</x></a></r>") == [{"x": text}, {"x": "1"}]

@@ -8,6 +8,7 @@ structure of all rows is found to be alike, or every record is surveyed before t
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import duckdb
@@ -18,12 +19,13 @@ from processor.domain.errors import refused
 from processor.steps.conversion.csv_dialect import choose
 from processor.steps.conversion.csv_direct import Structure, check_structure, direct_reading
 from processor.steps.conversion.csv_encoding import Encoding, decide_encoding, utf8_chunks
-from processor.steps.conversion.csv_exact import SURPLUS, PipedRows, Row, surplus_json
+from processor.steps.conversion.csv_exact import SURPLUS, PipedRows, Row, piped, surplus_json
 from processor.steps.conversion.csv_header import Header, Name, decide_header, name_columns
 from processor.steps.conversion.csv_layout import Layout, Survey, lay_out
 from processor.steps.conversion.csv_repair import Repair
 from processor.steps.conversion.csv_rows import Dialect, Newline, Record, records
 from processor.steps.conversion.table import Reading, Sample, TextColumn, propose, write_table
+from processor.streams.feed import readable_fd
 from processor.streams.output import Output
 from processor.streams.source import BytesSource, Source
 
@@ -254,14 +256,24 @@ class _Table:
         """Return the reading by DuckDB itself, where a structure was found."""
         assert self.structure is not None
         nulls = ("", *self.options.null_tokens)
-        return direct_reading(self.source, self.dialect, self.structure, self.layout.width, self._skip(), nulls)
+        return direct_reading(self._path, self.dialect, self.structure, self.layout.width, self._skip(), nulls)
+
+    @contextmanager
+    def _path(self) -> Iterator[str]:
+        """Yield what DuckDB opens: the file itself, or a pipe where the text must be unpacked or decoded first."""
+        if self.encoding.is_utf8:
+            with readable_fd(self.source) as fd:
+                yield f"/dev/fd/{fd}"
+        else:
+            with piped(self.chunks()) as path:
+                yield path
 
     def _skip(self) -> int:
         return self.layout.first_line - (0 if self.header.present else 1)
 
     def _check_structure(self) -> None:
-        """Find out whether DuckDB may read the source itself: a large text in UTF-8 whose rows are all alike."""
-        if not self.encoding.is_utf8 or not _is_plain(self.dialect):
+        """Find out whether DuckDB may read the source itself: a large one whose rows are all alike."""
+        if not _is_plain(self.dialect):
             return
         above = [record for record in self.survey.first if record.line <= self._skip()]
         if any(b"\n" in record.text or b"\r" in record.text for record in above):
@@ -276,9 +288,8 @@ class _Table:
 
     def piped(self) -> PipedRows:
         """Return the reading by our own reader."""
-        longest = max((len(record.text) for record in self.survey.first), default=0)
         surplus = self.surplus and self.options.malformed_rows is MalformedRows.KEEP
-        return PipedRows(self.rows, self.layout.width, longest, surplus)
+        return PipedRows(self.rows, self.layout.width, self.survey.longest, surplus)
 
     def rows(self) -> Iterator[Row]:
         """Yield the rows as they are written."""

@@ -1,4 +1,4 @@
-"""The fast way: DuckDB reads the file itself, after its structure was found to be the same in every row.
+"""The fast way: DuckDB reads the text itself, after its structure was found to be the same in every row.
 
 All but separators, quotes and line endings is deleted from a copy of the text, piece by piece; what is left outside of
 quotes must be the same row again and again. So nothing that DuckDB is lenient about (a surplus empty field, a
@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 from processor.steps.conversion.csv_encoding import Encoding, utf8_chunks
 from processor.steps.conversion.csv_rows import Dialect
-from processor.streams.feed import readable_fd
 from processor.streams.source import Source
 
 _MOST_KINDS = 1000
@@ -112,16 +111,21 @@ class _Checker:
 
 
 def direct_reading(
-    source: Source, dialect: Dialect, structure: Structure, width: int, skip: int, nulls: tuple[str, ...]
+    path: Callable[[], AbstractContextManager[str]],
+    dialect: Dialect,
+    structure: Structure,
+    width: int,
+    skip: int,
+    nulls: tuple[str, ...],
 ) -> Callable[[], AbstractContextManager[str]]:
-    """Return a reading for `write_table`: DuckDB reads the source as it is, with nothing left to guess."""
+    """Return a reading for `write_table`: DuckDB reads what `path` yields, with nothing left to guess."""
     # DuckDB 2.0 errs when it is told of CRLF and finds it by itself; of the others it must be told.
     newline = "" if structure.ending == b"\r\n" else structure.ending.decode()
 
     @contextmanager
     def reading() -> Iterator[str]:
-        with readable_fd(source) as fd:
-            yield read_csv(f"/dev/fd/{fd}", dialect, width, nulls, newline=newline, skip=skip)
+        with path() as opened:
+            yield read_csv(opened, dialect, width, nulls, newline=newline, skip=skip)
 
     return reading
 

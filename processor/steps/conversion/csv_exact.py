@@ -17,7 +17,6 @@ Row = Sequence[bytes | None]
 _NULL = b"N"
 _CLEAN = Dialect()
 _BLOCK_BYTES = 1 << 16
-_PIPE_BYTES = 1 << 16
 _DEFAULT_LONGEST = 2_000_000
 SURPLUS = "_surplus"
 
@@ -35,55 +34,60 @@ class PipedRows:
     @contextmanager
     def reading(self) -> Iterator[str]:
         """Feed a pipe while DuckDB reads it; yields the relation. A failure of the rows fails the reading."""
-        read_end, write_end = os.pipe()
-        feeder = _Feeder(self.rows(), write_end)
-        thread = threading.Thread(target=feeder.run, daemon=True)
-        thread.start()
-        try:
-            yield self._relation(read_end)
-        except Exception as error:
-            if feeder.error is not None:
-                raise feeder.error from error
-            raise
-        finally:
-            os.close(read_end)
-            thread.join()
-        if feeder.error is not None:
-            raise feeder.error
-        self.count = feeder.count
+        with piped(self._lines()) as path:
+            yield self._relation(path)
 
-    def _relation(self, read_end: int) -> str:
+    def _lines(self) -> Iterator[bytes]:
+        self.count = None
+        count = 0
+        for row in self.rows():
+            yield encode_row(row)
+            count += 1
+        self.count = count
+
+    def _relation(self, path: str) -> str:
         longest = 2 * self.longest_bytes + 4 * self.width
         width = self.width + self.surplus
-        table = read_csv(
-            f"/dev/fd/{read_end}",
-            _CLEAN,
-            width,
-            (_NULL.decode(),),
-            newline="\n",
-            longest=longest if longest > _DEFAULT_LONGEST else 0,
-        )
+        longest = longest if longest > _DEFAULT_LONGEST else 0
+        table = read_csv(path, _CLEAN, width, (_NULL.decode(),), newline="\n", longest=longest)
         if not self.surplus:
             return table
         extra = f"c{self.width}"
         return f"""(SELECT * EXCLUDE ({extra}), from_json_strict({extra}, '["VARCHAR"]') AS {SURPLUS} FROM {table})"""  # noqa: S608
 
 
+@contextmanager
+def piped(blocks: Iterator[bytes]) -> Iterator[str]:
+    """Write `blocks` to a pipe from a thread; yields the path of its other end. Their failure is raised on leaving."""
+    read_end, write_end = os.pipe()
+    feeder = _Feeder(blocks, write_end)
+    thread = threading.Thread(target=feeder.run, daemon=True)
+    thread.start()
+    try:
+        yield f"/dev/fd/{read_end}"
+    except Exception as error:
+        if feeder.error is not None:
+            raise feeder.error from error
+        raise
+    finally:
+        os.close(read_end)
+        thread.join()
+    if feeder.error is not None:
+        raise feeder.error
+
+
 class _Feeder:
-    def __init__(self, rows: Iterator[Row], write_end: int) -> None:
-        self.rows = rows
+    def __init__(self, blocks: Iterator[bytes], write_end: int) -> None:
+        self.blocks = blocks
         self.write_end = write_end
-        self.count = 0
         self.error: Exception | None = None
 
     def run(self) -> None:
-        """Write all rows; a failure leaves an open quote, so that no reader takes the rows so far for all."""
+        """Write all blocks; a failure leaves an open quote, so that no reader takes the rows so far for all."""
         try:
             with open(self.write_end, "wb", buffering=_BLOCK_BYTES) as pipe:
                 try:
-                    for row in self.rows:
-                        pipe.write(encode_row(row))
-                        self.count += 1
+                    pipe.writelines(self.blocks)
                 except BrokenPipeError:
                     raise
                 except Exception as error:  # noqa: BLE001 - handed to the reading's thread

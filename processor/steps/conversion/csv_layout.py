@@ -29,6 +29,7 @@ class Survey:
     total: int = 0
     blank: int = 0
     odd: int = 0
+    longest: int = 0  # bytes of the longest record
     widths: Counter[int] = field(default_factory=Counter)
     first: list[Record] = field(default_factory=list)
     last: deque[Record] = field(default_factory=lambda: deque(maxlen=LAST_RECORDS))
@@ -46,6 +47,7 @@ class Survey:
             self.total += 1
             widths[len(record.fields)] += 1
             self.odd += record.odd
+            self.longest = max(self.longest, len(record.text))
             if blank_before:
                 self._note_blank(record.line)
                 blank_before = False

@@ -94,6 +94,19 @@ def test_a_large_file_is_the_same_with_every_line_ending(tmp_path: Path, ending:
     assert len(found.rows) == 20_000
 
 
+def test_a_large_text_that_is_no_plain_file_is_read_alike() -> None:
+    text = "name,n\n" + "Zoë,1\nÅsa,2\n" * 20_000
+    for data in (text.encode(), text.encode("utf-16"), text.encode("latin-1")):
+        found = convert(data)
+        assert found.rows[:2] == [("Zoë", "1"), ("Åsa", "2")]
+        assert len(found.rows) == 40_000
+
+
+def test_a_very_long_value_late_in_the_file_is_kept() -> None:
+    text = b"a,b\n" + b"1,2\n5,6\n3,4\n7\n" * 3000 + b'4,"' + b"x" * 5_000_000 + b'"\n'
+    assert len(convert(text, "keep").rows[-1][1]) == 5_000_000
+
+
 def test_a_late_odd_row_in_a_large_file_is_found(tmp_path: Path) -> None:
     source = tmp_path / "large.csv"
     source.write_text("a,b,c\n" + "1,2,3\n" * 50_000 + "1,2,3,\n" + "1,2,3\n")

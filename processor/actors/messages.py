@@ -77,11 +77,15 @@ class UploadOpened:
 
 @dataclass(frozen=True, slots=True)
 class PartStored:
-    """The store has taken and verified a part: told by the Uploader."""
+    """The store has taken and verified a part: told by the Uploader, which goes on when `recorded` is set.
+
+    So at most the parts in flight are sent again after a crash.
+    """
 
     job: Job
     key: str
     part: Part
+    recorded: Event
 
 
 @dataclass(frozen=True, slots=True)

@@ -199,7 +199,8 @@ class Progress(Member):
             case _:
                 flight = self._flights.get(message.job.row)
                 if flight is None or flight.job.attempt != message.job.attempt:
-                    return []  # from an attempt that is over
+                    # From an attempt that is over; whoever waits is let go.
+                    return [message.recorded.set] if isinstance(message, PartStored) else []
                 return self._apply_report(message, flight)
 
     def _apply_report(self, message: Any, flight: Flight) -> list[Effect]:
@@ -212,9 +213,9 @@ class Progress(Member):
                 return self._apply_failure(message)
             case UploadOpened(_, key, upload_id):
                 self._ledger.upload_opened(row, key, upload_id)
-            case PartStored(_, key, part):
+            case PartStored(_, key, part, recorded):
                 self._ledger.part_stored(row, key, part)
-                return [lambda: _add_bytes(flight, part.size_bytes)]
+                return [recorded.set, lambda: _add_bytes(flight, part.size_bytes)]
             case UploadClosed(_, key):
                 self._ledger.upload_closed(row, key)
             case ObjectStored(_, member, content, details, size_bytes):

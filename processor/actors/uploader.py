@@ -3,6 +3,7 @@
 import os
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from threading import Event
 from typing import Any
 
 from processor.actors.base import DeathNotice
@@ -40,6 +41,7 @@ from processor.streams.frames import Begin, Content, End, Skipped
 from processor.streams.object_stream import ObjectStream
 from processor.streams.source import open_file
 
+_RECORDING_SECONDS = 60.0  # then the upload goes on: the part may be sent again after a crash, nothing worse
 _NO_CONTENT = 9  # in the ledger's `objects`: a member that is not a file
 
 
@@ -186,7 +188,7 @@ class Uploader(Stage):
 
 
 class _Recorder:
-    """Tells Progress what one job's uploads reach. Nobody waits: what is not recorded is found by its key's prefix."""
+    """Tells Progress what one job's uploads reach. Only a part is waited for; an upload is found by its key's prefix."""
 
     def __init__(self, uploader: Uploader, job: Job) -> None:
         self._tell = uploader.crew.progress.tell
@@ -196,7 +198,9 @@ class _Recorder:
         self._tell(UploadOpened(self._job, key, upload_id))
 
     def part_stored(self, key: str, part: Part) -> None:
-        self._tell(PartStored(self._job, key, part))
+        recorded = Event()
+        self._tell(PartStored(self._job, key, part, recorded))
+        recorded.wait(_RECORDING_SECONDS)
 
     def upload_ended(self, key: str, upload_id: str) -> None:  # noqa: ARG002 - the protocol's
         self._tell(UploadClosed(self._job, key))

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from threading import Event
 
 from processor.actors.crew import Crew
 from processor.domain.errors import Failure

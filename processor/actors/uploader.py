@@ -188,7 +188,7 @@ class Uploader(Stage):
 
 
 class _Recorder:
-    """Tells Progress what one job's uploads reach. Only a part is waited for; an upload is found by its key's prefix."""
+    """Tells Progress what one job's uploads reach. Only a part is waited for: an upload is found by its key."""
 
     def __init__(self, uploader: Uploader, job: Job) -> None:
         self._tell = uploader.crew.progress.tell

@@ -90,5 +90,3 @@ def _not_this_text(data: DataFormat, head: bytes) -> str:
     if data is DataFormat.XML and b"<" not in head and len(head) < HEAD_BYTES:
         return "named .xml but there is no element in it"
     return ""
-
-

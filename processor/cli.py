@@ -164,6 +164,33 @@ def why(
 
 
 @app.command()
+def dashboard(
+    *,
+    listen: Annotated[str, typer.Option(help="Where: host:port. Whoever reaches it may look, and retry.")] = (
+        "127.0.0.1:9465"
+    ),
+    name: Annotated[
+        list[str] | None, typer.Option(help="A further host name under which it is asked, such as a proxy's.")
+    ] = None,
+) -> None:
+    """Serve a page for the browser: what flows now, throughput, every file's journey, failures and `retry`.
+
+    A process of its own, which only reads the ledger. It has no accounts: leave it on loopback and come through
+    `ssh -L 9465:127.0.0.1:9465 HOST`, or put a proxy that knows your users in front of it.
+    """
+    settings = _settings()
+    from processor.dashboard.server import DashboardServer  # noqa: PLC0415
+
+    try:
+        server = DashboardServer(settings, listen, name or ())
+    except (OSError, ValueError, OverflowError) as error:
+        raise typer.BadParameter(f"can not listen on {listen}: {error}") from error
+    print(f"{server.url}   (Ctrl-C ends it)", flush=True)
+    with server, suppress(KeyboardInterrupt):
+        server.serve_forever()
+
+
+@app.command()
 def check() -> None:
     """Check the configuration, probe the store, and show which protections a worker has."""
     settings = _settings()

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
@@ -12,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from processor.commands.ledger import State, Story
+from processor.commands.units import moment, size, span
 from processor.config import Settings
 
 _REFRESH_SECONDS = 1.0
@@ -65,28 +65,6 @@ def show_story(story: Story) -> None:
         console.print(Text(f"  {entry.get('key') or entry.get('member')}  {_entry(entry)}"))
     if len(story.objects) > _SHOWN_OBJECTS:
         console.print(f"  and {len(story.objects) - _SHOWN_OBJECTS} more")
-
-
-def size(count: float | None) -> str:
-    """Return a number of bytes for eyes."""
-    amount = float(count or 0)
-    for unit in ("B", "KB", "MB", "GB", "TB"):
-        if amount < 1000 or unit == "TB":  # noqa: PLR2004 - SI prefixes
-            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
-        amount /= 1000
-    raise AssertionError("every size has a unit")
-
-
-def span(milliseconds: float) -> str:
-    """Return a duration for eyes."""
-    seconds = int(milliseconds / 1000)
-    hours, minutes = seconds // 3600, seconds // 60 % 60
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds % 60} s" if minutes else f"{seconds} s"
-
-
-def moment(milliseconds: int) -> str:
-    """Return a point in time, in UTC."""
-    return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def _entry(entry: dict[str, Any]) -> str:

@@ -210,7 +210,8 @@ class _Table:
         wrong = sum(n for width, n in self.survey.widths.items() if width != layout.width)
         if not wrong:
             return
-        for record in self.records():
+        known = self.survey.misfits(layout.width)
+        for record in self.records() if known is None else known:
             if not record.fields or len(record.fields) == layout.width:
                 continue
             if self._is_row(record):

@@ -15,6 +15,7 @@ from processor.steps.conversion.csv_rows import Dialect, Record
 
 FIRST_RECORDS = 1000
 LAST_RECORDS = 200
+MOST_BEYOND = 2000
 # Longer than this, text around a table is no preamble or footer but something that is not understood.
 LONGEST_NOTE_RECORDS = 100
 LONGEST_NOTE_BYTES = 16 << 10
@@ -33,6 +34,8 @@ class Survey:
     widths: Counter[int] = field(default_factory=Counter)
     first: list[Record] = field(default_factory=list)
     last: deque[Record] = field(default_factory=lambda: deque(maxlen=LAST_RECORDS))
+    beyond: list[Record] = field(default_factory=list)  # after the first ones, those of another width than most of them
+    usual: int = 0  # the width of most of the first records, once all of those are known
     after_blank: set[int] = field(default_factory=set)  # lines of first and last records that follow a blank line
 
     def add_all(self, records: Iterable[Record]) -> "Survey":
@@ -53,8 +56,20 @@ class Survey:
                 blank_before = False
             if len(first) < FIRST_RECORDS:
                 first.append(record)
+            elif len(record.fields) != (self.usual or self._settle()) and len(self.beyond) <= MOST_BEYOND:
+                self.beyond.append(record)
             last.append(record)
         return self
+
+    def _settle(self) -> int:
+        self.usual = self.widths.most_common(1)[0][0]
+        return self.usual
+
+    def misfits(self, width: int) -> list[Record] | None:
+        """Return all records of another width; None when they were too many to be kept."""
+        if (self.usual and self.usual != width) or len(self.beyond) > MOST_BEYOND:
+            return None
+        return [record for record in (*self.first, *self.beyond) if len(record.fields) != width]
 
     def _note_blank(self, line: int) -> None:
         self.after_blank.add(line)

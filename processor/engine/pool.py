@@ -58,20 +58,32 @@ class Pool:
         cancelling it kills the worker that runs it.
         """
         with self._lock:
-            return self._pool.schedule(function, args=(request,))
+            try:
+                return self._pool.schedule(function, args=(request,))
+            except RuntimeError:
+                # pebble gives a whole pool up when a worker dies that had nothing to do while no other was at work.
+                broken = self._replaced()
+                broken.stop()  # type: ignore[no-untyped-call]
+                _join_behind(broken)
+                return self._pool.schedule(function, args=(request,))
 
     def renew(self) -> None:
         """Replace the workers: a confined one can not be given a directory that came to be after it. Work goes on."""
         with self._lock:
-            old, self._pool = self._pool, self._started()
+            old = self._replaced()
         old.close()  # type: ignore[no-untyped-call]
-        threading.Thread(target=old.join, name="old-pool", daemon=True).start()
+        _join_behind(old)
 
     def stop(self) -> None:
         """End every worker now; what they were doing fails."""
         with self._lock:
             self._pool.stop()  # type: ignore[no-untyped-call]
             self._pool.join()
+
+    def _replaced(self) -> pebble.ProcessPool:
+        """Put a new pool in the place of the one in use and return that; the caller holds the lock."""
+        old, self._pool = self._pool, self._started()
+        return old
 
     def _started(self) -> pebble.ProcessPool:
         pool = pebble.ProcessPool(
@@ -83,6 +95,11 @@ class Pool:
         )
         pool.schedule(_awake)  # the first task starts them all
         return pool
+
+
+def _join_behind(pool: pebble.ProcessPool) -> None:
+    """Wait for the end of a pool without keeping anybody waiting."""
+    threading.Thread(target=pool.join, name="old-pool", daemon=True).start()
 
 
 def _become_worker(

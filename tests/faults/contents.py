@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import lzma
 import random
 import tarfile
 import zipfile
@@ -99,19 +100,24 @@ def zipped(rng: random.Random) -> Content:
 
 
 def tarred(rng: random.Random) -> Content:
-    suffix, mode = rng.choice(((".tar.gz", "w:gz"), (".tgz", "w:gz"), (".tar", "w:"), (".tar.xz", "w:xz")))
+    suffix, squeeze = rng.choice(((".tar.gz", _gzip), (".tgz", _gzip), (".tar", bytes), (".tar.xz", lzma.compress)))
     buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode=mode) as archive:
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
         for name, data in _members(rng):
             entry = tarfile.TarInfo(name)
             entry.size = len(data)
             archive.addfile(entry, io.BytesIO(data))
-    return Content(suffix, buffer.getvalue())
+    return Content(suffix, squeeze(buffer.getvalue()))
+
+
+def _gzip(data: bytes) -> bytes:
+    """Compress without the time of day: the same seed makes the same bytes."""
+    return gzip.compress(data, mtime=0)
 
 
 def gzipped(rng: random.Random) -> Content:
     inner = rng.choice((regular, comma_separated, json_lines))(rng)
-    return Content(f"{inner.suffix}.gz", gzip.compress(inner.data, mtime=0))
+    return Content(f"{inner.suffix}.gz", _gzip(inner.data))
 
 
 def _members(rng: random.Random) -> list[tuple[str, bytes]]:
@@ -208,7 +214,7 @@ def outside_entity(_rng: random.Random) -> Content:
 
 
 def cut_gzip(rng: random.Random) -> Content:
-    whole = gzip.compress(rng.randbytes(20_000))
+    whole = _gzip(rng.randbytes(20_000))
     return Content(".txt.gz", whole[: rng.randrange(100, len(whole) - 9)], Fate.FAILED)
 
 
@@ -216,8 +222,8 @@ def damaged_zip(rng: random.Random) -> Content:
     """Flip one byte of a stored member, so that only its CRC tells."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
-        archive.writestr("good.bin", rng.randbytes(1000))
-        archive.writestr("bad.bin", b"B" * 5000)
+        archive.writestr(zipfile.ZipInfo("good.bin"), rng.randbytes(1000))
+        archive.writestr(zipfile.ZipInfo("bad.bin"), b"B" * 5000)
     data = bytearray(buffer.getvalue())
     data[data.index(b"B" * 5000) + 2500] ^= 0xFF
     return Content(".zip", bytes(data), Fate.FAILED)
@@ -227,20 +233,20 @@ def climbing_zip(rng: random.Random) -> Content:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for name in ("../../climbed.txt", "/absolute.txt", "a/../../b.txt", "C:\\windows.txt"):
-            archive.writestr(name, rng.randbytes(100))
+            archive.writestr(zipfile.ZipInfo(name), rng.randbytes(100))
     return Content(".zip", buffer.getvalue(), Fate.EITHER)
 
 
 def linking_tar(rng: random.Random) -> Content:
     buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
         link = tarfile.TarInfo("link")
         link.type, link.linkname = tarfile.SYMTYPE, "/etc"
         archive.addfile(link)
         entry = tarfile.TarInfo("link/passwd")
         entry.size = 10
         archive.addfile(entry, io.BytesIO(rng.randbytes(10)))
-    return Content(".tar.gz", buffer.getvalue(), Fate.EITHER)
+    return Content(".tar.gz", _gzip(buffer.getvalue()), Fate.EITHER)
 
 
 def bomb(rng: random.Random) -> Content:
@@ -248,7 +254,7 @@ def bomb(rng: random.Random) -> Content:
     size = rng.randrange(16, 48) * MIB
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
-        archive.writestr("zeros.bin", b"\0" * size)
+        archive.writestr(zipfile.ZipInfo("zeros.bin"), b"\0" * size, zipfile.ZIP_DEFLATED, 9)
     return Content(".zip", buffer.getvalue(), Fate.EITHER)
 
 

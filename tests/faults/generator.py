@@ -174,7 +174,7 @@ class Activity:
         return self._remember(hostile(rng) if chance < 0.2 else empty(rng) if chance < 0.25 else good(rng))
 
     def _remember(self, content: Content) -> Content:
-        digest = hashlib.sha256(content.data).hexdigest()
+        digest = sha256(content.data)
         before = self.fates.setdefault(digest, content.fate)
         if before is not content.fate:  # the same bytes under two names: whatever happens may be right
             self.fates[digest] = Fate.EITHER
@@ -207,6 +207,10 @@ class Activity:
     def close(self) -> None:
         """Remove what was prepared outside."""
         shutil.rmtree(self._outside, ignore_errors=True)
+
+
+def sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 def _write(path: bytes, data: bytes) -> None:

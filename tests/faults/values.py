@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 from xml.etree import ElementTree as ET
 
+import pyarrow
 import pyarrow.parquet
 
 csv.field_size_limit(1 << 30)
@@ -16,7 +17,10 @@ csv.field_size_limit(1 << 30)
 
 def differences(suffix: str, source: bytes, parquet: bytes) -> str:
     """Return how the object differs from its source; "" when it does not."""
-    table = pyarrow.parquet.read_table(io.BytesIO(parquet))
+    try:
+        table = pyarrow.parquet.read_table(io.BytesIO(parquet))
+    except pyarrow.ArrowInvalid as error:
+        return f"can not be read: {error}"
     rows = table.to_pylist()
     match suffix:
         case ".csv":

@@ -1,0 +1,61 @@
+"""What a hostile parser would try, run inside a worker. Each returns what it reached."""
+
+import ctypes
+import os
+import socket
+import time
+from pathlib import Path
+
+from processor.streams import sandbox
+
+
+def answer(_request: object) -> str:
+    return "here"
+
+
+def missing_protections(_request: object) -> tuple[str, ...]:
+    return sandbox.protections().missing
+
+
+def connect(port: int) -> str:
+    return _tried(lambda: str(socket.create_connection(("127.0.0.1", port), timeout=2)))
+
+
+def write(path: str) -> str:
+    def attempt() -> str:
+        with open(path, "wb", buffering=0) as file:
+            return f"wrote {file.write(b'stolen')} bytes"
+
+    return _tried(attempt)
+
+
+def read(path: str) -> str:
+    return _tried(lambda: Path(path).read_text(encoding="utf-8", errors="replace"))
+
+
+def environment(_request: object) -> dict[str, str]:
+    return dict(os.environ)
+
+
+def signal_parent(_request: object) -> str:
+    return _tried(lambda: str(os.kill(os.getppid(), 0)))
+
+
+def bloat(megabytes: int) -> int:
+    return len(bytearray(megabytes << 20))
+
+
+def crash(_request: object) -> None:
+    ctypes.string_at(0)
+
+
+def hang(_request: object) -> None:
+    time.sleep(3600)
+
+
+def _tried(attempt: object) -> str:
+    assert callable(attempt)
+    try:
+        return f"succeeded: {attempt()}"
+    except OSError as error:
+        return f"refused: {error.strerror or error}"

@@ -10,7 +10,7 @@ from processor.actors.stage import Stage
 from processor.config import AfterUpload, Settings
 from processor.domain.jobs import Status, Step
 from processor.domain.keys import escape
-from processor.ledger.writer import Found
+from processor.ledger.records import Found
 from processor.steps import custody
 from processor.steps.checksum import examine
 

@@ -9,7 +9,7 @@ from processor.actors.crew import Crew
 from processor.domain.errors import Failure
 from processor.domain.jobs import Job, Step
 from processor.domain.uploads import Part
-from processor.ledger.writer import BadMembers, Found, OpenUpload, PutAway
+from processor.ledger.records import BadMembers, Found, OpenUpload, PutAway
 from processor.streams.object_stream import ObjectStream
 
 

@@ -46,7 +46,8 @@ from processor.domain.jobs import Delivered, Job, Status, Step
 from processor.domain.keys import escape
 from processor.domain.retry import GiveUp, RetryPolicy, TryAgain
 from processor.ledger.database import LedgerFullError
-from processor.ledger.writer import Intake, Ledger
+from processor.ledger.records import Intake
+from processor.ledger.writer import Ledger
 
 _GROUP = 256
 _FULL_PAUSE_SECONDS = 1.0

@@ -7,7 +7,7 @@ from itertools import accumulate
 
 from processor.domain.errors import Failure
 from processor.domain.jobs import Job
-from processor.ledger.writer import Intake
+from processor.ledger.records import Intake
 
 # Upper bounds, in seconds, of the histogram of step durations.
 _BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0, float("inf"))

@@ -6,7 +6,7 @@ from typing import Any
 from processor.actors.base import DeathNotice, Member
 from processor.actors.messages import Drain, FilesFound, WatchIdle
 from processor.domain.keys import escape
-from processor.ledger.writer import Found
+from processor.ledger.records import Found
 from processor.watch.notes import Level, Note
 from processor.watch.tree import Tree
 

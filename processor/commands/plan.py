@@ -9,7 +9,7 @@ from processor.config import Settings
 from processor.domain.conversion import Column, ConversionOptions, DataFormat
 from processor.domain.errors import DeliveryError, Failure
 from processor.domain.files import FileMetadata, FileType
-from processor.ledger.writer import key_of
+from processor.ledger.keys import key_of
 from processor.streams.source import open_file
 
 

@@ -23,7 +23,8 @@ from processor.ledger.database import (
     connect_reader,
 )
 from processor.ledger.reader import recorded_objects
-from processor.ledger.writer import Found, Ledger
+from processor.ledger.records import Found
+from processor.ledger.writer import Ledger
 
 ROOT = b"/watched"
 FAILURE = Failure(ErrorClass.PERMANENT, "x.y", "broken", "mend it")

@@ -1,0 +1,129 @@
+"""What arrives, and what goes on its way."""
+
+import uuid
+from collections.abc import Iterable
+
+import orjson
+
+from processor.domain.errors import Failure
+from processor.domain.files import FileMetadata, proposed_kind
+from processor.domain.jobs import Delivered, Job, Status
+from processor.domain.keys import escape, unescape
+from processor.ledger.keys import Keys, key_of
+from processor.ledger.reached import ORPHAN_PLACES, Reached
+from processor.ledger.records import Found, Intake
+
+# More ranges than this are not told to a worker: what it then makes again is recognised when it is stored.
+_MOST_RANGES = 1000
+
+
+class Arrivals(Keys, Reached):
+    """Found files become pending, pending ones jobs."""
+
+    def found(self, files: Iterable[Found], now_ms: int) -> Intake:
+        """Record stable files: new and changed ones become pending, unchanged ones stay what they are."""
+        new = changed = known = 0
+        for file in files:
+            path = self._prefix + escape(file.relative_path)
+            row = self._write(
+                "SELECT id, status, size_bytes, modified_ns FROM file_progress WHERE file_path=?", path
+            ).fetchone()
+            if row is None:
+                self._write(
+                    "INSERT INTO file_progress (file_path,status,size_bytes,modified_ns,created_at,updated_at,due_at)"
+                    " VALUES (?,'pending',?,?,?,?,?)",
+                    *(path, file.size_bytes, file.modified_ns, now_ms, now_ms, now_ms),
+                )
+                new += 1
+            elif (row[2], row[3]) == (file.size_bytes, file.modified_ns):
+                known += 1
+            else:
+                self._changed(row[0], Status(row[1]), file, now_ms)
+                changed += 1
+        return Intake(new, changed, known)
+
+    def _changed(self, row: int, status: Status, file: Found, now_ms: int) -> None:
+        if status is Status.IN_PROGRESS:
+            # Its job is on its way with the old content; `completed` sees the difference and the file goes again.
+            self._set(row, now_ms, size_bytes=file.size_bytes, modified_ns=file.modified_ns)
+            return
+        self._set(
+            row,
+            now_ms,
+            status=Status.PENDING,
+            size_bytes=file.size_bytes,
+            modified_ns=file.modified_ns,
+            tries=0,
+            due_at=now_ms,
+            error_message=None,
+            processed_bytes=None,
+        )
+
+    def recover(self, now_ms: int) -> int:
+        """Make what was on its way when the last process ended pending again; return how many that were.
+
+        Their keys are remembered until `orphans_aborted`: uploads may be open there that nobody recorded.
+        """
+        query = "SELECT s3_key FROM file_progress WHERE status='in_progress' AND s3_key IS NOT NULL"
+        keys = {key for (key,) in self._read(query)} | set(self.orphan_places())
+        self.remember_fact(ORPHAN_PLACES, orjson.dumps(sorted(keys)).decode())
+        # A failed file that could not be moved then may be moved now.
+        again = "UPDATE file_progress SET due_at=? WHERE status='failed' AND due_at IS NULL AND modified_ns IS NOT NULL"
+        self._write(again, now_ms)
+        cursor = self._write(
+            "UPDATE file_progress SET status='pending', due_at=?, updated_at=? WHERE status='in_progress'",
+            *(now_ms, now_ms),
+        )
+        return cursor.rowcount
+
+    def admit(self, limit: int, now_ms: int, now_ns: int) -> tuple[list[Job], list[tuple[Job, Failure]]]:
+        """Put up to `limit` due files on their way; return their jobs, and those refused because of their key."""
+        rows = self._write(
+            "SELECT id,file_path,size_bytes,modified_ns,created_at,checksum,delivered,attempt,tries,kind"
+            " FROM file_progress WHERE status='pending' AND due_at<=? AND file_path>? AND file_path<?"
+            " ORDER BY due_at LIMIT ?",
+            *(now_ms, self._prefix, self._prefix[:-1] + "0", limit),
+        ).fetchall()
+        jobs, refused = [], []
+        for row, path, size, modified_ns, created_at, checksum, delivered, attempt, _tries, _kind in rows:
+            relative = unescape(path.removeprefix(self._prefix))
+            kind = proposed_kind(relative)
+            file = FileMetadata(unescape(path), relative, size, modified_ns, created_at * 1_000_000, kind)
+            job = Job(
+                id=str(uuid.uuid4()),
+                row=row,
+                file=file,
+                attempt=attempt + 1,
+                started_ns=now_ns,
+                known_checksum=checksum,
+                delivered=Delivered(delivered),
+                stored_members=self._stored_members(row),
+            )
+            failure = self._key_taken(row, relative, kind.type)
+            if failure is None:
+                self._set(row, now_ms, status=Status.IN_PROGRESS, attempt=attempt + 1, due_at=None, s3_key=key_of(file))
+                jobs.append(job)
+            else:
+                self._set(row, now_ms, status=Status.IN_PROGRESS, attempt=attempt + 1, due_at=None)
+                refused.append((job, failure))
+        return jobs, refused
+
+    def next_due_ms(self) -> int | None:
+        """Return when the next pending file is due; None when none waits."""
+        due = self._read(
+            "SELECT due_at FROM file_progress WHERE status='pending' AND due_at IS NOT NULL AND file_path>?"
+            " AND file_path<? ORDER BY due_at LIMIT 1",
+            *(self._prefix, self._prefix[:-1] + "0"),
+        ).fetchone()
+        return None if due is None else int(due[0])
+
+    def _stored_members(self, row: int) -> tuple[tuple[int, int], ...]:
+        ranges: list[tuple[int, int]] = []
+        for (member,) in self._read("SELECT DISTINCT member FROM objects WHERE file_id=? ORDER BY member", row):
+            if ranges and ranges[-1][1] == member:
+                ranges[-1] = (ranges[-1][0], member + 1)
+            elif len(ranges) < _MOST_RANGES:
+                ranges.append((member, member + 1))
+            else:
+                break
+        return tuple(ranges)

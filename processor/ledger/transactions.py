@@ -1,0 +1,70 @@
+"""The writing connection: every change opens a transaction by itself, and nothing is recorded before `commit`."""
+
+import sqlite3
+from contextlib import suppress
+from pathlib import Path
+
+from processor.domain.jobs import Status
+from processor.domain.keys import escape
+from processor.ledger.database import connect_writer, room_needed
+
+
+class Transactions:
+    """One connection of one thread. `root` is the watched directory, absolute."""
+
+    """The writing side. `root` is the watched directory, absolute."""
+
+    def __init__(self, path: Path, root: bytes) -> None:
+        """Open the ledger; see database.connect_writer for what it raises."""
+        self._db = connect_writer(path)
+        self._root = root.rstrip(b"/")
+        self._prefix = escape(self._root) + "/"
+
+    def close(self) -> None:
+        """Commit and close; more than once does no harm."""
+        with suppress(sqlite3.ProgrammingError):
+            self.commit()
+        self._db.close()
+
+    def commit(self) -> None:
+        """Make everything so far durable."""
+        if self._db.in_transaction:
+            with room_needed():
+                self._db.execute("COMMIT")
+
+    def rollback(self) -> None:
+        """Forget everything since the last commit."""
+        if self._db.in_transaction:
+            self._db.execute("ROLLBACK")
+
+    # Facts
+
+    def fact(self, name: str) -> str | None:
+        """Return a fact that `remember_fact` recorded."""
+        found = self._read("SELECT value FROM facts WHERE name=?", name).fetchone()
+        return None if found is None else str(found[0])
+
+    def remember_fact(self, name: str, value: str) -> None:
+        """Record a fact about this ledger."""
+        self._write("INSERT OR REPLACE INTO facts VALUES (?,?)", name, value)
+
+    def counts(self) -> dict[Status, int]:
+        """Return how many files have each status."""
+        rows = self._read("SELECT status, count(*) FROM file_progress GROUP BY status")
+        return dict.fromkeys(Status, 0) | {Status(status): count for status, count in rows}
+
+    # For the topics
+
+    def _set(self, row: int, now_ms: int, **columns: object) -> None:
+        assignments = ", ".join(f"{name}=?" for name in columns)
+        values = [str(value) if isinstance(value, str) else value for value in columns.values()]
+        self._write(f"UPDATE file_progress SET {assignments}, updated_at=? WHERE id=?", *values, now_ms, row)
+
+    def _write(self, sql: str, *arguments: object) -> sqlite3.Cursor:
+        with room_needed():
+            if not self._db.in_transaction:
+                self._db.execute("BEGIN IMMEDIATE")
+            return self._db.execute(sql, arguments)
+
+    def _read(self, sql: str, *arguments: object) -> sqlite3.Cursor:
+        return self._db.execute(sql, arguments)

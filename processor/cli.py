@@ -17,16 +17,22 @@ import orjson
 import typer
 
 from processor import config, logs
+from processor.commands.units import plain
 from processor.domain.errors import DeliveryError
 
 OK, FAILED, USAGE, CONFIGURATION = 0, 1, 2, 78
+DELIVER, LOOK, MEND, ONE_FILE = "Deliver", "Look", "Mend", "One file, without a store"
 
 app = typer.Typer(
-    no_args_is_help=True, pretty_exceptions_enable=False, help="Deliver files from a Linux host to S3 as verified data."
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Deliver files from a Linux host to S3 as verified data.",
+    epilog="Settings come from the environment or .env: see .env.example. Exit codes: 0 done, 1 a failure, 2 wrong usage,"
+    " 78 the configuration is not usable.",
 )
 
 
-@app.command()
+@app.command(rich_help_panel=DELIVER)
 def run(*, once: Annotated[bool, typer.Option("--once", help="Deliver what is there now, then end.")] = False) -> None:
     """Watch WATCH_PATH and deliver whatever arrives there, until SIGTERM or Ctrl-C."""
     settings = _settings()
@@ -50,7 +56,7 @@ Settings are in   .env (all of them are explained there); end with Ctrl-C.
 """)
 
 
-@app.command()
+@app.command(rich_help_panel=ONE_FILE)
 def convert(
     source: Annotated[Path | None, typer.Argument(metavar="IN", help="CSV, TSV, JSON, JSON Lines or XML.")] = None,
     target: Annotated[Path | None, typer.Argument(metavar="OUT", help="The Parquet file to write.")] = None,
@@ -78,7 +84,7 @@ def convert(
             print(f"{converted.rejects}: {receipt.rejected_rows} rejected rows")
 
 
-@app.command()
+@app.command(rich_help_panel=ONE_FILE)
 def extract(
     source: Annotated[Path, typer.Argument(metavar="IN", help="An archive.")],
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="Where to; nothing is written outside it.")],
@@ -91,15 +97,15 @@ def extract(
         result = extract_file(settings, source, directory)
     print(f"{directory}: {result.written} members")
     for name, reason in result.skipped:
-        print(f"not a file: {name}: {reason}")
+        print(plain(f"not a file: {name}: {reason}"))
     for name, failure in result.bad:
-        print(f"failed: {name}: {failure}", file=sys.stderr)
+        print(plain(f"failed: {name}: {failure}"), file=sys.stderr)
     if result.failure is not None:
         print(f"{source}: {result.failure}", file=sys.stderr)
     sys.exit(FAILED if result.bad or result.failure else OK)
 
 
-@app.command()
+@app.command(rich_help_panel=ONE_FILE)
 def plan(paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Files or directories.")]) -> None:
     """Show what would be done: type, key, dialect, encoding, and every column's type with its reason."""
     settings = _settings(S3_BUCKET="unset", WATCH_PATH=Path.cwd())
@@ -107,18 +113,20 @@ def plan(paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Fi
 
     failed = False
     for each in plan_files(settings, paths):
-        print(f"{each.path}\n  {each.type}, {each.size_bytes} bytes, sha256 {each.sha256}\n  key {each.key}")
+        print(plain(each.path))
+        print(f"  {each.type}, {each.size_bytes} bytes, sha256 {each.sha256}")
+        print(plain(f"  key {each.key}"))
         for name, value in each.reading:
-            print(f"  {name}: {value}")
+            print(plain(f"  {name}: {value}"))
         for column in each.columns:
-            print(f"    {column.name}: {column.type}  ({column.reason})")
+            print(plain(f"    {column.name}: {column.type}  ({column.reason})"))
         if each.failure is not None:
             failed = True
-            print(f"  refused: {each.failure}")
+            print(plain(f"  refused: {each.failure}"))
     sys.exit(FAILED if failed else OK)
 
 
-@app.command()
+@app.command(rich_help_panel=LOOK)
 def status(
     *,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
@@ -133,12 +141,12 @@ def status(
             print(orjson.dumps(ledger.state(settings).as_dict(), option=orjson.OPT_INDENT_2).decode())
         elif watch:
             with suppress(KeyboardInterrupt):
-                show.watch_state(settings, iter(lambda: ledger.state(settings), None))
+                show.watch_state(iter(lambda: ledger.state(settings), None))
         else:
             show.show_state(ledger.state(settings))
 
 
-@app.command()
+@app.command(rich_help_panel=LOOK)
 def why(
     path: Annotated[Path, typer.Argument(help="Absolute, or relative to here or to WATCH_PATH.")],
     *,
@@ -163,7 +171,7 @@ def why(
             show.show_story(story)
 
 
-@app.command()
+@app.command(rich_help_panel=LOOK)
 def dashboard(
     *,
     listen: Annotated[str, typer.Option(help="Where: host:port. Whoever reaches it may look, and retry.")] = (
@@ -190,7 +198,7 @@ def dashboard(
         server.serve_forever()
 
 
-@app.command()
+@app.command(rich_help_panel=LOOK)
 def check() -> None:
     """Check the configuration, probe the store, and show which protections a worker has."""
     settings = _settings()
@@ -206,7 +214,7 @@ def check() -> None:
     sys.exit(OK if result.ready else FAILED)
 
 
-@app.command(name="ls")
+@app.command(name="ls", rich_help_panel=LOOK)
 def list_objects(prefix: Annotated[str, typer.Argument(help="Only keys that begin so.")] = "") -> None:
     """List the stored objects, with their sizes."""
     settings = _settings()
@@ -214,10 +222,10 @@ def list_objects(prefix: Annotated[str, typer.Argument(help="Only keys that begi
 
     with _told_plainly():
         for key, size_bytes in stored_keys(settings, prefix):
-            print(f"{size_bytes:>14} {key}")
+            print(plain(f"{size_bytes:>14} {key}"))
 
 
-@app.command()
+@app.command(rich_help_panel=LOOK)
 def verify(
     paths: Annotated[list[str] | None, typer.Argument(metavar="[PATH]...", help="Relative to WATCH_PATH.")] = None,
     *,
@@ -237,12 +245,12 @@ def verify(
         for manifest, verified in command(settings, names, deep=deep, sample=_share(sample)):
             counts[verified.finding] = counts.get(verified.finding, 0) + 1
             if verified.finding != "ok":
-                print(f"{verified.finding}: {verified.key}: {verified.detail} ({manifest})", file=sys.stderr)
+                print(plain(f"{verified.finding}: {verified.key}: {verified.detail} ({manifest})"), file=sys.stderr)
     print(", ".join(f"{count} {finding}" for finding, count in sorted(counts.items())) or "nothing is delivered yet")
     sys.exit(OK if set(counts) <= {"ok"} else FAILED)
 
 
-@app.command()
+@app.command(rich_help_panel=MEND)
 def rebuild() -> None:
     """Make a lost ledger again from the manifests in the store; nothing is uploaded twice afterwards."""
     settings = _settings()
@@ -252,11 +260,11 @@ def rebuild() -> None:
         result = command(settings)
     print(f"{result.entered} files entered, {result.known} were known")
     for key in result.unreadable:
-        print(f"unreadable: {key}", file=sys.stderr)
+        print(plain(f"unreadable: {key}"), file=sys.stderr)
     sys.exit(FAILED if result.unreadable else OK)
 
 
-@app.command()
+@app.command(rich_help_panel=MEND)
 def retry(
     path: Annotated[Path | None, typer.Argument(help="A failed file.")] = None,
     *,
@@ -272,7 +280,7 @@ def retry(
         _say_count(command(settings, path), "file is pending again", "files are pending again", path)
 
 
-@app.command()
+@app.command(rich_help_panel=MEND)
 def reprocess(
     path: Annotated[Path | None, typer.Argument(help="A delivered file.")] = None,
     *,

@@ -1,6 +1,7 @@
 """How `status` and `why` look on a terminal."""
 
 import time
+from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,10 +12,10 @@ from rich.table import Table
 from rich.text import Text
 
 from processor.commands.ledger import State, Story
-from processor.commands.units import moment, size, span
-from processor.config import Settings
+from processor.commands.units import moment, plain, size, span
 
 _REFRESH_SECONDS = 1.0
+_RATE_REFRESHES = 15  # a rate is that of so many refreshes: a shorter one jumps
 _SHOWN_FAILURES = 10
 _SHOWN_OBJECTS = 50
 
@@ -24,14 +25,13 @@ def show_state(state: State) -> None:
     Console().print(_state(state, None))
 
 
-def watch_state(settings: Settings, states: Iterator[State]) -> None:
+def watch_state(states: Iterator[State]) -> None:
     """Print where everything stands, again and again, until Ctrl-C."""
-    del settings
-    before: State | None = None
+    seen: deque[State] = deque(maxlen=_RATE_REFRESHES)
     with Live(auto_refresh=False, screen=False) as live:
         for state in states:
-            live.update(_state(state, before), refresh=True)
-            before = state
+            live.update(_state(state, seen[0] if seen else None), refresh=True)
+            seen.append(state)
             time.sleep(_REFRESH_SECONDS)
 
 
@@ -39,7 +39,7 @@ def show_story(story: Story) -> None:
     """Print one file's record, history and objects."""
     console = Console(highlight=False)
     record = story.record
-    console.print(Text(record["file_path"], style="bold"))
+    console.print(Text(plain(record["file_path"]), style="bold"))
     facts = Table.grid(padding=(0, 2))
     for name, value in (
         ("status", record["status"]),
@@ -47,22 +47,22 @@ def show_story(story: Story) -> None:
         ("size", size(record["size_bytes"])),
         ("sha256", record["checksum"] or ""),
         ("stored as", record["s3_key"] if record["delivered"] else ""),
-        ("failed tries", str(record["tries"])),
+        ("failed tries", str(record["tries"] or "")),
         ("first seen", moment(record["created_at"])),
         ("last change", moment(record["updated_at"])),
         ("reason", record["error_message"] or ""),
     ):
         if value:
-            facts.add_row(Text(name, style="dim"), Text(str(value)))
+            facts.add_row(Text(name, style="dim"), Text(plain(value)))
     console.print(facts)
     for event in story.history:
         failure = event.get("failure", {})
         step = f" at {event['step']}" if event.get("step") else ""
-        console.print(Text(f"{moment(event['at'])}  {event['event']}{step}  {failure.get('message', '')}"))
+        console.print(Text(plain(f"{moment(event['at'])}  {event['event']}{step}  {failure.get('message', '')}")))
         for name, bad in event.get("bad_members", ()):
-            console.print(Text(f"    {name}: {bad['message']}"))
+            console.print(Text(plain(f"    {name}: {bad['message']}")))
     for entry in story.objects[:_SHOWN_OBJECTS]:
-        console.print(Text(f"  {entry.get('key') or entry.get('member')}  {_entry(entry)}"))
+        console.print(Text(plain(f"  {entry.get('key') or entry.get('member')}  {_entry(entry)}")))
     if len(story.objects) > _SHOWN_OBJECTS:
         console.print(f"  and {len(story.objects) - _SHOWN_OBJECTS} more")
 
@@ -99,12 +99,12 @@ def _summary(state: State, before: State | None) -> Text:
     parts = [f"last hour: {state.completed_last_hour:,} files, {size(state.bytes_last_hour)}"]
     if before is not None and state.at_ms > before.at_ms:
         seconds = (state.at_ms - before.at_ms) / 1000
-        rate = (state.counts["completed"] - before.counts["completed"]) / seconds
+        rate = max(0, state.counts["completed"] - before.counts["completed"]) / seconds
         parts.append(f"now: {rate:.1f} files/s")
-        if rate > 0:
+        if rate > 0 and state.counts["pending"]:
             parts.append(f"about {span(state.counts['pending'] / rate * 1000)} left")
     if state.oldest_waiting_ms is not None:
-        parts.append(f"oldest waiting: {span(state.oldest_waiting_ms)}, {state.oldest_waiting_path}")
+        parts.append(f"waits longest: {plain(state.oldest_waiting_path)}, {span(state.oldest_waiting_ms)}")
     parts.append(f"ledger: {size(state.ledger_bytes)}")
     return Text(" · ".join(parts))
 
@@ -116,17 +116,21 @@ def _flights(flights: tuple[dict[str, Any], ...]) -> Progress:
     for flight in flights:
         total = max(flight["size_bytes"], flight["uploaded_bytes"], 1)
         bars.add_task(
-            flight["path"], total=total, completed=flight["uploaded_bytes"], step=flight["step"].replace("_", " ")
+            plain(flight["path"]),
+            total=total,
+            completed=flight["uploaded_bytes"],
+            step=flight["step"].replace("_", " "),
         )
     return bars
 
 
-def _failures(state: State) -> Table:
-    table = Table("failed", "when", "why", title_justify="left", box=None, padding=(0, 2, 0, 0))
+def _failures(state: State) -> Text:
+    lines = Text("failed last\n", style="bold")
     for failure in state.failures[:_SHOWN_FAILURES]:
-        table.add_row(
-            Text(failure["file_path"]),
-            moment(failure["updated_at"]),
-            Text(failure["error_message"] or "", overflow="fold"),
-        )
-    return table
+        lines.append(f"  {plain(failure['file_path'])}", style="red")
+        lines.append(f"  {moment(failure['updated_at'])}\n", style="dim not bold")
+        lines.append(f"    {plain(failure['error_message'] or '')}\n", style="not bold")
+    lines.append(
+        "`processor why FILE` tells all of one file, `processor retry` takes it up again", style="dim not bold"
+    )
+    return lines

@@ -86,7 +86,7 @@ def _chart(
                 title=f"{moment(bucket.start_ms)[:16]} UTC: {shown(good[index])}{failed}",
             )
         )
-    levels = tuple(Label(round(floor - room * share, 2), shown(top * share)) for share in (0, 0.5, 1))
+    levels = tuple(Label(round(floor - room * share, 2), _brief(shown(top * share))) for share in (0, 0.5, 1))
     return Chart(title, total, tuple(bars), levels, _times(buckets, step))
 
 
@@ -97,6 +97,10 @@ def _times(buckets: Sequence[Bucket], step: float) -> tuple[Label, ...]:
     every = len(buckets) // _LABELS
     texts = ((index, moment(buckets[index].start_ms)) for index in range(0, len(buckets), every))
     return tuple(Label(round(_LEFT + index * step, 2), text[5:10] if long else text[11:16]) for index, text in texts)
+
+
+def _brief(level: str) -> str:
+    return level.replace(".0 ", " ")
 
 
 def _round_up(value: int) -> int:

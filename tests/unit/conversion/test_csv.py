@@ -7,7 +7,8 @@ import pytest
 
 from processor.domain.conversion import ConversionOptions, DataFormat, Typing
 from processor.domain.errors import DeliveryError
-from processor.steps.conversion.csv import PIECE_BYTES, plan_csv
+from processor.steps.conversion.csv import plan_csv
+from processor.steps.conversion.csv_table import PIECE_BYTES
 from processor.streams.source import BytesSource
 from tests.unit.conversion.csv_tables import convert
 

@@ -1,0 +1,327 @@
+"""One delimited text and all that is decided about it: dialect, layout, header, names, malformed rows."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+
+import orjson
+
+from processor.domain.conversion import ConversionOptions, DataFormat, MalformedRows, Receipt
+from processor.domain.errors import refused
+from processor.steps.conversion.csv_dialect import choose
+from processor.steps.conversion.csv_direct import Structure, check_structure, direct_reading
+from processor.steps.conversion.csv_encoding import Encoding, decide_encoding, utf8_chunks
+from processor.steps.conversion.csv_exact import SURPLUS, PipedRows, Row, piped, surplus_json
+from processor.steps.conversion.csv_header import Header, Name, decide_header, name_columns
+from processor.steps.conversion.csv_layout import Layout, Survey, lay_out
+from processor.steps.conversion.csv_repair import Repair
+from processor.steps.conversion.csv_rows import Dialect, Newline, Record, records
+from processor.steps.conversion.table import Reading, Sample, TextColumn, write_table
+from processor.streams.feed import readable_fd
+from processor.streams.output import Output
+from processor.streams.source import BytesSource, Source
+
+PIECE_BYTES = 1 << 17
+_SAMPLE_ROWS = 120
+_SAMPLE_CELLS = 20_000
+_MOST_LISTED = 10
+_LONGEST_FACT = 32 << 10
+_MOST_COMMENTS = 1000
+_RESERVED_KB_A_COLUMN = 180  # 20,000 columns: 3.5 GB reserved, 0.7 GB used (DuckDB 2.0)
+_MOST_COLUMNS = 25_000
+
+
+class CsvTable:
+    """One source and what has been decided about it."""
+
+    dialect: Dialect
+    survey: Survey
+    layout: Layout
+    header: Header
+    names: list[Name]
+
+    def __init__(self, source: Source, encoding: Encoding, options: ConversionOptions) -> None:
+        self.source = source
+        self.encoding = encoding
+        self.options = options
+        self.nulls = frozenset(token.encode() for token in options.null_tokens)
+        self.whole = False
+        self.malformed = 0
+        self.malformed_lines: list[int] = []
+        self.comments: list[Record] = []
+        self.surplus = False
+        self.structure: Structure | None = None  # found when DuckDB may read the source itself
+
+    @classmethod
+    def of(cls, source: Source, data_format: DataFormat, options: ConversionOptions) -> "CsvTable":
+        """Return the table in `source`, understood. Raises DeliveryError `csv.empty`, `csv.encoding`."""
+        if source.size_bytes is not None and source.size_bytes <= PIECE_BYTES and source.path_fd is not None:
+            with source.open() as reader:
+                source = BytesSource(source.name, reader.read())
+        table = cls(source, decide_encoding(source), options)
+        piece, table.whole = table.first_piece()
+        reading = choose(piece, data_format)
+        table.dialect, table.survey = reading.dialect, reading.survey
+        if reading.layout is None:
+            raise refused("csv.empty", f"{source.name} has no rows and no header", "there is nothing to convert")
+        table.layout = reading.layout
+        table.understand()
+        if table.layout.width > _MOST_COLUMNS:
+            raise refused(
+                "csv.too-wide", f"{table.layout.width} columns are more than {_MOST_COLUMNS}", "split the table"
+            )
+        return table
+
+    def chunks(self) -> Iterator[bytes]:
+        """Return the text as UTF-8."""
+        return utf8_chunks(self.source, self.encoding)
+
+    def records(self) -> Iterator[Record]:
+        """Return all records, with NULL tokens applied."""
+        return records(self.chunks(), self.dialect, nulls=self.nulls, width=self.layout.width)
+
+    def first_piece(self) -> tuple[bytes, bool]:
+        """Return the text's first piece, cut after a line, and whether it is all."""
+        piece = b""
+        for chunk in self.chunks():
+            piece += chunk
+            if len(piece) >= PIECE_BYTES:
+                cut = max(piece.rfind(b"\n"), piece.rfind(b"\r", 0, -1)) + 1
+                return piece[: cut or None], False
+        return piece, True
+
+    def understand(self) -> None:
+        """Decide layout, header, names and malformed rows from what is known of the records."""
+        if not self.whole and self._looks_regular():
+            self.names = name_columns(self._decide_header(), self.layout.width)
+            self._check_structure()
+        if self.structure is None:
+            self.understand_all()
+
+    def _looks_regular(self) -> bool:
+        layout, wrong = self.layout, len(self.layout.preamble) + bool(self.layout.header_width)
+        alike = self.survey.widths[layout.width] >= self.survey.total - wrong
+        return alike and self.survey.odd == 0 and layout.width > 1 and not layout.footer
+
+    def understand_all(self) -> None:
+        """Survey every record."""
+        self.whole = True
+        if self.nulls or not self._is_surveyed():
+            self.survey = Survey().add_all(self.records())
+            layout = lay_out(self.survey, self.dialect)
+            assert layout is not None
+            self.layout = layout
+        header = self._decide_header()
+        self._find_malformed()
+        keep = self.options.malformed_rows is MalformedRows.KEEP
+        self.names = name_columns(header, self.layout.width, {SURPLUS} if self.surplus and keep else set())
+
+    def _is_surveyed(self) -> bool:
+        return self.whole and not self.survey.odd and self.survey.total <= len(self.survey.first)
+
+    def _decide_header(self) -> list[bytes | None]:
+        """Decide whether there is a header and return its fields, [] when there is none."""
+        layout = self.layout
+        table = [record for record in self.survey.first if record.line >= layout.first_line]
+        rows = [record for record in table[1:] if len(record.fields) == layout.width and layout.is_body(record)]
+        if layout.header_width:
+            self.header = Header(True, "names above rows of another width")
+        else:
+            self.header = decide_header(table[0], rows)
+        return self._header_fields(table[0], rows)
+
+    def _header_fields(self, first: Record, rows: list[Record]) -> list[bytes | None]:
+        if not self.header.present:
+            return []
+        short = self.layout.header_width and self.layout.header_width < self.layout.width
+        if short and any(row.fields[-1] is not None for row in rows):
+            return [None, *first.fields]  # R writes no name above the names of its rows
+        return first.fields
+
+    def _find_malformed(self) -> None:
+        layout = self.layout
+        wrong = sum(n for width, n in self.survey.widths.items() if width != layout.width)
+        if not wrong:
+            return
+        known = self.survey.misfits(layout.width)
+        for record in self.records() if known is None else known:
+            if not record.fields or len(record.fields) == layout.width:
+                continue
+            if self._is_row(record):
+                self._note_malformed(record)
+            elif layout.is_comment(record) and record.line > layout.first_line:
+                self.comments.append(record)
+                self._check_comments()
+
+    def _note_malformed(self, record: Record) -> None:
+        self.malformed += 1
+        repaired = Repair(self.dialect, self.layout.width).fields(record)
+        self.surplus |= len(repaired or record.fields) > self.layout.width
+        if len(self.malformed_lines) < _MOST_LISTED:
+            self.malformed_lines.append(record.line)
+
+    def _check_comments(self) -> None:
+        if sum(len(record.text) for record in self.comments[-_MOST_COMMENTS:]) > _LONGEST_FACT or (
+            len(self.comments) > _MOST_COMMENTS
+        ):
+            raise refused(
+                "csv.comments",
+                f"line {self.comments[-1].line}: more lines begin with # and are no rows than can be recorded",
+                "remove the comments",
+            )
+
+    def _is_row(self, record: Record) -> bool:
+        if record.line == self.layout.first_line and self.header.present:
+            return False
+        return self.layout.is_body(record)
+
+    def refuse_malformed(self) -> None:
+        """Raise DeliveryError `csv.malformed-rows` where rows are malformed and none may be."""
+        if self.malformed and self.options.malformed_rows is MalformedRows.REFUSE:
+            lines = ", ".join(map(str, self.malformed_lines))
+            more = ", ..." if self.malformed > len(self.malformed_lines) else ""
+            raise refused(
+                "csv.malformed-rows",
+                f"{self.malformed} rows do not have {self.layout.width} fields: lines {lines}{more}",
+                "repair them, or set MALFORMED_ROWS=reject-object or keep",
+            )
+
+    def direct(self) -> Reading:
+        """Return the reading by DuckDB itself, where a structure was found."""
+        assert self.structure is not None
+        nulls = ("", *self.options.null_tokens)
+        return direct_reading(self._path, self.dialect, self.structure, self.layout.width, self._skip(), nulls)
+
+    @contextmanager
+    def _path(self) -> Iterator[str]:
+        """Yield what DuckDB opens: the file itself, or a pipe where the text must be unpacked or decoded first."""
+        if self.encoding.is_utf8:
+            with readable_fd(self.source) as fd:
+                yield f"/dev/fd/{fd}"
+        else:
+            with piped(self.chunks()) as path:
+                yield path
+
+    def _skip(self) -> int:
+        return self.layout.first_line - (0 if self.header.present else 1)
+
+    def _check_structure(self) -> None:
+        """Find out whether DuckDB may read the source itself: a large one whose rows are all alike."""
+        if not _is_plain(self.dialect):
+            return
+        above = [record for record in self.survey.first if record.line <= self._skip()]
+        if any(b"\n" in record.text or b"\r" in record.text for record in above):
+            return
+        if any(self.dialect.quote in record.text for record in self.layout.preamble):
+            return
+        self.structure = check_structure(self.source, self.encoding, self.dialect, self.layout.width, self._skip())
+
+    def columns(self) -> list[TextColumn]:
+        """Return the columns by their names in the relation."""
+        return [TextColumn(f"c{i}", name.name, name.original) for i, name in enumerate(self.names)]
+
+    def piped(self) -> PipedRows:
+        """Return the reading by our own reader."""
+        surplus = self.surplus and self.options.malformed_rows is MalformedRows.KEEP
+        return PipedRows(self.rows, self.layout.width, self.survey.longest, surplus)
+
+    def rows(self) -> Iterator[Row]:
+        """Yield the rows as they are written."""
+        width = self.layout.width
+        keep = self.options.malformed_rows is MalformedRows.KEEP
+        surplus = self.surplus and keep
+        repair = Repair(self.dialect, width)
+        blank = 0
+        for record in self.records():
+            fields = record.fields
+            if not fields:
+                blank += width == 1 and record.line > self.layout.first_line
+                continue
+            if not self._is_row(record):
+                continue
+            for _ in range(blank):  # in a table of one column a blank line is a row, but not at the end
+                yield [None]
+            blank = 0
+            if len(fields) != width:
+                if not keep:
+                    continue
+                fields = repair.fields(record) or fields
+                row = [*fields, *[None] * (width - len(fields))] if len(fields) < width else fields[:width]
+            else:
+                row = fields
+            if surplus:
+                row = [*row, surplus_json(fields[width:]) if len(fields) > width else None]
+            yield row
+
+    def write(
+        self, reading: Reading, count: Callable[[], int | None], output: Output, metadata: tuple[tuple[str, str], ...]
+    ) -> Receipt:
+        """Write the table."""
+        surplus = (SURPLUS,) if self.surplus and self.options.malformed_rows is MalformedRows.KEEP else ()
+        return write_table(
+            reading,
+            self.columns(),
+            self._roomy_options(),
+            output,
+            metadata,
+            sample=self.sample(),
+            passthrough=surplus,
+            facts=self.facts(),
+            rows_read=count,
+        )
+
+    def _roomy_options(self) -> ConversionOptions:
+        """Give DuckDB the memory that it reserves (and mostly does not touch) for each column."""
+        needed = int(self.layout.width * _RESERVED_KB_A_COLUMN / 1000)
+        return replace(self.options, memory_limit_mb=max(self.options.memory_limit_mb, needed))
+
+    def sample(self) -> Sample:
+        """Return the first and last rows that have the table's width, as texts."""
+        width = self.layout.width
+        most = max(10, min(_SAMPLE_ROWS, _SAMPLE_CELLS // width))
+        known = {r.line: r for r in (*self.survey.first[:most], *list(self.survey.last)[-most:])}
+        return [
+            [None if value is None else value.decode() for value in record.fields]
+            for record in known.values()
+            if len(record.fields) == width and self._is_row(record)
+        ]
+
+    def facts(self) -> list[tuple[str, str]]:
+        """Return what was decided, and the text that is no row, for the Parquet and the receipt."""
+        layout = self.layout
+        found = [
+            ("encoding", f"{self.encoding.name}: {self.encoding.reason}"),
+            ("dialect", self.dialect.describe()),
+            ("header", f"{'yes' if self.header.present else 'no'}: {self.header.reason}"),
+        ]
+        if layout.preamble:
+            found.append(("preamble", _texts(layout.preamble)))
+        if self.comments:
+            found.append(("comments", _texts(self.comments)))
+        if layout.footer:
+            found.append(("footer", _texts(layout.footer)))
+        if self.malformed:
+            found.append(("malformed-rows", f"{self.malformed}: {self.options.malformed_rows.value}"))
+        if self.options.null_tokens:
+            found.append(("null-tokens", orjson.dumps(self.options.null_tokens).decode()))
+        return found
+
+    def write_rejects(self, output: Output) -> None:
+        """Write the malformed rows, verbatim."""
+        with output.rejects() as rejects:
+            for record in self.records():
+                if record.fields and len(record.fields) != self.layout.width and self._is_row(record):
+                    rejects.write(orjson.dumps({"line": record.line, "text": record.text.decode()}) + b"\n")
+
+
+def _is_plain(dialect: Dialect) -> bool:
+    """Whether DuckDB reads this dialect as we do, once all rows are alike."""
+    return (
+        dialect.escape == dialect.quote
+        and dialect.newline is Newline.ANY
+        and not (dialect.spaced_quotes or dialect.runs)
+    )
+
+
+def _texts(found: Sequence[Record]) -> str:
+    return "\n".join(record.text.decode() for record in found)

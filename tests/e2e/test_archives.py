@@ -1,4 +1,4 @@
-"""Archives through the daemon: members arrive by themselves, good ones whatever becomes of the bad, each of them once."""
+"""Archives through the daemon: members arrive by themselves, good ones whatever becomes of the bad, each once."""
 
 import io
 import os

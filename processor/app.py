@@ -101,11 +101,14 @@ def _metrics(settings: Settings, tally: Tally, tree: Tree, pulse: Pulse) -> Metr
         full = ("there is no room for the ledger",) if tally.ledger_full else ()
         return (*silent, *out, *full)
 
+    sources = Sources(tally, settings.progress_db_path, tree.counters, not_ready)
     try:
-        return MetricsServer(settings.http_listen, Sources(tally, settings.progress_db_path, tree.counters, not_ready))
+        server = MetricsServer(settings.http_listen, sources)
     except (OSError, ValueError, OverflowError) as error:
         hint = "host:port, such as 127.0.0.1:9464"
         raise ConfigurationError(f"HTTP_LISTEN={settings.http_listen!r}: {error} ({hint})") from error
+    log.info("metrics.listening", address=settings.http_listen, port=server.port)
+    return server
 
 
 def _probed(store: S3Store) -> StoreProfile:

@@ -12,7 +12,7 @@ from processor.store.s3 import S3Store
 from tests.e2e.bucket import Bucket
 from tests.e2e.daemon import Daemon, StoreAddress
 from tests.faultproxy import FaultProxy
-from tests.faults.orphans import adopt_orphans, end_with_children, strays
+from tests.faults.orphans import adopt_orphans, end_with_children, own_children, strays
 
 MakeDaemon = Callable[..., Daemon]
 
@@ -37,6 +37,7 @@ def objects(address: StoreAddress) -> Bucket:
 def make_daemon(tmp_path: Path, address: StoreAddress) -> Iterator[MakeDaemon]:
     """Make daemons; at the end each is gone, with all its processes."""
     adopt_orphans()
+    own = own_children()
     made: list[Daemon] = []
 
     def make(name: str = "home", *, store: StoreAddress = address, **settings: object) -> Daemon:
@@ -51,7 +52,7 @@ def make_daemon(tmp_path: Path, address: StoreAddress) -> Iterator[MakeDaemon]:
         if daemon.process is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(daemon.pid, signal.SIGKILL)
-    assert strays() == [], "processes of the daemon are left"
+    assert strays(own) == [], "processes of the daemon are left"
 
 
 @pytest.fixture

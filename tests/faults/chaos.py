@@ -22,7 +22,7 @@ from tests.e2e.bucket import Bucket
 from tests.e2e.daemon import Daemon, StoreAddress
 from tests.faults.checker import Checker
 from tests.faults.generator import Activity
-from tests.faults.orphans import adopt_orphans, end_with_children, reap, strays
+from tests.faults.orphans import adopt_orphans, end_with_children, own_children, reap, strays
 
 MIB = 1 << 20
 _REST_SECONDS = 180
@@ -52,6 +52,7 @@ class Chaos:
 
     def __init__(self, home: Path, seed: int, *, pace_seconds: float = 0.05, **settings: object) -> None:
         adopt_orphans()
+        self._own = own_children()
         self._home = home
         self._rng = random.Random(seed)
         self._server = EmbeddedStore(home / "server")
@@ -199,7 +200,7 @@ class Chaos:
             self.report.violations.append(f"it does not come to rest: {error}")
         self._measure()
         self._expect_exit(self.daemon.stop(_GRACE_SECONDS), "at the end")
-        self.report.violations += [f"left running: {each}" for each in strays()]
+        self.report.violations += [f"left running: {each}" for each in strays(self._own)]
 
     def _all_known(self) -> bool:
         """Tell whether each file that lies there is known as it is and all have come to their end."""

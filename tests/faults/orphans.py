@@ -16,9 +16,14 @@ def adopt_orphans() -> None:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER)")
 
 
-def strays() -> list[str]:
+def own_children() -> frozenset[int]:
+    """Return the pids of the children that are ours by birth; to be asked before a daemon starts."""
+    return frozenset(each.pid for each in psutil.Process().children())
+
+
+def strays(own: frozenset[int] = frozenset()) -> list[str]:
     """Return the command lines of processes that run our interpreter and outlived their daemon; waits a moment."""
-    adopted = [each for each in psutil.Process().children() if _is_processor(each)]
+    adopted = [each for each in psutil.Process().children() if each.pid not in own and _is_processor(each)]
     _gone, alive = psutil.wait_procs(adopted, timeout=_PATIENCE_SECONDS)
     return [f"{each.pid}: {_command(each)}" for each in alive if each.status() != psutil.STATUS_ZOMBIE]
 

@@ -9,8 +9,8 @@ from decimal import Decimal
 from typing import Any
 from xml.etree import ElementTree as ET
 
-import pyarrow
-import pyarrow.parquet
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 csv.field_size_limit(1 << 30)
 
@@ -18,8 +18,8 @@ csv.field_size_limit(1 << 30)
 def differences(suffix: str, source: bytes, parquet: bytes) -> str:
     """Return how the object differs from its source; "" when it does not."""
     try:
-        table = pyarrow.parquet.read_table(io.BytesIO(parquet))
-    except pyarrow.ArrowInvalid as error:
+        table = pq.read_table(io.BytesIO(parquet))
+    except pa.ArrowInvalid as error:
         return f"can not be read: {error}"
     rows = table.to_pylist()
     match suffix:

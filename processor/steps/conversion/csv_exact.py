@@ -1,9 +1,10 @@
 """The exact way: our own reader gives the rows, and DuckDB gets them over a pipe in a form without any doubt."""
 
+import fcntl
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 
 import orjson
@@ -29,12 +30,13 @@ class PipedRows:
     width: int
     longest_bytes: int = 0
     surplus: bool = False  # each row has one more value: None, or the surplus fields as JSON
+    few: bool = False  # the rows lie in memory, all of them
     count: int | None = field(default=None)
 
     @contextmanager
     def reading(self) -> Iterator[str]:
         """Feed a pipe while DuckDB reads it; yields the relation. A failure of the rows fails the reading."""
-        with piped(self._lines()) as path:
+        with filled(b"".join(self._lines())) if self.few else piped(self._lines()) as path:
             yield self._relation(path)
 
     def _lines(self) -> Iterator[bytes]:
@@ -54,6 +56,23 @@ class PipedRows:
             return table
         extra = f"c{self.width}"
         return f"""(SELECT * EXCLUDE ({extra}), from_json_strict({extra}, '["VARCHAR"]') AS {SURPLUS} FROM {table})"""  # noqa: S608
+
+
+@contextmanager
+def filled(text: bytes) -> Iterator[str]:
+    """Yield the path of a pipe that holds all of `text`: no thread is needed where it fits."""
+    read_end, write_end = os.pipe()
+    fits = len(text) <= fcntl.fcntl(write_end, fcntl.F_GETPIPE_SZ)
+    try:
+        if fits:
+            os.write(write_end, text)
+    finally:
+        os.close(write_end)
+    with (
+        open(read_end, "rb", buffering=0),
+        nullcontext(f"/dev/fd/{read_end}") if fits else piped(iter((text,))) as path,
+    ):
+        yield path
 
 
 @contextmanager

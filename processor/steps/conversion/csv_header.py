@@ -4,6 +4,7 @@ A name looks unlike the values below it: a word over numbers, no value that come
 neither is so (a table of words only) the first record is a header, as custom has it.
 """
 
+import re
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -15,6 +16,12 @@ from processor.steps.conversion.csv_rows import Record
 _ROWS_LOOKED_AT = 300
 _MOST_ALIKE = 0.8
 _LONGEST_NAME = 200
+_VALUES_LOOKED_AT = 100
+# What `classify` says of each, told of all at once.
+_ALIKE = (
+    (CellClass.NUMBER, re.compile(rb"(?:-?[0-9]{1,30}(?:\.[0-9]{1,30})?\n)+")),
+    (CellClass.DATE, re.compile(rb"(?:[0-9]{4}-[0-9]{2}-[0-9]{2}\n)+")),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +73,15 @@ def _vote(names: Sequence[bytes | None], rows: Sequence[Record], index: int) -> 
 
 
 def _common_class(values: Sequence[bytes | None]) -> CellClass | None:
-    classes = [found for value in values if (found := classify(value)) is not CellClass.MISSING]
-    for found in set(classes):
+    """Return the class of most of the values; of many, those at even distances are looked at."""
+    joined = b"\n".join(value or b"" for value in values) + b"\n"
+    if joined.count(b"\n") == len(values):
+        for common, form in _ALIKE:
+            if form.fullmatch(joined):
+                return common
+    looked_at = values[:: -(-len(values) // _VALUES_LOOKED_AT)]
+    classes = [found for value in looked_at if (found := classify(value)) is not CellClass.MISSING]
+    for found in dict.fromkeys(classes):
         if classes.count(found) >= _MOST_ALIKE * len(classes):
             return found
     return None

@@ -50,6 +50,7 @@ class CsvTable:
         self.malformed_lines: list[int] = []
         self.comments: list[Record] = []
         self.surplus = False
+        self.kept: list[Row] | None = None  # all rows, where they are few
         self.structure: Structure | None = None  # found when DuckDB may read the source itself
 
     @classmethod
@@ -58,7 +59,7 @@ class CsvTable:
         if source.size_bytes is not None and source.size_bytes <= PIECE_BYTES and source.path_fd is not None:
             with source.open() as reader:
                 source = BytesSource(source.name, reader.read())
-        table = cls(source, decide_encoding(source), options)
+        table = cls(source, cls.encoding_of(source), options)
         piece, table.whole = table.first_piece()
         reading = choose(piece, data_format)
         table.dialect, table.survey = reading.dialect, reading.survey
@@ -71,6 +72,11 @@ class CsvTable:
                 "csv.too-wide", f"{table.layout.width} columns are more than {_MOST_COLUMNS}", "split the table"
             )
         return table
+
+    @staticmethod
+    def encoding_of(source: Source) -> Encoding:
+        """Return the encoding of `source`. Raises DeliveryError `csv.encoding`."""
+        return decide_encoding(source)
 
     def chunks(self) -> Iterator[bytes]:
         """Return the text as UTF-8."""
@@ -118,6 +124,10 @@ class CsvTable:
 
     def _is_surveyed(self) -> bool:
         return self.whole and not self.survey.odd and self.survey.total <= len(self.survey.first)
+
+    def _is_uniform(self) -> bool:
+        """Whether the survey holds every record, and all of them have the table's width."""
+        return self._is_surveyed() and self.layout.width > 1 and set(self.survey.widths) == {self.layout.width}
 
     def _decide_header(self) -> list[bytes | None]:
         """Decide whether there is a header and return its fields, [] when there is none."""
@@ -190,7 +200,7 @@ class CsvTable:
         """Return the reading by DuckDB itself, where a structure was found."""
         assert self.structure is not None
         nulls = ("", *self.options.null_tokens)
-        return direct_reading(self._path, self.dialect, self.structure, self.layout.width, self._skip(), nulls)
+        return direct_reading(self._path, self.dialect, self.structure, self.layout.width, self.skipped_lines(), nulls)
 
     @contextmanager
     def _path(self) -> Iterator[str]:
@@ -202,28 +212,37 @@ class CsvTable:
             with piped(self.chunks()) as path:
                 yield path
 
-    def _skip(self) -> int:
+    def skipped_lines(self) -> int:
+        """Return how many lines stand above the first row."""
         return self.layout.first_line - (0 if self.header.present else 1)
 
     def _check_structure(self) -> None:
         """Find out whether DuckDB may read the source itself: a large one whose rows are all alike."""
         if not _is_plain(self.dialect):
             return
-        above = [record for record in self.survey.first if record.line <= self._skip()]
+        above = [record for record in self.survey.first if record.line <= self.skipped_lines()]
         if any(b"\n" in record.text or b"\r" in record.text for record in above):
             return
         if any(self.dialect.quote in record.text for record in self.layout.preamble):
             return
-        self.structure = check_structure(self.source, self.encoding, self.dialect, self.layout.width, self._skip())
+        self.structure = self.find_structure()
+
+    def find_structure(self) -> Structure | None:
+        """Return what all rows are like, or None when not all are alike."""
+        return check_structure(self.source, self.encoding, self.dialect, self.layout.width, self.skipped_lines())
 
     def columns(self) -> list[TextColumn]:
         """Return the columns by their names in the relation."""
         return [TextColumn(f"c{i}", name.name, name.original) for i, name in enumerate(self.names)]
 
     def piped(self) -> PipedRows:
-        """Return the reading by our own reader."""
+        """Return the reading by our own reader; the rows of a small table are read once and kept."""
         surplus = self.surplus and self.options.malformed_rows is MalformedRows.KEEP
-        return PipedRows(self.rows, self.layout.width, self.survey.longest, surplus)
+        if self._is_surveyed() and not surplus:
+            self.kept = list(self.rows())
+        kept = self.kept
+        rows = self.rows if kept is None else lambda: iter(kept)
+        return PipedRows(rows, self.layout.width, self.survey.longest, surplus, few=kept is not None)
 
     def rows(self) -> Iterator[Row]:
         """Yield the rows as they are written."""
@@ -232,7 +251,7 @@ class CsvTable:
         surplus = self.surplus and keep
         repair = Repair(self.dialect, width)
         blank = 0
-        for record in self.records():
+        for record in self.survey.first if self._is_uniform() else self.records():
             fields = record.fields
             if not fields:
                 blank += width == 1 and record.line > self.layout.first_line
@@ -276,7 +295,9 @@ class CsvTable:
         return replace(self.options, memory_limit_mb=max(self.options.memory_limit_mb, needed))
 
     def sample(self) -> Sample:
-        """Return the first and last rows that have the table's width, as texts."""
+        """Return the first and last rows that have the table's width, or all that are kept, as texts."""
+        if self.kept is not None:
+            return [[None if value is None else value.decode() for value in row] for row in self.kept]
         width = self.layout.width
         most = max(10, min(_SAMPLE_ROWS, _SAMPLE_CELLS // width))
         known = {r.line: r for r in (*self.survey.first[:most], *list(self.survey.last)[-most:])}

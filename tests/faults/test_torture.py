@@ -26,7 +26,7 @@ def test_chaos_for_two_minutes_breaks_no_promise(tmp_path: Path) -> None:
     assert report.violations == [], f"seed {seed}"
     assert report.kills >= 10
     assert report.checked["files"] > 100
-    assert report.highest["rss_mb"] < 100
+    assert report.highest["rss_mb"] < 256, "four uploads, each with two parts in memory, and the interpreter"
 
 
 @pytest.fixture

@@ -6,8 +6,6 @@ The documents are generated: ids, instants, prices, truth values, nested records
 Each round runs both ways in turn, each in a process of its own; the smallest figure of each counts.
 """
 
-
-
 import argparse
 import json
 import os

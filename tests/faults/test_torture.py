@@ -1,4 +1,4 @@
-"""Three minutes of bad luck, and whether the harness would notice if the daemon broke its word."""
+"""A few minutes of bad luck, and whether the harness would notice if the daemon broke its word."""
 
 import os
 import random
@@ -18,14 +18,14 @@ from tests.faults.names import written
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_chaos_for_two_minutes_breaks_no_promise(tmp_path: Path) -> None:
+def test_chaos_for_a_while_breaks_no_promise(tmp_path: Path) -> None:
     seed = int(os.environ.get("TORTURE_SEED", random.SystemRandom().randrange(10**9)))
     print(f"replay with TORTURE_SEED={seed}")
-    report = chaos.run(tmp_path / "chaos", seed, seconds=120)
+    report = chaos.run(tmp_path / "chaos", seed, seconds=75, pace_seconds=0.08)
     print(report.text())
     assert report.violations == [], f"seed {seed}"
-    assert report.kills >= 10
-    assert report.checked["files"] > 100
+    assert report.kills >= 5
+    assert report.checked["files"] > 50
     assert report.highest["rss_mb"] < 256, "four uploads, each with two parts in memory, and the interpreter"
 
 

@@ -6,7 +6,7 @@ blank line) is in the file, and the number of rows is known before DuckDB reads 
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
@@ -139,9 +139,10 @@ def read_csv(
     newline: str,
     skip: int = 0,
     longest: int = 0,
+    types: Sequence[str] = (),
 ) -> str:
-    """Return the SQL that reads `path` into the text columns c0, c1 ... with an explicit dialect."""
-    columns = ", ".join(f"'c{index}': 'VARCHAR'" for index in range(width))
+    """Return the SQL that reads `path` into the columns c0, c1 ... with an explicit dialect; without `types` as text."""
+    columns = ", ".join(f"'c{index}': '{name}'" for index, name in enumerate(types or ["VARCHAR"] * width))
     options = {
         "auto_detect": "false",
         "header": "false",

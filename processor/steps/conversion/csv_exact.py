@@ -15,8 +15,9 @@ from processor.steps.conversion.csv_rows import Dialect
 Row = Sequence[bytes | None]
 
 # What stands for NULL on the pipe: all values are quoted there, so it can not be one.
-_NULL = b"N"
-_CLEAN = Dialect()
+NULL = "N"
+_NULL = NULL.encode()
+CLEAN = Dialect()
 _BLOCK_BYTES = 1 << 16
 _DEFAULT_LONGEST = 2_000_000
 SURPLUS = "_surplus"
@@ -51,7 +52,7 @@ class PipedRows:
         longest = 2 * self.longest_bytes + 4 * self.width
         width = self.width + self.surplus
         longest = longest if longest > _DEFAULT_LONGEST else 0
-        table = read_csv(path, _CLEAN, width, (_NULL.decode(),), newline="\n", longest=longest)
+        table = read_csv(path, CLEAN, width, (NULL,), newline="\n", longest=longest)
         if not self.surplus:
             return table
         extra = f"c{self.width}"

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 
 import orjson
 
@@ -27,7 +26,6 @@ _SAMPLE_CELLS = 20_000
 _MOST_LISTED = 10
 _LONGEST_FACT = 32 << 10
 _MOST_COMMENTS = 1000
-_RESERVED_KB_A_COLUMN = 180  # 20,000 columns: 3.5 GB reserved, 0.7 GB used (DuckDB 2.0)
 _MOST_COLUMNS = 25_000
 
 
@@ -110,9 +108,9 @@ class CsvTable:
         return alike and self.survey.odd == 0 and layout.width > 1 and not layout.footer
 
     def understand_all(self) -> None:
-        """Survey every record."""
-        self.whole = True
-        if self.nulls or not self._is_surveyed():
+        """Survey every record, unless the survey of the first piece did."""
+        is_surveyed, self.whole = self._is_surveyed(), True
+        if self.nulls or not is_surveyed:
             self.survey = Survey().add_all(self.records())
             layout = lay_out(self.survey, self.dialect)
             assert layout is not None
@@ -280,19 +278,15 @@ class CsvTable:
         return write_table(
             reading,
             self.columns(),
-            self._roomy_options(),
+            self.options,
             output,
             metadata,
             sample=self.sample(),
+            is_whole=self.kept is not None,
             passthrough=surplus,
             facts=self.facts(),
             rows_read=count,
         )
-
-    def _roomy_options(self) -> ConversionOptions:
-        """Give DuckDB the memory that it reserves (and mostly does not touch) for each column."""
-        needed = int(self.layout.width * _RESERVED_KB_A_COLUMN / 1000)
-        return replace(self.options, memory_limit_mb=max(self.options.memory_limit_mb, needed))
 
     def sample(self) -> Sample:
         """Return the first and last rows that have the table's width, or all that are kept, as texts."""

@@ -7,14 +7,16 @@ used with a kept connection: `allowed_paths` are resolved when they are set, and
 """
 
 import atexit
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import duckdb
 
 from processor.domain.conversion import ConversionOptions
+from processor.domain.errors import refused
 
 _SETTINGS = (
     "enable_progress_bar=false",
-    "preserve_insertion_order=true",
     "temp_directory=''",
     "autoinstall_known_extensions=false",
     "autoload_known_extensions=false",
@@ -37,9 +39,31 @@ def connection(options: ConversionOptions) -> duckdb.DuckDBPyConnection:
     limits = (options.threads, options.memory_limit_mb)
     if limits != _limits:
         _connection.execute(f"SET threads={int(options.threads)}")
+        _connection.execute(f"SET preserve_insertion_order={not keeps_order_unasked(options)}")
         _connection.execute(f"SET memory_limit='{int(options.memory_limit_mb)}MB'")
         _limits = limits
     return _connection
+
+
+def keeps_order_unasked(options: ConversionOptions) -> bool:
+    """Tell whether rows stay in order without DuckDB being asked to see to it: a single thread has only one order.
+
+    Only when it is not asked does DuckDB end row groups by their size in bytes.
+    """
+    return options.threads == 1
+
+
+@contextmanager
+def bounded(options: ConversionOptions) -> Iterator[None]:
+    """Turn DuckDB's running out of memory into a DeliveryError (`conversion.memory`) that names the setting."""
+    try:
+        yield
+    except duckdb.OutOfMemoryException as error:
+        raise refused(
+            "conversion.memory",
+            f"the table needs more than {options.memory_limit_mb} MB of memory",
+            "raise WORKER_MEMORY, of which DuckDB gets a part",
+        ) from error
 
 
 def close() -> None:

@@ -3,55 +3,52 @@
 The optimistic way is one pass. A value that the proposed type of its column does not hold stops the COPY; the column
 is given the best type that holds it too, and the table is read again. After two surprises one more pass finds out what
 every column can be, so the number of readings is bounded (see `_MOST_SURPRISES`).
+
+Of a table that is known whole beforehand nothing is left to be surprised by: every single text of it was classified. It
+is written from memory, without checks, whose planning would take longer than all else.
 """
 
 import re
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 
 import duckdb
-import orjson
 
 from processor.domain.conversion import Column, ConversionOptions, Receipt, Typing
-from processor.domain.errors import refused, transient
-from processor.steps.conversion.duck import connection
+from processor.domain.errors import transient
+from processor.steps.conversion.duck import bounded, connection
 from processor.steps.conversion.table_parquet import Written, copy_to_parquet
-from processor.steps.conversion.table_stripes import STRIPE_COLUMNS, Stripes
-from processor.steps.conversion.table_survey import survey
-from processor.steps.conversion.typing import ColumnType, Evidence, Kind
-from processor.steps.conversion.typing_sql import quoted, select
+from processor.steps.conversion.table_receipt import (
+    Facts,
+    Sample,
+    TextColumn,
+    TypedColumn,
+    compare_rows,
+    compare_whole,
+    reasons,
+    receipt,
+)
+from processor.steps.conversion.table_stripes import Stripes, parts
+from processor.steps.conversion.table_survey import questions, survey
+from processor.steps.conversion.table_whole import typed_query
+from processor.steps.conversion.typing import TEXT, ColumnType, Evidence
+from processor.steps.conversion.typing_sql import quoted, select, weight_kb
 from processor.streams.output import Output
+
+__all__ = ["Facts", "Reading", "Sample", "TextColumn", "propose", "write_table"]
 
 Reading = Callable[[], AbstractContextManager[str]]
 """Each entering prepares one reading of the source (feeds a pipe again where there is one) and yields a relation: SQL
 that can stand after FROM, with a VARCHAR column for each `TextColumn`. It may be left before its end is read."""
 
-Sample = Sequence[Sequence[str | None]]
-"""Rows of the table, from anywhere in it: a text or None (NULL) for each `TextColumn`, in their order."""
-
-Facts = Iterable[tuple[str, str]]
-
-
-@dataclass(frozen=True, slots=True)
-class TextColumn:
-    """A column of text: its name in the relation and in the Parquet, and as it stood in the source if that differs.
-
-    NULL and '' are different values: a reading gives NULL for what is missing and '' for an empty text, and a
-    column that has an empty text is text.
-    """
-
-    source: str
-    name: str
-    original_name: str | None = None
-
-
 _SAMPLE_CELLS = 20_000
 _SAMPLE_ROWS = 2_000
 _WIDE_ROWS = 20
 _MOST_SURPRISES = 2
+_MOST_SURVEYS = 12
+_QUESTION_KB = 500
+_WHOLE_KB = 100
 _FEW_ROWS = 500  # planning the close tests of so few takes longer than reading them again, should one be needed
-_LONGEST_METADATA = 64 << 10
 _SURPRISE = "processor.surprise"
 _SURPRISED = re.compile(rf"{re.escape(_SURPRISE)} (\d+) (.*)", re.DOTALL)
 
@@ -64,34 +61,32 @@ def write_table(
     metadata: Facts,
     *,
     sample: Sample | None = None,
+    is_whole: bool = False,
     passthrough: Sequence[str] = (),
     facts: Facts = (),
     rows_read: Callable[[], int | None] | None = None,
 ) -> Receipt:
     """Write the table as Parquet, each column as the best type that holds all of its values, and return the receipt.
 
-    `sample` saves a reading; without it the first rows are read. `passthrough` names columns of the relation that
-    are written as they are, after the others. `facts` go into the Parquet beside `metadata` and into the receipt.
-    `rows_read` returns the reading's own count of rows: after the writing of those read, before it of those to be
-    read, or None or 0 where that is not known. Raises DeliveryError, and duckdb.Error for what the relation raises.
+    `sample` saves a reading; without it the first rows are read. When it `is_whole`, the whole table, nothing else is
+    read. `passthrough` names columns of the relation that are written as they are, after the others. `facts` go into
+    the Parquet beside `metadata` and into the receipt. `rows_read` returns the reading's own count of rows: after the
+    writing of those read, before it of those to be read, or None or 0 where that is not known. Raises DeliveryError,
+    and duckdb.Error for what the relation raises.
     """
     facts = tuple(facts)
     table = _Table(reading, columns, passthrough, options)
-    table.learn(sample)
-    table.thorough = not table.is_small(rows_read)
-    for surprises in range(_MOST_SURPRISES + 1):
-        if surprises == _MOST_SURPRISES:
-            table.survey()
-        types = table.types()
-        key_values = (*metadata, *facts, ("column-types", _reasons(table, types)))
-        try:
-            written = table.write(types, output, key_values)
-        except duckdb.InvalidInputException as error:
-            if not table.demoted_by(error, types):
-                raise
+    with bounded(options):
+        table.learn(sample, is_whole=is_whole)
+        if table.whole is not None and not passthrough:
+            written = table.write_whole(table.whole, output, (*metadata, *facts))
         else:
-            return _receipt(table, types, written, facts, rows_read)
-    raise transient("table.changed", "the file changed while it was read", "it is tried again")
+            table.choose_tests(rows_read)
+            written = table.write_checked(output, (*metadata, *facts))
+    compare_rows(rows_read() if rows_read is not None else None, written)
+    if table.whole is not None:
+        compare_whole(columns, table.whole, written)
+    return receipt(table.typed(), passthrough, written, facts)
 
 
 def propose(
@@ -99,11 +94,9 @@ def propose(
 ) -> tuple[Column, ...]:
     """Return the columns as `write_table` would first try them, for a plan; NULLs are not counted."""
     table = _Table(reading, columns, (), options)
-    table.learn(sample)
-    return tuple(
-        Column(column.name, found.sql, 0, _reason(evidence, found, None), column.original_name)
-        for column, evidence, found in zip(columns, table.evidence, table.types(), strict=True)
-    )
+    with bounded(options):
+        table.learn(sample)
+    return tuple(typed.planned() for typed in table.typed())
 
 
 class _Table:
@@ -117,11 +110,14 @@ class _Table:
         self.passthrough = passthrough
         self.options = options
         self.evidence = [Evidence() for _ in columns]
-        self.whole: Sample | None = None  # all rows, when the sample is known to have them all
+        self.whole: Sample | None = None  # all rows, when they are known
         self.thorough = True
+        self.room_kb = options.memory_limit_mb * 1000 // 2  # for the columns that are written at a time
 
-    def learn(self, sample: Sample | None) -> None:
+    def learn(self, sample: Sample | None, *, is_whole: bool = False) -> None:
         """Gather evidence from `sample`, or from the table's first rows."""
+        if is_whole:
+            self.whole = sample
         if self.options.typing is Typing.TEXT:
             for evidence in self.evidence:
                 evidence.refuse("as configured")
@@ -130,15 +126,10 @@ class _Table:
         for evidence, texts in zip(self.evidence, zip(*rows, strict=True), strict=False):
             evidence.add(text for text in texts if text is not None)
 
-    def is_small(self, rows_read: Callable[[], int | None] | None) -> bool:
-        """Tell whether the table is known to have few rows."""
-        rows = len(self.whole) if self.whole is not None else (rows_read() if rows_read is not None else None)
-        return rows is not None and 0 < rows <= _FEW_ROWS
-
     def _first_rows(self) -> Sample:
         count = max(_WIDE_ROWS, min(_SAMPLE_ROWS, _SAMPLE_CELLS // max(1, len(self.columns))))
-        parts = [self._first_rows_of(part, count) for part in self.stripes()]
-        rows = [[text for part in row for text in part] for row in zip(*parts, strict=True)]
+        read = [self._first_rows_of(part, count) for part in self._parts([TEXT] * len(self.columns))]
+        rows = [[text for part in row for text in part] for row in zip(*read, strict=True)]
         if len(rows) < count:
             self.whole = rows
         return rows
@@ -150,50 +141,94 @@ class _Table:
             rows: Sample = connection(self.options).execute(query).fetchall()
         return rows
 
+    def choose_tests(self, rows_read: Callable[[], int | None] | None) -> None:
+        """Leave out the close tests of a table that has few rows, or too many columns for them to be planned at once.
+
+        Should one of them be needed, there is another reading, with all of them.
+        """
+        rows = len(self.whole) if self.whole is not None else (rows_read() if rows_read is not None else None)
+        is_small = rows is not None and 0 < rows <= _FEW_ROWS
+        self.thorough = not is_small and len(self._parts(self.types())) == 1
+
     def survey(self) -> None:
-        """Read the whole table once to learn what every column can be; a very wide one becomes text."""
+        """Read the whole table to learn what every column can be; where that takes too many readings it is text."""
         self.thorough = True
-        if len(self.columns) > STRIPE_COLUMNS:
+        asked = questions(self.evidence)
+        readings = parts([_QUESTION_KB for _ in asked], self.room_kb)
+        if len(readings) > _MOST_SURVEYS:
             for evidence in self.evidence:
                 evidence.refuse("too many columns to survey after two surprises")
             return
         names = [column.source for column in self.columns]
-        with self.reading() as relation:
-            survey(relation, names, self.evidence, connection(self.options))
+        for part in readings:
+            with self.reading() as relation:
+                survey(relation, names, asked[part], self.evidence, connection(self.options))
 
     def types(self) -> tuple[ColumnType, ...]:
         """Return the best type of each column by what is known."""
         return tuple(evidence.proposal() for evidence in self.evidence)
 
-    def write(self, types: Sequence[ColumnType], output: Output, key_values: Facts) -> Written:
-        """Write the table once, every value checked; in stripes of columns when it is very wide."""
-        if len(self.columns) <= STRIPE_COLUMNS:
-            with self.reading() as relation, output.parquet() as fd:
-                return copy_to_parquet(self.select(relation, types), fd, self.options, key_values)
+    def typed(self) -> list[TypedColumn]:
+        """Return the columns with their best types."""
+        return [TypedColumn(*each) for each in zip(self.columns, self.types(), self.evidence, strict=True)]
+
+    def write_whole(self, rows: Sample, output: Output, metadata: Facts) -> Written:
+        """Write `rows`, which are the table, as the types that all of their texts have been found to have."""
+        names, types = [column.name for column in self.columns], self.types()
+        pieces = parts([_WHOLE_KB for _ in types], self.room_kb)
+        return self._write(output, metadata, pieces, lambda piece: typed_query(rows, names, types, piece))
+
+    def write_checked(self, output: Output, metadata: Facts) -> Written:
+        """Write the table, read anew, every value checked; again and again while there are surprises."""
+        for surprises in range(_MOST_SURPRISES + 1):
+            if surprises == _MOST_SURPRISES:
+                self.survey()
+            types = self.types()
+            try:
+                return self._write_once(output, metadata, types)
+            except duckdb.InvalidInputException as error:
+                if not self.demoted_by(error, types):
+                    raise
+        raise transient("table.changed", "the file changed while it was read", "it is tried again")
+
+    def _write_once(self, output: Output, metadata: Facts, types: Sequence[ColumnType]) -> Written:
+        return self._write(output, metadata, self._parts(types), lambda piece: self._checked_query(types, piece))
+
+    def _write(
+        self,
+        output: Output,
+        metadata: Facts,
+        pieces: Sequence[slice],
+        query: Callable[[slice], AbstractContextManager[str]],
+    ) -> Written:
+        """Write what `query` yields for each of the `pieces` of the columns; in stripes when they are several."""
+        key_values = (*metadata, ("column-types", reasons(self.typed())))
+        if len(pieces) == 1:
+            with query(pieces[0]) as select_all, output.parquet() as fd:
+                return copy_to_parquet(select_all, fd, self.options, key_values)
         with output.parquet() as fd:
             stripes = Stripes(fd)
             nulls: dict[str, int] = {}
-            for part in self.stripes():
-                with self.reading() as relation, stripes.stripe() as stripe_fd:
-                    selected = self.select(relation, types, part)
-                    written = copy_to_parquet(selected, stripe_fd, self.options, () if nulls else key_values)
+            for piece in pieces:
+                with query(piece) as select_piece, stripes.stripe() as stripe_fd:
+                    written = copy_to_parquet(select_piece, stripe_fd, self.options, () if nulls else key_values)
                 nulls |= written.null_counts
             stripes.finish()
         return Written(written.rows, nulls)
 
-    def stripes(self) -> list[slice]:
-        """Return the parts of the columns that are read and written at a time."""
-        return [slice(at, at + STRIPE_COLUMNS) for at in range(0, len(self.columns), STRIPE_COLUMNS)]
+    def _parts(self, types: Sequence[ColumnType]) -> list[slice]:
+        """Return the parts of the columns that there is room for at a time."""
+        return parts([weight_kb(found, thorough=self.thorough) for found in types], self.room_kb)
 
-    def select(self, relation: str, types: Sequence[ColumnType], part: slice | None = None) -> str:
-        """Return the query that reads `relation` and checks every value; `passthrough` goes with the last columns."""
-        first, end, _ = (part or slice(None)).indices(len(self.columns))
+    @contextmanager
+    def _checked_query(self, types: Sequence[ColumnType], piece: slice) -> Iterator[str]:
+        """Yield the query that reads the table and checks every value; `passthrough` goes with the last columns."""
         columns = [
-            (column.source, column.name, found)
-            for column, found in zip(self.columns[first:end], types[first:end], strict=True)
+            (column.source, column.name, found) for column, found in zip(self.columns[piece], types[piece], strict=True)
         ]
-        passthrough = self.passthrough if end == len(self.columns) else ()
-        return select(relation, columns, passthrough, _SURPRISE, thorough=self.thorough, first=first)
+        passthrough = self.passthrough if piece.stop >= len(self.columns) else ()
+        with self.reading() as relation:
+            yield select(relation, columns, passthrough, _SURPRISE, thorough=self.thorough, first=piece.start)
 
     def demoted_by(self, error: duckdb.Error, types: Sequence[ColumnType]) -> bool:
         """Take the value that a check refused into account; return False if `error` is another one."""
@@ -209,63 +244,3 @@ class _Table:
                 return True
             evidence.refuse(f"{text[:40]!r} is not held by {types[index].sql}")
         return True
-
-
-def _receipt(
-    table: _Table,
-    types: Sequence[ColumnType],
-    written: Written,
-    facts: tuple[tuple[str, str], ...],
-    rows_read: Callable[[], int | None] | None,
-) -> Receipt:
-    read = rows_read() if rows_read is not None else None
-    _compare("rows", read, written.rows)
-    if table.whole is not None:
-        _compare("rows", len(table.whole), written.rows)
-        for column, texts in zip(table.columns, zip(*table.whole, strict=True), strict=False):
-            _compare(f"NULLs of {column.name!r}", texts.count(None), written.nulls(column.name))
-    columns = [
-        _column(column, found, evidence, written)
-        for column, evidence, found in zip(table.columns, table.evidence, types, strict=True)
-    ]
-    columns += [Column(name, "VARCHAR[]", written.nulls(name), "as it was read") for name in table.passthrough]
-    return Receipt(written.rows, tuple(columns), facts=facts)
-
-
-def _column(column: TextColumn, found: ColumnType, evidence: Evidence, written: Written) -> Column:
-    nulls = written.nulls(column.name)
-    reason = _reason(evidence, found, written.rows - nulls)
-    return Column(column.name, found.sql, nulls, reason, column.original_name)
-
-
-def _compare(what: str, read: int | None, written: int) -> None:
-    if read is not None and read != written:
-        raise refused("table.receipt", f"{written} {what} were written, {read} were read", "report this as a bug")
-
-
-def _reasons(table: _Table, types: Sequence[ColumnType]) -> str:
-    reasons = {
-        column.name: _reason(evidence, found, None)
-        for column, evidence, found in zip(table.columns, table.evidence, types, strict=True)
-    }
-    text = orjson.dumps(reasons).decode()
-    return text if len(text) <= _LONGEST_METADATA else "too many columns to list"
-
-
-_WHY = {
-    Kind.BIGINT: "whole numbers in their shortest form",
-    Kind.DOUBLE: "decimal numbers that a double holds exactly",
-    Kind.DECIMAL: "decimal numbers with more digits than a double holds",
-    Kind.BOOLEAN: "true or false",
-    Kind.DATE: "ISO 8601 dates",
-    Kind.TIME: "ISO 8601 times of day",
-    Kind.TIMESTAMP: "ISO 8601 moments without an offset",
-    Kind.TIMESTAMP_NS: "ISO 8601 moments without an offset, some with nanoseconds",
-    Kind.TIMESTAMPTZ: "ISO 8601 instants with an offset, kept as UTC",
-}
-
-
-def _reason(evidence: Evidence, found: ColumnType, values: int | None) -> str:
-    if found.kind is Kind.VARCHAR:
-        return f"VARCHAR: {evidence.against or 'no value to judge by'}"
-    return f"{found.sql}: all {'' if values is None else f'{values:,} '}values are {_WHY[found.kind]}"

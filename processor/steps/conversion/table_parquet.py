@@ -3,14 +3,11 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-import duckdb
-
 from processor.domain.conversion import Compression, ConversionOptions
-from processor.domain.errors import refused
-from processor.steps.conversion.duck import connection
+from processor.steps.conversion.duck import bounded, connection, keeps_order_unasked
 from processor.steps.conversion.typing_sql import literal, quoted
 
-# Row groups end at this many bytes as well, so that wide tables do not fill the memory.
+# Row groups end at this many bytes as well, so that neither many columns nor long texts fill the memory.
 _ROW_GROUP_BYTES = 32 << 20
 
 
@@ -38,14 +35,8 @@ def copy_to_parquet(
     (`conversion.memory`) when the memory limit does not suffice.
     """
     sql = f"COPY ({select}) TO '/dev/fd/{int(fd)}' ({_options(options, key_values)})"
-    try:
+    with bounded(options):
         (answer,) = connection(options).execute(sql).fetchall()
-    except duckdb.OutOfMemoryException as error:
-        raise refused(
-            "conversion.memory",
-            f"the table needs more than {options.memory_limit_mb} MB of memory",
-            "raise the memory limit of a worker",
-        ) from error
     _, rows, _, _, statistics, *_ = answer
     return Written(rows, {name: int(of["null_count"]) for name, of in (statistics or {}).items() if "null_count" in of})
 
@@ -58,6 +49,8 @@ def _options(options: ConversionOptions, key_values: Iterable[tuple[str, str]]) 
         f"COMPRESSION {options.compression.value}",
         f"ROW_GROUP_SIZE {int(options.row_group_rows)}",
     ]
+    if keeps_order_unasked(options):
+        parts.append(f"ROW_GROUP_SIZE_BYTES {_ROW_GROUP_BYTES}")
     if options.compression is Compression.ZSTD:
         parts.append(f"COMPRESSION_LEVEL {int(options.compression_level)}")
     pairs = ", ".join(f"{quoted(key)}: {literal(value)}" for key, value in key_values)

@@ -1,21 +1,20 @@
 """A very wide table, written in stripes of columns that become one Parquet file.
 
-DuckDB holds some 100 KB for each column it writes at a time, so 20,000 columns at once would take 2 GB. In stripes each
-takes little: every stripe is a Parquet of its own, they are written one behind the other, and one footer at the end
-tells where all their column chunks are. The stripes' own footers stay between them as bytes that no reader looks at.
+DuckDB holds 100 to 600 KB for each column it writes at a time, so 20,000 columns at once would take gigabytes. In
+stripes each takes little: every stripe is a Parquet of its own, they are written one behind the other, and one footer
+at the end tells where all their column chunks are. The stripes' own footers stay between them as bytes that no reader
+looks at.
 """
 
 import os
 import struct
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
 from processor.domain.errors import refused, transient
 from processor.steps.conversion.table_thrift import Reader, Struct, encode
-
-STRIPE_COLUMNS = 2_000
 
 _MAGIC = b"PAR1"
 _PIECE = 1 << 20
@@ -28,6 +27,17 @@ _COLUMNS, _GROUP_BYTES, _GROUP_ROWS, _GROUP_OFFSET, _GROUP_COMPRESSED = 1, 2, 3,
 _CHUNK_OFFSETS = (2, 4, 6)
 _CHUNK_METADATA = 3
 _METADATA_OFFSETS = (9, 10, 11, 14)
+
+
+def parts(weights: Sequence[int], room: int) -> list[slice]:
+    """Return slices of the columns, at least one, none heavier than `room` unless it is a single column."""
+    cuts, filled = [0], 0
+    for index, weight in enumerate(weights):
+        if filled + weight > room and index > cuts[-1]:
+            cuts.append(index)
+            filled = 0
+        filled += weight
+    return list(map(slice, cuts, [*cuts[1:], len(weights)]))
 
 
 class Stripes:

@@ -7,18 +7,27 @@ import duckdb
 from processor.steps.conversion.typing import ColumnType, Evidence, Kind
 from processor.steps.conversion.typing_sql import cast, check, is_decimal, quoted, scale
 
+Question = tuple[int, Kind]
+"""Does this kind hold all values of the column with this index?"""
+
+
+def questions(evidence: Sequence[Evidence]) -> list[Question]:
+    """Return what is to be asked about the columns that are not text yet."""
+    return [(column, kind) for column, known in enumerate(evidence) if known.kinds for kind in sorted(known.kinds)]
+
 
 def survey(
-    relation: str, names: Sequence[str], evidence: Sequence[Evidence], connection: duckdb.DuckDBPyConnection
+    relation: str,
+    names: Sequence[str],
+    asked: Sequence[Question],
+    evidence: Sequence[Evidence],
+    connection: duckdb.DuckDBPyConnection,
 ) -> None:
-    """Narrow the evidence of every column that is not text yet to the kinds that hold all of its values."""
-    questions = [(column, kind) for column, known in enumerate(evidence) if known.kinds for kind in sorted(known.kinds)]
-    if not questions:
-        return
-    asked = [_ask(quoted(names[column]), kind) for column, kind in questions]
-    query = f"SELECT {', '.join(asked)} FROM {relation}"  # noqa: S608 - names are quoted
-    (answers,) = connection.execute(query).fetchall()
-    for (column, kind), answer in zip(questions, answers, strict=True):
+    """Narrow the evidence of the columns that are `asked` about to the kinds that hold all of their values."""
+    answers = ", ".join(_ask(quoted(names[column]), kind) for column, kind in asked)
+    query = f"SELECT {answers} FROM {relation}"  # noqa: S608 - names are quoted
+    (found,) = connection.execute(query).fetchall()
+    for (column, kind), answer in zip(asked, found, strict=True):
         known = evidence[column]
         if kind is Kind.DECIMAL:
             known.narrow_decimal(held=answer["fits"], integer_digits=answer["whole"], scale=answer["scale"])

@@ -81,10 +81,15 @@ def reading_of(table: Table) -> Reading:
 def written(
     table: Table, options: ConversionOptions | None = None, sample: Sample | None = None, **more: Any
 ) -> tuple[Receipt, MemoryOutput]:
-    """Write `table` as the converters do."""
+    """Write `table` as the converters do; from memory and, to compare, with its values checked as they are read."""
     output = MemoryOutput()
     columns = [TextColumn(name, name) for name in table]
     receipt = write_table(reading_of(table), columns, options or ConversionOptions(), output, (), sample=sample, **more)
+    if sample is None:
+        rows = list(zip(*table.values(), strict=True))
+        checked, other = written(table, options, sample=rows, **more)
+        assert [column.type for column in receipt.columns] == [column.type for column in checked.columns]
+        assert other.table().equals(output.table())
     return receipt, output
 
 

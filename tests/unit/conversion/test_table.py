@@ -93,13 +93,36 @@ def test_rows_that_were_read_but_not_written_fail_the_conversion() -> None:
 
 
 def test_rows_that_vanish_between_two_readings_fail_the_conversion() -> None:
-    tables = iter([{"a": ["1", "2"]}, {"a": ["1"]}])
+    tables = iter([{"a": ["1", "2"], "b": ["x", "y"]}, {"a": ["1"], "b": ["x"]}])
 
     def reading() -> AbstractContextManager[str]:
         return reading_of(next(tables))()
 
     with pytest.raises(DeliveryError, match="1 rows were written, 2 were read"):
-        write_table(reading, [TextColumn("a", "a")], ConversionOptions(), MemoryOutput(), ())
+        write_table(reading, [TextColumn("a", "a")], ConversionOptions(), MemoryOutput(), (), passthrough=["b"])
+
+
+def test_a_small_table_is_read_once_and_written_as_it_was_classified() -> None:
+    texts = ["1.50", None, "2"]
+    reading, output = CountedReading(reading_of({"a": texts})), MemoryOutput()
+    receipt = write_table(reading, [TextColumn("a", "a")], ConversionOptions(), output, ())
+    assert reading.count == 1
+    assert receipt.columns[0].type == "DOUBLE"
+    assert_same_values(texts, values_of(output.table(), "a"))
+
+
+def test_long_texts_end_row_groups_early_and_keep_their_order() -> None:
+    texts = [f"{i} {'long' * 800}" for i in range(20_000)]
+    _, output = written({"a": texts}, ConversionOptions(), sample=[texts[:1]])
+    metadata = pq.ParquetFile(io.BytesIO(output.parquet_bytes)).metadata
+    assert metadata.num_row_groups > 1
+    assert_same_values(texts, values_of(output.table(), "a"))
+
+
+def test_a_table_beyond_the_memory_names_the_setting() -> None:
+    texts = ["x" * 500_000] * 300
+    with pytest.raises(DeliveryError, match="WORKER_MEMORY"):
+        written({"a": texts, "b": texts}, ConversionOptions(memory_limit_mb=20), sample=[["x", "x"]])
 
 
 def test_a_table_without_rows_keeps_its_columns() -> None:

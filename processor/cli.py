@@ -23,6 +23,16 @@ from processor.domain.errors import DeliveryError
 OK, FAILED, USAGE, CONFIGURATION = 0, 1, 2, 78
 DELIVER, LOOK, MEND, ONE_FILE = "Deliver", "Look", "Mend", "One file, without a store"
 
+
+def _failed_paths(incomplete: str) -> list[str]:
+    """Return what the shell may complete to: failed files, absolute or relative to WATCH_PATH; nothing if it fails."""
+    with suppress(Exception):
+        from processor.commands.ledger import failed_paths  # noqa: PLC0415
+
+        return [path for path in failed_paths(config.load()) if path.startswith(incomplete)]
+    return []
+
+
 app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -266,7 +276,7 @@ def rebuild() -> None:
 
 @app.command(rich_help_panel=MEND)
 def retry(
-    path: Annotated[Path | None, typer.Argument(help="A failed file.")] = None,
+    path: Annotated[Path | None, typer.Argument(help="A failed file.", autocompletion=_failed_paths)] = None,
     *,
     every: Annotated[bool, typer.Option("--all", help="Every failed file.")] = False,
 ) -> None:

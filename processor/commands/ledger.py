@@ -5,6 +5,7 @@ none runs, it takes the ledger's lock itself.
 """
 
 import os
+import re
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,8 @@ from processor.steps import custody
 
 MOST_OBJECTS = 1000
 _MOST_SHOWN = 20
+_MOST_COMPLETED = 200
+_HARMLESS = re.compile(r"[\w/.,:=@%+-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +125,19 @@ def retry(settings: Settings, path: Path | None) -> int:
         if count:
             return count
     return 0
+
+
+def failed_paths(settings: Settings) -> list[str]:
+    """Return the last failed files, absolute and relative to WATCH_PATH, for completion by a shell.
+
+    Shells put what they are given on the command line as it is: names that mean something to them are left out.
+    """
+    root = os.fsdecode(settings.watch_path) + "/"
+    query = "SELECT file_path FROM file_progress WHERE status='failed' ORDER BY updated_at DESC LIMIT ?"
+    with reading(settings.progress_db_path) as db:
+        paths = [os.fsdecode(unescape(row[0])) for row in db.execute(query, (_MOST_COMPLETED,))]
+    harmless = [path for path in paths if _HARMLESS.fullmatch(path)]
+    return [*(path.removeprefix(root) for path in harmless), *harmless]
 
 
 def reprocess(settings: Settings, path: Path | None, since_ms: int | None) -> int:

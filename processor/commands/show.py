@@ -15,6 +15,7 @@ from processor.commands.ledger import State, Story
 from processor.commands.units import moment, plain, size, span
 
 _REFRESH_SECONDS = 1.0
+_COST_FACTOR = 10  # a large ledger is asked less often
 _RATE_REFRESHES = 15  # a rate is that of so many refreshes: a shorter one jumps
 _SHOWN_FAILURES = 10
 _SHOWN_OBJECTS = 50
@@ -29,10 +30,13 @@ def watch_state(states: Iterator[State]) -> None:
     """Print where everything stands, again and again, until Ctrl-C."""
     seen: deque[State] = deque(maxlen=_RATE_REFRESHES)
     with Live(auto_refresh=False, screen=False) as live:
+        began = time.monotonic()
         for state in states:
+            took = time.monotonic() - began
             live.update(_state(state, seen[0] if seen else None), refresh=True)
             seen.append(state)
-            time.sleep(_REFRESH_SECONDS)
+            time.sleep(max(_REFRESH_SECONDS, took * _COST_FACTOR))
+            began = time.monotonic()
 
 
 def show_story(story: Story) -> None:

@@ -7,7 +7,7 @@ from processor.commands.units import moment, size
 from processor.dashboard.records import Bucket
 
 WIDTH, HEIGHT = 720, 150
-_LEFT, _BOTTOM, _TOP = 72, 22, 10
+_LEFT, _BOTTOM, _TOP = 72, 22, 16
 _LABELS = 6
 
 
@@ -104,10 +104,10 @@ def _brief(level: str) -> str:
 
 
 def _round_up(value: int) -> int:
-    """Return the next number whose half is a round one too: 2, 4, 10, 20, 40, 100 ..."""
+    """Return the next number whose half is a round one too: 2, 4, 6, 8, 10, 20, 40 ..."""
     power = 1
     while True:
-        for factor in (2, 4, 10):
+        for factor in (2, 4, 6, 8, 10):
             if value <= factor * power:
                 return factor * power
         power *= 10

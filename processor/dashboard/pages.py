@@ -26,6 +26,7 @@ SPANS = {"1h": (60_000, 60), "24h": (900_000, 96), "7d": (3 * 3_600_000, 56), "3
 _DEFAULT_SPAN = "1h"
 _FRESH_SECONDS = 1.0
 _CHART_FRESH_SECONDS = 10.0
+_COST_FACTOR = 20  # what took a second to find out is kept for twenty
 _SHOWN_OBJECTS = 500
 
 _Value = TypeVar("_Value")
@@ -140,7 +141,10 @@ class Pages:
 
 
 class _Kept(Generic[_Value]):
-    """A value that is asked for again only once it is older than `seconds`, by one asker at a time."""
+    """A value that is asked for again only once it is older than `seconds`, by one asker at a time.
+
+    One that is costly is kept longer, so that a page that stays open takes only a small share of a processor.
+    """
 
     def __init__(self, seconds: float, ask: Callable[[], _Value]) -> None:
         self._seconds = seconds
@@ -150,9 +154,11 @@ class _Kept(Generic[_Value]):
 
     def value(self) -> _Value:
         with self._lock:
-            if self._kept is None or time.monotonic() - self._kept[0] > self._seconds:
+            began = time.monotonic()
+            if self._kept is None or began > self._kept[0]:
                 value = self._ask()
-                self._kept = (time.monotonic(), value)
+                now = time.monotonic()
+                self._kept = (now + max(self._seconds, (now - began) * _COST_FACTOR), value)
             return self._kept[1]
 
 

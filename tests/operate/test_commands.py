@@ -126,6 +126,15 @@ def test_help_and_completion_know_every_command(daemon: Daemon) -> None:
     assert completed == ["rebuild", "retry", "reprocess"]
 
 
+def test_retry_completes_failed_files_but_none_whose_name_means_something_to_a_shell(daemon: Daemon) -> None:
+    for name in ("bad-1.csv", "bad-2.csv", "bad-$(reboot).csv", "bad ;3.csv", "bad-4\nx.csv"):
+        (daemon.watch / name).write_text("a,b\n1,2\n1,2,3\n")
+    (daemon.watch / "bad-good.csv").write_text("a,b\n1,2\n")
+    assert daemon.once() == 1
+    words = {"_PROCESSOR_COMPLETE": "complete_bash", "COMP_WORDS": "processor retry bad", "COMP_CWORD": "2"}
+    assert sorted(command(daemon, **words).stdout.splitlines()) == ["bad-1.csv", "bad-2.csv"]
+
+
 def _watched(daemon: Daemon, *arguments: str, until: str, seconds: float = 30) -> str:
     """Run a command on a terminal until it shows a text, end it by Ctrl-C, and return the screen's text."""
     ours, theirs = pty.openpty()

@@ -17,6 +17,7 @@ EMBEDDED = "embedded"
 ENV_FILE = "PROCESSOR_ENV_FILE"  # names the file that is read instead of `.env` in the current directory
 _MIB = 1 << 20
 _LIMITS = ArchiveLimits()
+_LEAST_DUCKDB_MIB = 384  # less is too little for its JSON reader
 _S3_LARGEST_PART = 5 << 30  # "Amazon S3 multipart upload limits": parts of 5 MiB to 5 GiB
 
 
@@ -179,6 +180,7 @@ class Settings(BaseSettings):
             typing=self.typing,
             malformed_rows=self.malformed_rows,
             null_tokens=self.null_tokens,
+            memory_limit_mb=max(_LEAST_DUCKDB_MIB, self.worker_memory * 2 // 5),
         )
 
     @property

@@ -3,6 +3,13 @@
 
 def main() -> None:
     """Run the command line."""
+    import sys  # noqa: PLC0415
+
+    if sys.argv[1:] in (["run"], ["run", "--once"]):
+        from processor.memory import begin_small, without_tables  # noqa: PLC0415
+
+        begin_small()
+        without_tables()
     from processor.cli import main as run  # noqa: PLC0415
 
     run()

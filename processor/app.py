@@ -27,6 +27,7 @@ from processor.engine.pool import Pool
 from processor.guardian import Died, Event, Guardian, Idle, ReloadAsked, StopAsked, Ticked
 from processor.ledger.database import Lock
 from processor.ledger.writer import Ledger
+from processor.memory import settle
 from processor.metrics import MetricsServer, Sources
 from processor.notify import notify
 from processor.orders import Orders
@@ -73,6 +74,7 @@ def run(settings: Settings, *, once: bool = False) -> int:
         if settings.http_listen:
             parts.callback(_metrics(settings, tally, tree, pulse).close)
         log.info("daemon.started", watch_path=str(settings.watch_path), recovered=recovered, pid=os.getpid())
+        settle()
         notify("READY=1", f"STATUS=delivering {settings.watch_path}")
         failure = _serve(guardian, crew, pulse, once=once)
         notify("STOPPING=1")

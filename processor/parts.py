@@ -3,7 +3,7 @@
 import contextlib
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from pydantic import SecretStr
@@ -25,9 +25,18 @@ log = logs.get("parts")
 
 @contextmanager
 def open_store(settings: Settings) -> Iterator[tuple[Settings, S3Store]]:
-    """Yield the store and settings that lead to it; the embedded server runs meanwhile when that is asked for."""
-    with _embedded_store(settings) as reached, contextlib.closing(S3Store(store_settings(reached))) as store:
-        yield reached, store
+    """Yield the store and settings that lead to it.
+
+    When the embedded server is asked for and none runs, it is started, and runs meanwhile; its bucket is made.
+    """
+    with ExitStack() as parts:
+        embedded = settings.s3_endpoint == EMBEDDED
+        if embedded:
+            settings = parts.enter_context(_embedded_server(settings))
+        store = parts.enter_context(contextlib.closing(S3Store(store_settings(settings))))
+        if embedded and not store.bucket_exists():
+            store.create_bucket()
+        yield settings, store
 
 
 def open_ledger(settings: Settings, store: S3Store) -> Ledger:
@@ -77,16 +86,13 @@ def store_settings(settings: Settings) -> StoreSettings:
 
 
 @contextmanager
-def _embedded_store(settings: Settings) -> Iterator[Settings]:
-    """Start the embedded server when the settings ask for it and none runs; yield settings that lead to it."""
-    if settings.s3_endpoint != EMBEDDED:
-        yield settings
-        return
+def _embedded_server(settings: Settings) -> Iterator[Settings]:
+    """Start the embedded server unless it runs; yield settings that lead to it."""
     server = EmbeddedStore(settings.store_directory)
     if not server.attach():
         server.start()
     try:
-        reached = settings.model_copy(
+        yield settings.model_copy(
             update={
                 "s3_endpoint": server.endpoint,
                 "s3_access_key_id": server.access_key_id,
@@ -94,10 +100,6 @@ def _embedded_store(settings: Settings) -> Iterator[Settings]:
                 "s3_force_path_style": True,
             }
         )
-        with contextlib.closing(S3Store(store_settings(reached))) as store:
-            if not store.bucket_exists():
-                store.create_bucket()
-        yield reached
     finally:
         server.stop()
 

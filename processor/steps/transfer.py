@@ -22,6 +22,7 @@ from processor.domain.uploads import (
 )
 from processor.steps.transfer_parts import PartBuffer, PartSender
 from processor.steps.transfer_proof import Proof
+from processor.store.body import FilePart
 from processor.store.errors import mismatch
 from processor.store.patience import patiently
 from processor.store.s3 import Answer, Digest, Head, S3Store
@@ -74,7 +75,8 @@ class ObjectUpload:
         self._proof = Proof(store, request.key)
         self._part_size = part_size_for(request.size_bytes, store.settings.part_size_bytes)
         self._sender = PartSender(self._send, self._new_buffer, parts_in_flight)
-        self._buffer = PartBuffer(self._part_size, request.size_bytes)
+        large = request.size_bytes is not None and request.size_bytes > self._part_size
+        self._buffer = PartBuffer(self._part_size, None if large else request.size_bytes)
         self._whole = hashlib.sha256()
         self._size = 0
         self._number = 0
@@ -101,6 +103,22 @@ class ObjectUpload:
         size = read_into(self._buffer.space())
         self._buffer.filled(size)
         return size
+
+    @property
+    def part_size_bytes(self) -> int:
+        """Return how much `take_part` is to be given at a time."""
+        return self._part_size
+
+    def take_part(self, part: FilePart) -> None:
+        """Take the object's next part straight from its file; nothing of it is held. Not together with `write`."""
+        self._begin_part()
+        sha256 = hashlib.sha256()
+        for piece in part:
+            self._account(piece)
+            sha256.update(piece)
+        digest = Digest(sha256.digest(), self._proof.md5(part))
+        number = self._number
+        self._sender.submit_file(lambda: self._store_part(number, part, digest))
 
     def restart(self) -> None:
         """Void all bytes so far: the producer begins anew. What the store holds already is not sent again."""
@@ -148,6 +166,8 @@ class ObjectUpload:
         self._sender.close()
         if not self._finished and (kind is None or self._recorder is None or _ends_the_upload(error)):
             self.abort()
+        # Now, not when the garbage collector comes by: the next upload is about to take as much.
+        self._buffer.free()
 
     def _pause(self, seconds: float) -> None:
         """Wait, unless the daemon is stopping."""
@@ -176,7 +196,7 @@ class ObjectUpload:
         if self._stopping():
             raise TransferStopped(self._request.key)
         view = self._buffer.view()
-        digest = Digest(self._whole.digest(), self._proof.md5(view))
+        digest = Digest(self._whole.digest(), self._proof.md5((view,)))
 
         def put() -> Answer:
             self._store.bandwidth.take(len(view), self._pause)
@@ -196,6 +216,11 @@ class ObjectUpload:
 
     def _flush(self) -> None:
         """Send the buffer as the next part."""
+        self._begin_part()
+        self._account(self._buffer.view())
+        self._buffer = self._sender.submit(self._number, self._buffer)
+
+    def _begin_part(self) -> None:
         if self._stopping():
             raise TransferStopped(self._request.key)
         if self._number == MOST_PARTS:
@@ -204,8 +229,6 @@ class ObjectUpload:
         if self._upload_id is None and self._landed is None:
             self._create()
         self._number += 1
-        self._account(self._buffer.view())
-        self._buffer = self._sender.submit(self._number, self._buffer)
 
     def _create(self) -> None:
         self._upload_id = patiently(lambda: self._store.create_upload(self._request), self._pause)
@@ -213,19 +236,22 @@ class ObjectUpload:
             self._recorder.upload_created(self._request.key, self._upload_id)
 
     def _send(self, number: int, buffer: PartBuffer) -> Part:
-        """Store one part, unless the store holds it already. Runs in the sender's threads."""
+        """Store what a buffer holds as one part."""
         view = buffer.view()
-        digest = Digest(hashlib.sha256(view).digest(), self._proof.md5(view))
+        return self._store_part(number, view, Digest(hashlib.sha256(view).digest(), self._proof.md5((view,))))
+
+    def _store_part(self, number: int, body: memoryview | FilePart, digest: Digest) -> Part:
+        """Store one part, unless the store holds it already. Runs in the sender's threads."""
         known = self._known.get(number)
-        if known is not None and (known.sha256, known.size_bytes) == (digest.sha256.hex(), len(view)):
+        if known is not None and (known.sha256, known.size_bytes) == (digest.sha256.hex(), len(body)):
             return known
         upload_id = self._upload_id
         if upload_id is None:
             raise self._gone()
 
         def send() -> Answer:
-            self._store.bandwidth.take(len(view), self._pause)
-            answer = self._store.upload_part(self._request.key, upload_id, number, view, digest)
+            self._store.bandwidth.take(len(body), self._pause)
+            answer = self._store.upload_part(self._request.key, upload_id, number, body, digest)
             self._proof.compare(answer, digest)
             return answer
 
@@ -235,7 +261,7 @@ class ObjectUpload:
             if error.failure.code == "store.upload-gone":
                 self._ended()
             raise
-        part = Part(number, len(view), digest.sha256.hex(), answer.etag)
+        part = Part(number, len(body), digest.sha256.hex(), answer.etag)
         if self._recorder is not None:
             self._recorder.part_stored(self._request.key, part)
         return part

@@ -8,6 +8,7 @@ from typing import Self
 from processor.domain.errors import DeliveryError, transient
 from processor.domain.uploads import ObjectRequest, Resumption, StoredObject
 from processor.steps.transfer import ObjectUpload, Recorder
+from processor.store.body import FilePart
 from processor.store.s3 import S3Store
 
 
@@ -53,7 +54,7 @@ def transfer_file(
         parts_in_flight=parts_in_flight,
         stopping=stopping,
     ) as upload:
-        offset = 0
+        offset = _send_parts(upload, fd, before.size_bytes)
         while offset < before.size_bytes:
             size = upload.fill(lambda space: _read(fd, space, offset))  # noqa: B023 - called at once
             if size == 0:
@@ -67,6 +68,20 @@ def transfer_file(
             if error.failure.code == "transfer.incomplete":
                 raise _changed(request.key) from error
             raise
+
+
+def _send_parts(upload: ObjectUpload, fd: int, size_bytes: int) -> int:
+    """Send a file of several parts straight from its pages; return how many bytes that were: all, or none of one part.
+
+    The daemon's memory then does not depend on how many large files are on their way.
+    """
+    offset = 0
+    if size_bytes > upload.part_size_bytes:
+        while offset < size_bytes:
+            size = min(upload.part_size_bytes, size_bytes - offset)
+            upload.take_part(FilePart(fd, offset, size))
+            offset += size
+    return offset
 
 
 def _read(fd: int, space: memoryview, offset: int) -> int:

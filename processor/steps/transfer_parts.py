@@ -49,6 +49,11 @@ class PartBuffer:
         """Forget the content, keep the room."""
         self.filled_bytes = 0
 
+    def free(self) -> None:
+        """Give the memory back; it can not be used again."""
+        self._bytes = bytearray()
+        self.filled_bytes = 0
+
     def _grow(self, needed_bytes: int) -> None:
         """Make room by moving: a view that somebody still holds keeps the old memory and stays valid."""
         if needed_bytes > len(self._bytes):
@@ -84,10 +89,16 @@ class PartSender:
             buffer.clear()
             return buffer
         self._raise_early()
-        if self._threads is None:
-            self._threads = ThreadPoolExecutor(self._in_flight, thread_name_prefix="part")
-        self._sent.append(self._threads.submit(self._send_and_free, number, buffer))
+        self._sent.append(self._pool().submit(self._send_and_free, number, buffer))
         return self._next_buffer()
+
+    def submit_file(self, send: Callable[[], Part]) -> None:
+        """Send a part that needs no buffer. Raises what an earlier part's sending raised."""
+        if self._in_flight == 1:
+            self._sent.append(_done(send()))
+            return
+        self._raise_early()
+        self._sent.append(self._pool().submit(send))
 
     def drain(self) -> list[Part]:
         """Wait for all parts submitted since the last time; return them in order or raise what sending them raised."""
@@ -102,6 +113,11 @@ class PartSender:
             self._threads.shutdown(wait=True, cancel_futures=True)
             self._threads = None
         self._sent = []
+
+    def _pool(self) -> ThreadPoolExecutor:
+        if self._threads is None:
+            self._threads = ThreadPoolExecutor(self._in_flight, thread_name_prefix="part")
+        return self._threads
 
     def _send_and_free(self, number: int, buffer: PartBuffer) -> Part:
         try:

@@ -16,11 +16,14 @@ class Proof:
     store: S3Store
     key: str
 
-    def md5(self, view: memoryview) -> bytes | None:
+    def md5(self, pieces: Iterable[memoryview]) -> bytes | None:
         """Return the MD5 of a body where the store protects by it."""
         if self.store.protection is Protection.SHA256:
             return None
-        return hashlib.md5(view, usedforsecurity=False).digest()
+        digest = hashlib.md5(usedforsecurity=False)
+        for piece in pieces:
+            digest.update(piece)
+        return digest.digest()
 
     def compare(self, answer: Answer, digest: Digest) -> None:
         """Compare an answer to a body with its digest; raises DeliveryError `store.mismatch`.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from processor.domain.errors import DeliveryError
 from processor.store import errors
+from processor.store.body import FilePart
 from processor.store.settings import StoreSettings
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ class Connection:
         """Make one request; raises one of `foreign`. `body_sha256` spares hashing the body for the signature."""
         if self.direct is not None and self.direct.takes(operation, parameters):
             return self.direct.put(operation, parameters, body_sha256)
+        if isinstance(parameters.get("Body"), FilePart):
+            parameters = parameters | {"Body": b"".join(parameters["Body"])}
         answer: dict[str, Any] = getattr(self.client, operation)(**parameters)
         return answer
 

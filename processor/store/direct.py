@@ -21,6 +21,7 @@ from botocore.httpsession import get_cert_path
 from botocore.utils import get_environ_proxies
 from urllib3.connectionpool import HTTPConnectionPool
 
+from processor.store.body import FilePart
 from processor.store.settings import StoreSettings
 
 _OPERATIONS = {"put_object": "PutObject", "upload_part": "UploadPart"}
@@ -70,7 +71,12 @@ class Direct:
         """Make the request; raises ClientError, NoCredentialsError or urllib3's HTTPError."""
         body = parameters["Body"]
         url = f"{self.base}/{quote(parameters['Key'], safe='/~')}{_query(parameters)}"
-        request = AWSRequest("PUT", url, headers=_headers(parameters), data=body)
+        headers = _headers(parameters)
+        if isinstance(body, FilePart):  # its digest is known, and its length has to be said
+            headers["content-length"] = str(len(body))
+            request = AWSRequest("PUT", url, headers=headers)
+        else:
+            request = AWSRequest("PUT", url, headers=headers, data=body)
         _Signer(self._frozen(), self.region, body_sha256).add_auth(request)
         target = url[len(url) - len(urlsplit(url).path) - len(_query(parameters)) :]
         answer = self.pool.urlopen(

@@ -14,6 +14,7 @@ from urllib.parse import urlencode
 
 from processor.domain.errors import DeliveryError, ErrorClass
 from processor.domain.uploads import ObjectRequest, Part, Protection, base64_digest
+from processor.store.body import Body
 from processor.store.connection import Connection, connect
 from processor.store.limits import Bandwidth, Pause, RequestRate
 from processor.store.settings import StoreSettings
@@ -95,7 +96,7 @@ class S3Store:
         self._lock = threading.Lock()
         self._folder = f"{settings.prefix.strip('/')}/" if settings.prefix.strip("/") else ""
 
-    def put_object(self, request: ObjectRequest, body: bytes | memoryview, digest: Digest) -> Answer:
+    def put_object(self, request: ObjectRequest, body: Body, digest: Digest) -> Answer:
         """Store `body` under the key by one PUT; the store checks the digest."""
         answer = self._call(
             "put_object",
@@ -119,7 +120,7 @@ class S3Store:
         )
         return str(answer["UploadId"])
 
-    def upload_part(self, key: str, upload_id: str, number: int, body: bytes | memoryview, digest: Digest) -> Answer:
+    def upload_part(self, key: str, upload_id: str, number: int, body: Body, digest: Digest) -> Answer:
         """Store one part; the store checks the digest. The same number again replaces the part."""
         answer = self._call(
             "upload_part",
@@ -339,7 +340,7 @@ class S3Store:
             described["Tagging"] = urlencode(settings.tags)
         return described
 
-    def _protected(self, body: bytes | memoryview, digest: Digest) -> dict[str, Any]:
+    def _protected(self, body: Body, digest: Digest) -> dict[str, Any]:
         if self.protection is Protection.SHA256:
             return {"Body": body, "ChecksumSHA256": base64_digest(digest.sha256)}
         assert digest.md5 is not None, "this store protects by MD5"

@@ -1,0 +1,45 @@
+"""What a request carries: bytes in memory, or a stretch of a file that is never held whole."""
+
+import os
+from collections.abc import Iterator
+
+from processor.domain.errors import transient
+
+_PIECE_BYTES = 256 << 10
+
+
+class FilePart:
+    """A stretch of the file open as `fd`: read anew, piece by piece, each time it is gone through."""
+
+    def __init__(self, fd: int, offset: int, size_bytes: int) -> None:
+        self._fd = fd
+        self._offset = offset
+        self._size_bytes = size_bytes
+
+    def __len__(self) -> int:
+        return self._size_bytes
+
+    def __iter__(self) -> Iterator[memoryview]:
+        """Yield pieces; each is void when the next is asked for.
+
+        Raises DeliveryError `source.changed` when the file has become shorter, `source.unreadable`.
+        """
+        buffer = memoryview(bytearray(min(_PIECE_BYTES, self._size_bytes)))
+        done = 0
+        while done < self._size_bytes:
+            room = buffer[: min(_PIECE_BYTES, self._size_bytes - done)]
+            size = self._read(room, self._offset + done)
+            yield room[:size]
+            done += size
+
+    def _read(self, room: memoryview, offset: int) -> int:
+        try:
+            size = os.preadv(self._fd, [room], offset)
+        except OSError as error:
+            raise transient("source.unreadable", f"reading stopped at byte {offset}: {error.strerror}") from error
+        if size == 0:
+            raise transient("source.changed", f"the file ended at byte {offset} while it was read", "it is taken again")
+        return size
+
+
+Body = bytes | memoryview | FilePart

@@ -1,6 +1,7 @@
 """The Converter: who has a worker turn a data file into Parquet, and hands the stream to the Uploader."""
 
 import os
+from dataclasses import replace
 
 from processor.actors.messages import Process
 from processor.actors.workshop import WorkerStage
@@ -14,7 +15,7 @@ class Converter(WorkerStage):
     def work(self, message: Process) -> None:
         """Start the conversion; the job moves on at once, since the Uploader consumes what the worker makes."""
         job = message.job
-        options = self.settings.conversion
+        options = replace(self.settings.conversion, threads=self.threads_for(job.file.size_bytes))
         metadata = (("source-sha256", job.file.checksum or ""), ("source-path", escape(job.file.relative_path)))
         root = os.fsencode(self.settings.watch_path)
         stream = self.start_stream(

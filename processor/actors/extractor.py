@@ -19,11 +19,13 @@ class Extractor(WorkerStage):
         """Start the extraction; members that are stored already are left out. A large zip is shared among workers."""
         job = message.job
         metadata = (("source-sha256", job.file.checksum or ""), ("source-path", escape(job.file.relative_path)))
+        threads = self.threads_for(job.file.size_bytes) if job.file.kind.archive is not ArchiveKind.ZIP else 1
+        options = self.settings.extraction
         request = ExtractRequest(
             "",
             os.fsencode(self.settings.watch_path),
             job.file,
-            self.settings.extraction,
+            replace(options, conversion=replace(options.conversion, threads=threads)),
             metadata,
             job.stored_members,
             workers=self.settings.workers or os.cpu_count() or 1,

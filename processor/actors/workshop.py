@@ -1,7 +1,9 @@
 """What Converter and Extractor share: a stream that a worker makes while the Uploader consumes it."""
 
+import os
 import uuid
 from collections.abc import Callable
+from concurrent.futures import Future
 from typing import TypeVar
 
 from processor.actors.base import DeathNotice
@@ -12,6 +14,9 @@ from processor.domain.errors import DeliveryError
 from processor.engine.pool import Pool
 from processor.streams.inbox import Inbox
 from processor.streams.object_stream import ObjectStream, worker_failed
+
+# Below this a second thread brings less than it costs.
+_LARGE_BYTES = 32 << 20
 
 _Request = TypeVar("_Request")
 _Result = TypeVar("_Result")
@@ -25,13 +30,23 @@ class WorkerStage(Stage):
         self.settings = settings
         self._pool = pool
         self._inbox = inbox
+        self._at_work: set[Future[None]] = set()
 
     def start_stream(self, function: Callable[[_Request], None], request: Callable[[str], _Request]) -> ObjectStream:
         """Submit `function(request(stream_id))` to the pool and return its stream."""
         stream_id = str(uuid.uuid4())
         arrived = self._inbox.expect(stream_id)
         work = self._pool.submit(function, request(stream_id))
+        self._at_work = {each for each in (*self._at_work, work) if not each.done()}
         return ObjectStream(stream_id, self._inbox, arrived, work, self.settings.worker_timeout / 1000)
+
+    def threads_for(self, size_bytes: int) -> int:
+        """Return how many threads a conversion may use: all processors for a large file that comes alone, else one.
+
+        What is written is the same, byte for byte.
+        """
+        alone = all(work.done() for work in self._at_work)
+        return os.cpu_count() or 1 if alone and size_bytes >= _LARGE_BYTES else 1
 
     def call(self, function: Callable[[_Request], _Result], request: _Request) -> _Result:
         """Return `function(request)` as computed by a worker. Raises DeliveryError."""

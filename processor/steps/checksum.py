@@ -29,7 +29,7 @@ def examine(root: bytes, file: FileMetadata) -> FileMetadata:
         with source.open() as reader:
             head = reader.read(HEAD_BYTES)
             digest = hashlib.sha256(head)
-            _feed(reader, digest)
+            _feed(reader, digest, max(1, min(_BUFFER_BYTES, source.size_bytes)))
         if _identity(source) != before:
             raise changed(file.relative_path)
         kind = detect(_name(file), head, has_zip_directory=_ends_in_zip(source, file))
@@ -48,8 +48,8 @@ def _identity(source: FileSource) -> tuple[int, int, int, int]:
     return status.st_size, status.st_mtime_ns, status.st_ino, status.st_dev
 
 
-def _feed(reader: BinaryIO, digest: "hashlib._Hash") -> None:
-    buffer = bytearray(_BUFFER_BYTES)
+def _feed(reader: BinaryIO, digest: "hashlib._Hash", buffer_bytes: int) -> None:
+    buffer = bytearray(buffer_bytes)  # a large one costs a small file more than its reading
     view = memoryview(buffer)
     while count := reader.readinto(buffer):  # type: ignore[attr-defined]
         digest.update(view[:count])

@@ -4,7 +4,8 @@
     -> the fast way where every row is alike (csv_direct), else the exact way (csv_exact) -> write_table
 
 A small text is decided on whole. Of a large one the dialect is decided on its first piece, and then either the
-structure of all rows is found to be alike, or every record is surveyed before the first is written.
+structure of all rows is found to be alike, or every record is surveyed before the first is written. One that is costly
+to read twice is first judged while it passes (csv_passing).
 """
 
 from dataclasses import dataclass, replace
@@ -12,6 +13,7 @@ from dataclasses import dataclass, replace
 import duckdb
 
 from processor.domain.conversion import Column, ConversionOptions, DataFormat, MalformedRows, Receipt
+from processor.steps.conversion.csv_passing import BrokenPromiseError, PassingTable, is_costly_to_read
 from processor.steps.conversion.csv_table import CsvTable
 from processor.steps.conversion.table import propose
 from processor.streams.output import Output
@@ -42,6 +44,12 @@ def convert_csv(
     metadata: tuple[tuple[str, str], ...],
 ) -> Receipt:
     """Convert `source` to Parquet. Raises DeliveryError (`csv.*`) for what can not be read with certainty."""
+    if is_costly_to_read(source):
+        try:
+            passing = PassingTable.of(source, data_format, options)
+            return passing.write(passing.direct(), lambda: passing.rows_passed, output, metadata)
+        except (BrokenPromiseError, duckdb.Error):
+            pass  # the careful way decides
     table = CsvTable.of(source, data_format, options)
     table.refuse_malformed()
     if (structure := table.structure) is not None:

@@ -27,35 +27,51 @@ class Structure:
 
 def check_structure(source: Source, encoding: Encoding, dialect: Dialect, width: int, skip: int) -> Structure | None:
     """Return the structure of all rows after `skip` lines, or None when not every row is the same."""
-    chunks = _after_lines(utf8_chunks(source, encoding), skip)
-    first = next(chunks, b"")
-    ending = _ending(first)
-    if ending is None:
-        return None
-    checker = _Checker(dialect, width, ending)
-    if not checker.add(first) or not all(map(checker.add, chunks)):
-        return None
-    return checker.finish()
+    check = StructureCheck(dialect, width, skip)
+    return check.finish() if all(map(check.add, utf8_chunks(source, encoding))) else None
 
 
-def _after_lines(chunks: Iterator[bytes], skip: int) -> Iterator[bytes]:
-    """Yield the pieces from the end of line `skip` on; those lines are known to lie in the first piece."""
-    first = next(chunks, b"")
+class StructureCheck:
+    """Takes a text piece by piece; the `skip` lines above its rows are known to lie in the first piece."""
+
+    def __init__(self, dialect: Dialect, width: int, skip: int) -> None:
+        self._dialect = dialect
+        self._width = width
+        self._skip = skip
+        self._rows: _Rows | None = None
+
+    def add(self, chunk: bytes) -> bool:
+        """Take the next piece; return False when a row is not like the others."""
+        if self._rows is not None:
+            return self._rows.add(chunk)
+        first = _behind_lines(chunk, self._skip)
+        ending = ending_of(first)
+        if ending is None:
+            return False
+        self._rows = _Rows(self._dialect, self._width, ending)
+        return self._rows.add(first)
+
+    def finish(self) -> Structure | None:
+        """Return what was found, once all pieces have been added."""
+        return self._rows.finish() if self._rows is not None else None
+
+
+def _behind_lines(text: bytes, count: int) -> bytes:
     lines = re.compile(rb"\r\n|\n|\r")
     position = 0
-    for _ in range(skip):
-        match = lines.search(first, position)
-        position = match.end() if match else len(first)
-    yield first[position:]
-    yield from chunks
+    for _ in range(count):
+        match = lines.search(text, position)
+        position = match.end() if match else len(text)
+    return text[position:]
 
 
-def _ending(text: bytes) -> bytes | None:
+def ending_of(text: bytes) -> bytes | None:
+    """Return what ends the first line of `text` for certain, None where nothing does."""
     match = re.search(rb"\r\n|\n|\r(?=.)", text, re.DOTALL)
     return match[0] if match else None
 
 
-class _Checker:
+class _Rows:
     """Goes through the pieces; `carry` is the skeleton of the row that the last piece left unfinished."""
 
     def __init__(self, dialect: Dialect, width: int, ending: bytes) -> None:
@@ -141,7 +157,7 @@ def read_csv(
     longest: int = 0,
     types: Sequence[str] = (),
 ) -> str:
-    """Return the SQL that reads `path` into the columns c0, c1 ... with an explicit dialect; without `types` as text."""
+    """Return the SQL that reads `path` into columns c0, c1 ... with an explicit dialect; as text without `types`."""
     columns = ", ".join(f"'c{index}': '{name}'" for index, name in enumerate(types or ["VARCHAR"] * width))
     options = {
         "auto_detect": "false",

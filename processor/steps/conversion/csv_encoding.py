@@ -63,6 +63,35 @@ def decide_encoding(source: Source) -> Encoding:
     return _eight_bit(source)
 
 
+def promised_encoding(head: bytes) -> Encoding | None:
+    """Return UTF-8 where the beginning of a text, cut anywhere, has its mark or is valid so far; else None."""
+    if head.startswith(codecs.BOM_UTF8):
+        return Encoding("utf-8", len(codecs.BOM_UTF8), "byte-order mark")
+    if any(head.startswith(mark) for mark, _name in _MARKS) or _utf16_by_zeros(head[:_HEAD_BYTES]):
+        return None
+    check = Utf8Check()
+    return Encoding("utf-8", 0, "valid UTF-8") if check.add(head) else None
+
+
+class Utf8Check:
+    """Tells piece by piece whether a text is valid UTF-8."""
+
+    def __init__(self) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")("strict")
+        self._between = True  # no character is cut at the edge of the last piece
+
+    def add(self, chunk: bytes, *, final: bool = False) -> bool:
+        """Take the next piece; return False when it is no UTF-8."""
+        if self._between and chunk.isascii():
+            return True
+        try:
+            self._decoder.decode(chunk, final=final)
+        except UnicodeDecodeError:
+            return False
+        self._between = not self._decoder.getstate()[0]
+        return True
+
+
 def utf8_chunks(source: Source, encoding: Encoding) -> Iterator[bytes]:
     """Yield all of the text as UTF-8 without its mark, in pieces of no particular boundary."""
     chunks = _raw_chunks(source)
@@ -169,7 +198,7 @@ def _eight_bit(source: Source) -> Encoding:
         tally.add(chunk)
     tally.add(b"", final=True)
     if tally.broken_at is None:
-        return Encoding("utf-8", 0, "ASCII" if tally.ascii else "valid UTF-8")
+        return Encoding("utf-8", 0, "valid UTF-8")
     if tally.in_sequences >= _UTF8_SHARE * tally.high_bytes:
         raise refused(
             "csv.encoding",

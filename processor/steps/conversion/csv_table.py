@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Self
 
 import orjson
 
@@ -52,7 +53,7 @@ class CsvTable:
         self.structure: Structure | None = None  # found when DuckDB may read the source itself
 
     @classmethod
-    def of(cls, source: Source, data_format: DataFormat, options: ConversionOptions) -> "CsvTable":
+    def of(cls, source: Source, data_format: DataFormat, options: ConversionOptions) -> Self:
         """Return the table in `source`, understood. Raises DeliveryError `csv.empty`, `csv.encoding`."""
         if source.size_bytes is not None and source.size_bytes <= PIECE_BYTES and source.path_fd is not None:
             with source.open() as reader:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, BinaryIO
 
 from processor.domain.members import MemberReceipt
+from processor.steps.extraction.codecs import PIECE_BYTES
 from processor.steps.extraction.entry import Pieces
 from processor.steps.extraction.meter import Meter
 
@@ -94,7 +95,8 @@ class LargeMember:
             self._receipt = MemberReceipt(size, digest.hexdigest())
 
     def _head_and_rest(self) -> Pieces:
-        yield self._head
+        for at in range(0, len(self._head), PIECE_BYTES):
+            yield self._head[at : at + PIECE_BYTES]
         with self._lock:
             rest, self._passing = self._passing, None
         yield from _behind(self._again(), len(self._head)) if rest is None else self._as_they_pass(rest)
@@ -127,6 +129,14 @@ class _Reader(io.RawIOBase, BinaryIO):
 
     def readable(self) -> bool:
         return True
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Return the next piece itself where it fits: nothing is copied."""
+        if size is None or size < 0 or self._rest:
+            return super().read(-1 if size is None else size) or b""
+        piece = next(self._pieces, b"")
+        self._rest = memoryview(piece)[size:]
+        return piece if len(piece) <= size else piece[:size]
 
     def readinto(self, buffer: Any, /) -> int:
         if not self._rest:

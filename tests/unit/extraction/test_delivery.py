@@ -282,6 +282,10 @@ def test_a_source_that_vanishes_while_it_is_read_is_no_bug() -> None:
         pytest.param(LARGE_CSV.removesuffix(b"\n"), id="no last line feed"),
         pytest.param(LARGE_CSV + b"1,2,3\n" * 3, id="ragged"),
         pytest.param(LARGE_CSV.replace(b"name 7", b"gr\xf6\xdfe"), id="latin"),
+        pytest.param(LARGE_CSV + b"1,gr\xf6\xdfe\n" * 3, id="latin at its end"),
+        pytest.param(LARGE_CSV + "1,größe\n".encode() * 3, id="UTF-8 at its end"),
+        pytest.param(LARGE_CSV + b"1,2\r\n" * 3, id="CRLF at its end"),
+        pytest.param(LARGE_CSV + b"one,2\n" * 3, id="another type at its end"),
     ],
 )
 def test_a_table_in_an_archive_becomes_the_same_as_the_table_by_itself(text: bytes, tmp_path: Path) -> None:
@@ -295,3 +299,24 @@ def test_a_table_in_an_archive_becomes_the_same_as_the_table_by_itself(text: byt
         )
         assert taken.receipts["t.csv"].table == receipt
         assert taken.members["t.csv"] == bytes(sink._content)
+
+
+class CountedSource:
+    name, path_fd = "a.tgz", None
+
+    def __init__(self, data: bytes) -> None:
+        self.data, self.size_bytes = data, len(data)
+        self.opened = 0
+
+    def open(self) -> io.BytesIO:
+        self.opened += 1
+        return io.BytesIO(self.data)
+
+
+@pytest.mark.parametrize(("end", "readings"), [(b"", 1), (b"one,2\n", 2)], ids=["as promised", "a surprise"])
+def test_a_large_table_of_a_compressed_tar_is_read_as_it_passes(end: bytes, readings: int) -> None:
+    source = CountedSource(gz(tar_of([(f"{n}.csv", LARGE_CSV + end) for n in range(3)])))
+    taken = take_source(source, ArchiveKind.TAR_GZ, SMALL_BUFFER)
+    assert len(taken.members) == 3
+    proof_and_passage = 2
+    assert source.opened == proof_and_passage + 3 * (readings - 1), "each further reading unpacks the archive anew"

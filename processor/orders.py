@@ -1,5 +1,6 @@
 """What operators may ask of a running daemon, and how each request is answered."""
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ class Orders:
                 "attempt": flight.job.attempt,
                 "size_bytes": flight.job.file.size_bytes,
                 "uploaded_bytes": flight.uploaded_bytes,
-                "since": flight.since,
+                "seconds": round(time.monotonic() - flight.since, 1),
             }
             for flight in list(answer)
         ]

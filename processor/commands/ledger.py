@@ -50,6 +50,18 @@ class State:
         return {name: getattr(self, name) for name in self.__slots__}
 
 
+def upload_rate(before: State, after: State) -> float:
+    """Return bytes a second that were uploaded meanwhile, of files that were on their way at both times."""
+    if not before.flights or not after.flights or after.at_ms <= before.at_ms:
+        return 0.0
+    had = {(flight["path"], flight["attempt"]): flight["uploaded_bytes"] for flight in before.flights}
+    grown = (
+        flight["uploaded_bytes"] - had.get((flight["path"], flight["attempt"]), flight["uploaded_bytes"])
+        for flight in after.flights
+    )
+    return float(sum(grown)) * 1000 / (after.at_ms - before.at_ms)
+
+
 def state(settings: Settings) -> State:
     """Return where everything stands. Raises FileNotFoundError when there is no ledger yet."""
     now = time.time_ns() // 1_000_000

@@ -11,7 +11,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from processor.commands.ledger import State, Story
+from processor.commands.ledger import State, Story, upload_rate
 from processor.commands.units import moment, plain, size, span
 
 _REFRESH_SECONDS = 1.0
@@ -105,6 +105,9 @@ def _summary(state: State, before: State | None) -> Text:
         seconds = (state.at_ms - before.at_ms) / 1000
         rate = max(0, state.counts["completed"] - before.counts["completed"]) / seconds
         parts.append(f"now: {rate:.1f} files/s")
+        uploading = upload_rate(before, state)
+        if uploading > 0:
+            parts.append(f"uploading {size(uploading)}/s")
         if rate > 0 and state.counts["pending"]:
             parts.append(f"about {span(state.counts['pending'] / rate * 1000)} left")
     if state.oldest_waiting_ms is not None:

@@ -3,6 +3,7 @@
 import os
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
@@ -26,6 +27,7 @@ SPANS = {"1h": (60_000, 60), "24h": (900_000, 96), "7d": (3 * 3_600_000, 56), "3
 _DEFAULT_SPAN = "1h"
 _FRESH_SECONDS = 1.0
 _CHART_FRESH_SECONDS = 10.0
+_RATE_STATES = 6  # a rate is that of so many looks
 _COST_FACTOR = 20  # what took a second to find out is kept for twenty
 _SHOWN_OBJECTS = 500
 
@@ -42,7 +44,8 @@ class Pages:
     def __init__(self, settings: Settings, token: str) -> None:
         self._settings = settings
         self._token = token
-        self._state = _Kept(_FRESH_SECONDS, lambda: ledger.state(settings))
+        self._states: deque[ledger.State] = deque(maxlen=_RATE_STATES)
+        self._state = _Kept(_FRESH_SECONDS, self._look)
         self._minute = _Kept(_FRESH_SECONDS, lambda: records.last_minute(settings.progress_db_path, _now_ms()))
         self._throughput = {name: _Kept(_CHART_FRESH_SECONDS, self._measure(name)) for name in SPANS}
         self._store_is_asked = threading.BoundedSemaphore(2)
@@ -117,6 +120,10 @@ class Pages:
         with self._store_is_asked:
             return list(islice(delivered_objects(settings, relative_path), _SHOWN_OBJECTS + 1))
 
+    def _look(self) -> ledger.State:
+        self._states.append(ledger.state(self._settings))
+        return self._states[-1]
+
     def _now(self) -> dict[str, Any]:
         minute, state = self._minute.value(), self._state.value()
         rate = minute.completed / 60
@@ -124,6 +131,7 @@ class Pages:
         return {
             "state": state,
             "minute": minute,
+            "uploading": ledger.upload_rate(self._states[0], state),
             "left_ms": waiting / rate * 1000 if rate and waiting else None,
         }
 

@@ -67,6 +67,7 @@ def test_the_page_lives_and_mends(busy: Daemon, start_dashboard: StartDashboard,
     expect(page.locator("#count-completed")).to_have_text("1")
     expect(page.locator("#flights")).to_contain_text("large.bin")
     expect(page.locator("#flights")).to_contain_text("streaming")
+    expect(page.locator("#rate")).to_contain_text("B", timeout=60_000)
     expect(page.locator("#chart svg rect.good").first).to_be_attached()
     expect(page.locator("#chart svg rect.bad").first).to_be_attached()
     page.evaluate("window.stayed = true")

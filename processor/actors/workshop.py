@@ -43,7 +43,7 @@ class WorkerStage(Stage):
     def threads_for(self, size_bytes: int) -> int:
         """Return how many threads a conversion may use: all processors for a large file that comes alone, else one.
 
-        What is written is the same, byte for byte.
+        The rows and their order are the same either way.
         """
         alone = all(work.done() for work in self._at_work)
         return os.cpu_count() or 1 if alone and size_bytes >= _LARGE_BYTES else 1

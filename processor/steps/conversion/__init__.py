@@ -6,7 +6,10 @@ table              the write loop: COPY with checks, demote on a surprise, do it
 duck               this process's one DuckDB connection
 """
 
+from dataclasses import replace
+
 from processor.domain.conversion import ConversionOptions, DataFormat, Receipt
+from processor.domain.errors import DeliveryError
 from processor.streams.output import Output
 from processor.streams.source import Source
 
@@ -20,8 +23,21 @@ def convert(
 
     `metadata` goes into the Parquet's key-value metadata beside the converter's own facts. Raises DeliveryError
     (permanent) for content that can not be read with certainty; the message names line and column where there are
-    any.
+    any. Several threads take more memory than one: what they have no room for is done again by one.
     """
+    try:
+        return _convert(source, data_format, options, output, metadata)
+    except DeliveryError as error:
+        from processor.steps.conversion.duck import OUT_OF_MEMORY  # noqa: PLC0415 - a worker loads what it needs
+
+        if options.threads == 1 or error.failure.code != OUT_OF_MEMORY:
+            raise
+        return _convert(source, data_format, replace(options, threads=1), output, metadata)
+
+
+def _convert(
+    source: Source, data_format: DataFormat, options: ConversionOptions, output: Output, metadata: Metadata
+) -> Receipt:
     match data_format:
         case DataFormat.CSV | DataFormat.TSV:
             from processor.steps.conversion.csv import convert_csv  # noqa: PLC0415 - a worker loads what it needs

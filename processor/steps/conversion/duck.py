@@ -24,6 +24,8 @@ _SETTINGS = (
     "TimeZone='UTC'",
 )
 
+OUT_OF_MEMORY = "conversion.memory"
+
 _connection: duckdb.DuckDBPyConnection | None = None
 _limits: tuple[int, int] | None = None
 
@@ -60,7 +62,7 @@ def bounded(options: ConversionOptions) -> Iterator[None]:
         yield
     except duckdb.OutOfMemoryException as error:
         raise refused(
-            "conversion.memory",
+            OUT_OF_MEMORY,
             f"the table needs more than {options.memory_limit_mb} MB of memory",
             "raise WORKER_MEMORY, of which DuckDB gets a part",
         ) from error

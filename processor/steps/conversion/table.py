@@ -15,8 +15,8 @@ from contextlib import AbstractContextManager, contextmanager
 import duckdb
 
 from processor.domain.conversion import Column, ConversionOptions, Receipt, Typing
-from processor.domain.errors import transient
-from processor.steps.conversion.duck import bounded, connection
+from processor.domain.errors import DeliveryError, transient
+from processor.steps.conversion.duck import OUT_OF_MEMORY, bounded, connection
 from processor.steps.conversion.table_parquet import Written, copy_to_parquet
 from processor.steps.conversion.table_receipt import (
     Facts,
@@ -40,6 +40,9 @@ __all__ = ["Facts", "Reading", "Sample", "TextColumn", "propose", "write_table"]
 Reading = Callable[[], AbstractContextManager[str]]
 """Each entering prepares one reading of the source (feeds a pipe again where there is one) and yields a relation: SQL
 that can stand after FROM, with a VARCHAR column for each `TextColumn`. It may be left before its end is read."""
+
+Query = Callable[[slice], AbstractContextManager[str]]
+"""Yields the query for these columns of the table, as they are to be written."""
 
 _SAMPLE_CELLS = 20_000
 _SAMPLE_ROWS = 2_000
@@ -175,8 +178,8 @@ class _Table:
     def write_whole(self, rows: Sample, output: Output, metadata: Facts) -> Written:
         """Write `rows`, which are the table, as the types that all of their texts have been found to have."""
         names, types = [column.name for column in self.columns], self.types()
-        pieces = parts([_WHOLE_KB for _ in types], self.room_kb)
-        return self._write(output, metadata, pieces, lambda piece: typed_query(rows, names, types, piece))
+        weights = [_WHOLE_KB for _ in types]
+        return self._write(output, metadata, weights, lambda piece: typed_query(rows, names, types, piece))
 
     def write_checked(self, output: Output, metadata: Facts) -> Written:
         """Write the table, read anew, every value checked; again and again while there are surprises."""
@@ -192,33 +195,44 @@ class _Table:
         raise transient("table.changed", "the file changed while it was read", "it is tried again")
 
     def _write_once(self, output: Output, metadata: Facts, types: Sequence[ColumnType]) -> Written:
-        return self._write(output, metadata, self._parts(types), lambda piece: self._checked_query(types, piece))
+        return self._write(output, metadata, self._weights(types), lambda piece: self._checked_query(types, piece))
 
-    def _write(
-        self,
-        output: Output,
-        metadata: Facts,
-        pieces: Sequence[slice],
-        query: Callable[[slice], AbstractContextManager[str]],
-    ) -> Written:
-        """Write what `query` yields for each of the `pieces` of the columns; in stripes when they are several."""
+    def _write(self, output: Output, metadata: Facts, weights: Sequence[int], query: Query) -> Written:
+        """Write what `query` yields for the columns, as many at a time as there is room for by their `weights`.
+
+        Where that is still too much, as of long texts, it is done again with fewer at a time.
+        """
         key_values = (*metadata, ("column-types", reasons(self.typed())))
-        if len(pieces) == 1:
-            with query(pieces[0]) as select_all, output.parquet() as fd:
-                return copy_to_parquet(select_all, fd, self.options, key_values)
+        while True:
+            pieces = parts(weights, self.room_kb)
+            try:
+                return self._write_pieces(output, key_values, pieces, query)
+            except DeliveryError as error:
+                if error.failure.code != OUT_OF_MEMORY or len(pieces) >= len(weights):
+                    raise
+                self.room_kb = min(self.room_kb, sum(weights)) // 4
+
+    def _write_pieces(self, output: Output, key_values: Facts, pieces: Sequence[slice], query: Query) -> Written:
         with output.parquet() as fd:
+            if len(pieces) == 1:
+                with query(pieces[0]) as select_all:
+                    return copy_to_parquet(select_all, fd, self.options, key_values)
             stripes = Stripes(fd)
             nulls: dict[str, int] = {}
             for piece in pieces:
                 with query(piece) as select_piece, stripes.stripe() as stripe_fd:
-                    written = copy_to_parquet(select_piece, stripe_fd, self.options, () if nulls else key_values)
+                    facts = () if nulls else key_values
+                    written = copy_to_parquet(select_piece, stripe_fd, self.options, facts, is_stripe=True)
                 nulls |= written.null_counts
             stripes.finish()
         return Written(written.rows, nulls)
 
+    def _weights(self, types: Sequence[ColumnType]) -> list[int]:
+        return [weight_kb(found, thorough=self.thorough) for found in types]
+
     def _parts(self, types: Sequence[ColumnType]) -> list[slice]:
         """Return the parts of the columns that there is room for at a time."""
-        return parts([weight_kb(found, thorough=self.thorough) for found in types], self.room_kb)
+        return parts(self._weights(types), self.room_kb)
 
     @contextmanager
     def _checked_query(self, types: Sequence[ColumnType], piece: slice) -> Iterator[str]:

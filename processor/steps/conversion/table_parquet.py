@@ -9,6 +9,7 @@ from processor.steps.conversion.typing_sql import literal, quoted
 
 # Row groups end at this many bytes as well, so that neither many columns nor long texts fill the memory.
 _ROW_GROUP_BYTES = 32 << 20
+_STRIPE_ROWS = 2048
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,29 +28,36 @@ class Written:
 
 
 def copy_to_parquet(
-    select: str, fd: int, options: ConversionOptions, key_values: Iterable[tuple[str, str]] = ()
+    select: str,
+    fd: int,
+    options: ConversionOptions,
+    key_values: Iterable[tuple[str, str]] = (),
+    *,
+    is_stripe: bool = False,
 ) -> Written:
     """Write the rows of the query `select` as Parquet to the descriptor `fd` and return what was written.
+
+    Of a stripe the row groups have a fixed number of rows, the same as in all others.
 
     Raises duckdb.Error for all that goes wrong while reading, checking and writing, and DeliveryError
     (`conversion.memory`) when the memory limit does not suffice.
     """
-    sql = f"COPY ({select}) TO '/dev/fd/{int(fd)}' ({_options(options, key_values)})"
+    sql = f"COPY ({select}) TO '/dev/fd/{int(fd)}' ({_options(options, key_values, is_stripe=is_stripe)})"
     with bounded(options):
         (answer,) = connection(options).execute(sql).fetchall()
     _, rows, _, _, statistics, *_ = answer
     return Written(rows, {name: int(of["null_count"]) for name, of in (statistics or {}).items() if "null_count" in of})
 
 
-def _options(options: ConversionOptions, key_values: Iterable[tuple[str, str]]) -> str:
+def _options(options: ConversionOptions, key_values: Iterable[tuple[str, str]], *, is_stripe: bool) -> str:
     parts = [
         "FORMAT parquet",
         "USE_TMP_FILE false",
         "RETURN_STATS",
         f"COMPRESSION {options.compression.value}",
-        f"ROW_GROUP_SIZE {int(options.row_group_rows)}",
+        f"ROW_GROUP_SIZE {_STRIPE_ROWS if is_stripe else int(options.row_group_rows)}",
     ]
-    if keeps_order_unasked(options):
+    if keeps_order_unasked(options) and not is_stripe:
         parts.append(f"ROW_GROUP_SIZE_BYTES {_ROW_GROUP_BYTES}")
     if options.compression is Compression.ZSTD:
         parts.append(f"COMPRESSION_LEVEL {int(options.compression_level)}")

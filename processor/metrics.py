@@ -9,6 +9,7 @@ over a read-only connection.
 
 import resource
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -74,6 +75,11 @@ class _Server(ThreadingHTTPServer):
         self.not_ready = not_ready
         super().__init__(address, _Handler)
 
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing of an asker who hung up."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
+
 
 class _Handler(BaseHTTPRequestHandler):
     server: _Server
@@ -83,7 +89,7 @@ class _Handler(BaseHTTPRequestHandler):
         """Answer one of the three pages."""
         match self.path.partition("?")[0]:
             case "/metrics":
-                self._answer(HTTPStatus.OK, generate_latest(self.server.registry))
+                self._answer(*self._metrics())
             case "/live":
                 self._answer(HTTPStatus.OK, b"live\n")
             case "/ready":
@@ -92,6 +98,12 @@ class _Handler(BaseHTTPRequestHandler):
                 self._answer(status, ("\n".join(reasons) or "ready").encode() + b"\n")
             case _:
                 self._answer(HTTPStatus.NOT_FOUND, b"/metrics, /live or /ready\n")
+
+    def _metrics(self) -> tuple[HTTPStatus, bytes]:
+        try:
+            return HTTPStatus.OK, generate_latest(self.server.registry)
+        except Exception as error:  # noqa: BLE001 - the border: a ledger that can not be read costs this scrape alone
+            return HTTPStatus.INTERNAL_SERVER_ERROR, f"{type(error).__name__}: {error}\n".encode()
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's name
         """Keep requests out of the log."""

@@ -58,6 +58,11 @@ class DashboardServer(http.server.ThreadingHTTPServer):
         self.names = frozenset({"localhost", socket.gethostname().lower(), host.lower(), *map(str.lower, names)})
         super().__init__((host.strip("[]"), int(port)), _Handler)
 
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing of an asker who hung up."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
+
     @property
     def url(self) -> str:
         """Return where it is."""

@@ -14,6 +14,7 @@ from tests.e2e.conftest import MakeDaemon
 from tests.e2e.daemon import Daemon
 from tests.e2e.trees import MIB
 from tests.operate.conftest import answer, command
+from tests.operate.sources import events
 
 ESCAPE = "\x1b[2J"
 
@@ -63,6 +64,9 @@ def test_status_why_and_retry_tell_and_mend_what_happened(daemon: Daemon) -> Non
     assert command(daemon, "verify", "--all").stdout == "4 ok\n"
     assert "good.csv.parquet" in command(daemon, "ls", "good").stdout
     assert daemon.stop() == 0
+    told = {fields["event"] for fields in daemon.events()}
+    assert {"file.completed", "file.failed", "file.set-aside", "daemon.stopped"} <= told <= events()
+    assert len([fields for fields in daemon.events("file.failed") if fields["path"] == bad]) == 1
 
 
 def test_status_shows_what_is_on_its_way_and_at_which_step(make_daemon: MakeDaemon) -> None:

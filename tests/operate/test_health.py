@@ -77,6 +77,17 @@ def test_a_scrape_tells_what_happened_and_every_metric_is_documented(make_daemon
     assert names == documented - {"processor_retries_total"}, "no try was repeated here; all others were seen"
 
 
+def test_a_ledger_that_can_not_be_read_costs_a_scrape_and_nothing_else(make_daemon: MakeDaemon) -> None:
+    daemon = make_daemon(HTTP_LISTEN="127.0.0.1:0")
+    daemon.start()
+    daemon.ledger.rename(daemon.home / "elsewhere.db")
+    status, text = get(daemon, "/metrics")
+    assert (status, "there is no ledger" in text) == (500, True)
+    (daemon.home / "elsewhere.db").rename(daemon.ledger)
+    assert get(daemon, "/metrics")[0] == 200
+    assert "Traceback" not in daemon.tail()
+
+
 def test_a_store_that_is_out_makes_it_unready_but_not_dead_until_it_is_back(
     make_daemon: MakeDaemon, address: StoreAddress, counting: FaultProxy
 ) -> None:

@@ -62,7 +62,11 @@ def search(ledger: Path, text: str, status: Status | None, before: str = "") -> 
 
     `before` is the `older` of the page before. Raises FileNotFoundError when there is no ledger.
     """
-    wheres, arguments = ["file_path LIKE ? ESCAPE '\\'"], [f"%{_literal(text)}%"]
+    wheres, arguments = ["1"], []
+    if text:
+        # The index of paths is read first, and rows only for what it found: several times as fast as reading all rows.
+        wheres.append("+id IN (SELECT id FROM file_progress WHERE file_path LIKE ? ESCAPE '\\')")
+        arguments.append(f"%{_literal(text)}%")
     if status is not None:
         # Few fail or are on their way: their index is the short way; through many, time's index is.
         column = "status" if status in (Status.FAILED, Status.IN_PROGRESS) else "+status"

@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 
 import orjson
 
+from processor.steps.conversion.csv_blocks import Block, PipeForm
 from processor.steps.conversion.csv_direct import read_csv
 from processor.steps.conversion.csv_rows import Dialect
 
 Row = Sequence[bytes | None]
 
-# What stands for NULL on the pipe: all values are quoted there, so it can not be one.
+# What stands for NULL on a pipe of which all values are quoted, so that it can not be one.
 NULL = "N"
-_NULL = NULL.encode()
 CLEAN = Dialect()
 _BLOCK_BYTES = 1 << 16
 _DEFAULT_LONGEST = 2_000_000
@@ -25,10 +25,15 @@ SURPLUS = "_surplus"
 
 @dataclass(slots=True)
 class PipedRows:
-    """A reading of rows that this process makes; `count` is the number of rows of its last whole reading."""
+    """A reading of rows that this process makes; `count` is the number of rows of its last whole reading.
 
-    rows: Callable[[], Iterator[Row]]
+    Texts that stand for NULL in a block are `nulls`; single rows have None.
+    """
+
+    rows: Callable[[], Iterator[Row | Block]]
     width: int
+    dialect: Dialect
+    nulls: tuple[str, ...] = ()
     longest_bytes: int = 0
     surplus: bool = False  # each row has one more value: None, or the surplus fields as JSON
     few: bool = False  # the rows lie in memory, all of them
@@ -43,16 +48,25 @@ class PipedRows:
     def _lines(self) -> Iterator[bytes]:
         self.count = None
         count = 0
+        form = self._form()
         for row in self.rows():
-            yield encode_row(row)
-            count += 1
+            if isinstance(row, Block):
+                yield form.block(row)
+                count += row.rows
+            else:
+                yield encode_row(row, form.dialect, form.null)
+                count += 1
         self.count = count
+
+    def _form(self) -> PipeForm:
+        return PipeForm(self.dialect, self.width, surplus=self.surplus)
 
     def _relation(self, path: str) -> str:
         longest = 2 * self.longest_bytes + 4 * self.width
         width = self.width + self.surplus
         longest = longest if longest > _DEFAULT_LONGEST else 0
-        table = read_csv(path, CLEAN, width, (NULL,), newline="\n", longest=longest)
+        form = self._form()
+        table = read_csv(path, form.dialect, width, (form.null.decode(), *self.nulls), newline="\n", longest=longest)
         if not self.surplus:
             return table
         extra = f"c{self.width}"
@@ -117,18 +131,15 @@ class _Feeder:
             pass  # the reader has had enough
 
 
-def encode_row(row: Row) -> bytes:
+def encode_row(row: Row, dialect: Dialect = CLEAN, null: bytes = NULL.encode()) -> bytes:
     """Return one line of the pipe: every value in quotes, NULL without."""
-    if None in row:
-        return b",".join(_NULL if value is None else _quoted(value) for value in row) + b"\n"
-    line = b'"' + b'","'.join(row) + b'"\n'  # type: ignore[arg-type]
-    if line.count(b'"') == 2 * len(row):
-        return line
-    return b",".join(map(_quoted, row)) + b"\n"  # type: ignore[arg-type]
-
-
-def _quoted(value: bytes) -> bytes:
-    return b'"' + value.replace(b'"', b'""') + b'"'
+    quote, delimiter = dialect.quote, dialect.delimiter
+    if None not in row:
+        line = quote + (quote + delimiter + quote).join(row) + quote + b"\n"  # type: ignore[arg-type]
+        if line.count(quote) == 2 * len(row):
+            return line
+    values = (null if value is None else quote + value.replace(quote, quote * 2) + quote for value in row)
+    return delimiter.join(values) + b"\n"
 
 
 def surplus_json(fields: Sequence[bytes | None]) -> bytes:

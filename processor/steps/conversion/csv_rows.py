@@ -6,7 +6,6 @@ properly is not quoted, so a stray quote costs no more than its own line.
 """
 
 import re
-from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -16,9 +15,12 @@ from processor.domain.errors import refused
 
 # A line or a quoted field beyond this is no table that anyone meant; it bounds memory.
 LONGEST_RECORD = 32 << 20
-# Lines that may be looked at in vain for a closing quote, at first and for each line read: hostile quotes cost no more.
-_GIVEN_BACK_AT_FIRST = 100_000
-_GIVEN_BACK_A_LINE = 20
+# Bytes that may be looked at in vain for a closing quote, at first and for each byte read: hostile quotes cost no more.
+_IN_VAIN_AT_FIRST = 256 << 20
+_IN_VAIN_A_BYTE = 8
+_BYTES_A_LINE = 4096  # looking at a line of a field costs as much as passing over so many bytes
+_SETTLED_BYTES = 1 << 18
+_ANY_ENDING = re.compile(rb"\r\n|\n|\r")
 
 
 class Newline(StrEnum):
@@ -54,13 +56,15 @@ class Dialect:
 class Record(NamedTuple):
     """One record: the number of its first line (from 1), its fields (None: empty and not quoted), and its text.
 
-    A blank line has no fields. `odd` tells that a field begins with a quote that does not enclose it.
+    A blank line has no fields. `odd` tells that a field begins with a quote that does not enclose it, `unclosed` that
+    nothing up to the end of the text closes it.
     """
 
     line: int
     fields: list[bytes | None]
     text: bytes
     odd: bool = False
+    unclosed: bool = False
 
 
 class Grammar:
@@ -71,7 +75,6 @@ class Grammar:
         self.delimiter = dialect.delimiter
         self.quote = dialect.quote
         self.escape = dialect.escape if dialect.escape != dialect.quote else b""
-        self.special = tuple(mark for mark in (self.quote, self.escape) if mark)
         quote, escape, delimiter = (re.escape(part) for part in (self.quote, self.escape, self.delimiter))
         spaces = rb"[ \t]*" if dialect.spaced_quotes else b""
         if self.escape:
@@ -85,7 +88,7 @@ class Grammar:
         quoted = rb"%b(%b)(%b)%b%b" % (spaces, quote, inside, quote, spaces) if quote else rb"(\A\b\B)()"
         self.field = re.compile(rb"(?:%b|(%b))%b" % (quoted, plain, end), re.DOTALL)
         self.opens = re.compile(rb"%b%b%b(?:%b)?\Z" % (spaces, quote, inside, escape), re.DOTALL)
-        self.stays_open = re.compile(rb"%b(?:%b)?\Z" % (inside, escape), re.DOTALL)
+        self.inside = re.compile(inside, re.DOTALL)
         meant = rb"|".join(re.escape(c) for c in (self.quote, self.delimiter, b"\n", b"\r") if c)
         self.escaped = re.compile(rb"%b(%b)" % (escape, meant))
         meant += rb"|" + escape
@@ -121,137 +124,183 @@ def records(
     """Yield the records of UTF-8 text.
 
     A field without quotes that is empty or one of `nulls` is None. A known `width` helps to tell a stray quote from
-    one that opens a field of several lines. Raises DeliveryError `csv.line-too-long`.
+    one that opens a field of several lines. Raises DeliveryError `csv.line-too-long`, `csv.quotes`.
     """
-    return iter(_Reader(lines(chunks, dialect.newline), Grammar(dialect), nulls, width))
+    return iter(Reader(chunks, dialect, nulls, width).record, None)
 
 
-def lines(chunks: Iterable[bytes], newline: Newline) -> Iterator[tuple[bytes, bytes]]:
-    """Yield each line with what ended it (b"" for a last line without an ending)."""
-    held = b""
-    for chunk in chunks:
-        held += chunk
-        if cut := _after_last_ending(held, newline):
-            yield from _split(held[:cut], newline)
-            held = held[cut:]
-        if len(held) > LONGEST_RECORD:
-            raise refused("csv.line-too-long", f"a line is longer than {LONGEST_RECORD} bytes", "is this a table?")
-    if held:
-        yield from _split(held, newline)
+class Window:
+    """The part of a text that is looked at: `held`, from `at` on not yet taken. It grows at its end on demand."""
+
+    def __init__(self, chunks: Iterable[bytes], newline: Newline) -> None:
+        self.chunks = iter(chunks)
+        self.ending = b"" if newline is Newline.ANY else newline.encode()
+        self.held = b""
+        self.at = 0
+        self.ended = False
+        self.has_cr = False
+
+    def line(self, start: int) -> tuple[int, int] | None:
+        """Return where the line that begins at `start` ends, without and with its ending; None at the text's end."""
+        searched = start
+        while (found := self._ending(searched)) is None:
+            if self.ended:
+                return (len(self.held), len(self.held)) if start < len(self.held) else None
+            if len(self.held) - start > LONGEST_RECORD:
+                raise refused("csv.line-too-long", f"a line is longer than {LONGEST_RECORD} bytes", "is this a table?")
+            searched = max(start, len(self.held) - 1)
+            self.grow()
+        return found
+
+    def _ending(self, start: int) -> tuple[int, int] | None:
+        if self.ending or not self.has_cr:
+            ending = self.ending or b"\n"
+            at = self.held.find(ending, start)
+            return (at, at + len(ending)) if at >= 0 else None
+        match = _ANY_ENDING.search(self.held, start)
+        if match is None or (match[0] == b"\r" and match.end() == len(self.held) and not self.ended):
+            return None  # a CR at the very end may be half of a CRLF
+        return match.span()
+
+    def endings(self, start: int, end: int) -> int:
+        """Return the number of line endings between two places."""
+        if self.ending:
+            return self.held.count(self.ending, start, end)
+        count = self.held.count(b"\n", start, end)
+        if self.has_cr:
+            count += self.held.count(b"\r", start, end) - self.held.count(b"\r\n", start, end)
+        return count
+
+    def settle(self) -> None:
+        """Let go of what was taken, when it is more than what is left: places found before are void then."""
+        if self.at > _SETTLED_BYTES and self.at > len(self.held) - self.at:
+            self.held = self.held[self.at :]
+            self.at = 0
+
+    def grow(self) -> None:
+        """Add a piece, or as many as to double what is left, so that looking far ahead costs no copy for each piece."""
+        wanted = len(self.held) - self.at
+        pieces = [self.held]
+        while (piece := next(self.chunks, None)) is not None:
+            pieces.append(piece)
+            wanted -= len(piece)
+            if piece and wanted <= 0:
+                break
+        else:
+            self.ended = True
+        self.held = b"".join(pieces)
+        self.has_cr = self.has_cr or any(b"\r" in piece for piece in pieces[1:])
 
 
-def _after_last_ending(text: bytes, newline: Newline) -> int:
-    if newline is Newline.ANY:
-        # A CR at the very end may be half of a CRLF: it waits for the next piece.
-        return max(text.rfind(b"\n"), text.rfind(b"\r", 0, len(text) - 1)) + 1
-    found = text.rfind(newline.encode())
-    return found + len(newline) if found >= 0 else 0
-
-
-def _split(text: bytes, newline: Newline) -> Iterator[tuple[bytes, bytes]]:
-    if newline is Newline.ANY:
-        for line in text.splitlines(keepends=True):
-            body = line.rstrip(b"\r\n")
-            yield body, line[len(body) :]
-        return
-    ending = newline.encode()
-    *whole, rest = text.split(ending)
-    for line in whole:
-        yield line, ending
-    if rest:
-        yield rest, b""
-
-
-class _Reader:
+class Reader:
     """Assembles records from lines; a quoted field may need several."""
 
-    def __init__(
-        self, source: Iterator[tuple[bytes, bytes]], grammar: Grammar, nulls: frozenset[bytes], width: int
-    ) -> None:
-        self.source = source
-        self.grammar = grammar
+    def __init__(self, chunks: Iterable[bytes], dialect: Dialect, nulls: frozenset[bytes], width: int) -> None:
+        self.window = Window(chunks, dialect.newline)
+        self.grammar = Grammar(dialect)
+        self.runs = dialect.runs
         self.nulls = nulls | {b""}
         self.width = width
-        self.waiting: deque[tuple[bytes, bytes]] = deque()
         self.line = 0
-        self.given_back = 0
+        self.read = 0
+        self.in_vain = 0
 
-    def __iter__(self) -> Iterator[Record]:
-        delimiter, special, nulls = self.grammar.delimiter, self.grammar.special, self.nulls
-        runs = self.grammar.dialect.runs
-        while (pair := self._next()) is not None:
-            self.line += 1
-            text = pair[0].strip(b" \t") if runs else pair[0]
-            if not text:
-                yield Record(self.line, [], text)
-            elif any(mark in text for mark in special):
-                yield self._quoted(text, pair[1])
-            elif delimiter:
-                fields = text.split() if runs else text.split(delimiter)
-                yield Record(self.line, [None if field in nulls else field for field in fields], text)
-            else:
-                yield Record(self.line, [None if text in nulls else text], text)
+    def record(self) -> Record | None:
+        """Return the next record, None after the last."""
+        window, grammar, nulls = self.window, self.grammar, self.nulls
+        window.settle()
+        start = window.at
+        if (found := window.line(start)) is None:
+            return None
+        end, after = found
+        self.line += 1
+        self.read += after - start
+        window.at = after
+        text = window.held[start:end]
+        if self.runs:
+            start += len(text) - len(text.lstrip(b" \t"))
+            text = text.strip(b" \t")
+        if not text:
+            return Record(self.line, [], text)
+        if (grammar.quote and grammar.quote in text) or (grammar.escape and grammar.escape in text):
+            return self._quoted(text, start, after)
+        if not grammar.delimiter:
+            return Record(self.line, [None if text in nulls else text], text)
+        fields = text.split() if self.runs else text.split(grammar.delimiter)
+        return Record(self.line, [None if field in nulls else field for field in fields], text)
 
-    def _next(self) -> tuple[bytes, bytes] | None:
-        return self.waiting.popleft() if self.waiting else next(self.source, None)
+    def passed(self, place: int, lines: int) -> None:
+        """Go on at `place`, so many lines further on."""
+        self.read += place - self.window.at
+        self.line += lines
+        self.window.at = place
 
-    def _quoted(self, text: bytes, ending: bytes) -> Record:
+    def _quoted(self, text: bytes, start: int, after: int) -> Record:
         fields, odd = self._fields(text)
         alone = Record(self.line, fields, text, odd)
-        if not odd:
+        position = self._open_field(start, start + len(text)) if odd else None
+        if position is None:
             return alone
-        whole, taken = bytearray(text), list[tuple[bytes, bytes]]()
-        position = self._open_field(whole, 0)
+        end, place, in_vain = start + len(text), after, self.in_vain
         while position is not None:
-            whole += ending
-            more = self._until_closed()
-            taken += more
-            if not more:
-                return self._give_back(taken, alone)
-            whole += b"".join(line + end for line, end in more[:-1]) + more[-1][0]
-            ending = more[-1][1]
-            if len(whole) > LONGEST_RECORD or not self._closed_at(whole, position):
-                return self._give_back(taken, alone)
-            position = self._open_field(whole, position)
-        if not taken:
-            return alone
-        fields, odd = self._fields(bytes(whole))
-        if self.width and len(fields) != self.width and len(alone.fields) == self.width:
-            return self._give_back(taken, alone)
-        record = Record(self.line, fields, bytes(whole), odd)
-        self.line += len(taken)
+            self.in_vain += _BYTES_A_LINE
+            closing, unclosed = self._closing_line(place)
+            if closing is None:
+                return self._give_back(alone._replace(unclosed=unclosed), end - start)
+            end, place = closing
+            if end - start > LONGEST_RECORD or not self._closed_at(position, end):
+                return self._give_back(alone, end - start)
+            position = self._open_field(position, end)
+        record = self._of_many_lines(alone, start, end)
+        if record is not alone:
+            self.line += self.window.endings(after, end) + 1
+            self.read += place - after
+            self.in_vain = in_vain
+            self.window.at = place
         return record
 
-    def _give_back(self, taken: list[tuple[bytes, bytes]], alone: Record) -> Record:
-        self.waiting.extendleft(reversed(taken))
-        self.given_back += len(taken)
-        if self.given_back > _GIVEN_BACK_AT_FIRST + _GIVEN_BACK_A_LINE * self.line:
+    def _of_many_lines(self, alone: Record, start: int, end: int) -> Record:
+        whole = self.window.held[start:end]
+        whole = whole.rstrip(b" \t") if self.runs else whole
+        fields, odd = self._fields(whole)
+        if self.width and len(fields) != self.width and len(alone.fields) == self.width:
+            return self._give_back(alone, len(whole))
+        return Record(self.line, fields, whole, odd)
+
+    def _give_back(self, alone: Record, looked_at: int) -> Record:
+        self.in_vain += looked_at
+        if self.in_vain > _IN_VAIN_AT_FIRST + _IN_VAIN_A_BYTE * self.read:
             raise refused("csv.quotes", f"line {alone.line}: quotes open and close without sense", "repair the quotes")
         return alone
 
-    def _until_closed(self) -> list[tuple[bytes, bytes]]:
-        """Take lines up to and with the first that has a quote of its own; [] when there is none within reach."""
-        more: list[tuple[bytes, bytes]] = []
-        size = 0
-        while (pair := self._next()) is not None:
-            more.append(pair)
-            size += len(pair[0])
-            if not self.grammar.stays_open.match(pair[0]):
-                return more
-            if size > LONGEST_RECORD:
-                break
-        self.waiting.extendleft(reversed(more))
-        return []
+    def _closing_line(self, start: int) -> tuple[tuple[int, int] | None, bool]:
+        """Return the end of the line, from `start` on, that has the first quote of its own; or None, and why.
 
-    def _open_field(self, text: bytearray, start: int) -> int | None:
-        """Return where, from `start` on, a field begins whose quote is not closed by the end of `text`."""
-        for match in self.grammar.field.finditer(text, start):
-            if match[1] is None and self.grammar.opens.match(text, match.start()):
+        There may be none within reach, or (the second value) none to the end of the text.
+        """
+        window, inside = self.window, self.grammar.inside
+        stop = _end_of(inside, window.held, start)
+        while stop >= len(window.held) - 1 and not window.ended:  # a quote at the very end may be half of two
+            if stop - start > LONGEST_RECORD:
+                self.in_vain += stop - start
+                return None, False
+            window.grow()
+            stop = _end_of(inside, window.held, start)
+        if stop >= len(window.held):
+            self.in_vain += stop - start
+            return None, True
+        return window.line(stop), False
+
+    def _open_field(self, start: int, end: int) -> int | None:
+        """Return where, from `start` on, a field begins whose quote is not closed before `end`."""
+        held = self.window.held
+        for match in self.grammar.field.finditer(held, start, end):
+            if match[1] is None and self.grammar.opens.match(held, match.start(), end):
                 return match.start()
         return None
 
-    def _closed_at(self, text: bytearray, position: int) -> bool:
-        match = self.grammar.field.match(text, position)
+    def _closed_at(self, position: int, end: int) -> bool:
+        match = self.grammar.field.match(self.window.held, position, end)
         return match is not None and match[1] is not None
 
     def _fields(self, text: bytes) -> tuple[list[bytes | None], bool]:
@@ -268,3 +317,8 @@ class _Reader:
                 odd = odd or (grammar.begins_quoted.match(plain) is not None and bool(grammar.quote))
                 fields.append(None if plain in nulls else grammar.plain(plain))
         return fields, odd
+
+
+def _end_of(pattern: re.Pattern[bytes], text: bytes, start: int) -> int:
+    match = pattern.match(text, start)
+    return match.end() if match else start

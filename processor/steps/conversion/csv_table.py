@@ -1,19 +1,21 @@
 """One delimited text and all that is decided about it: dialect, layout, header, names, malformed rows."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Self
 
 import orjson
 
 from processor.domain.conversion import ConversionOptions, DataFormat, MalformedRows, Receipt
 from processor.domain.errors import refused
+from processor.steps.conversion.csv_blocks import Block, passages
 from processor.steps.conversion.csv_dialect import choose
 from processor.steps.conversion.csv_direct import Structure, check_structure, direct_reading
 from processor.steps.conversion.csv_encoding import Encoding, decide_encoding, utf8_chunks
 from processor.steps.conversion.csv_exact import SURPLUS, PipedRows, Row, piped, surplus_json
 from processor.steps.conversion.csv_header import Header, Name, decide_header, name_columns
-from processor.steps.conversion.csv_layout import Layout, Survey, lay_out
+from processor.steps.conversion.csv_layout import FIRST_RECORDS, Layout, Survey, lay_out
 from processor.steps.conversion.csv_repair import Repair
 from processor.steps.conversion.csv_rows import Dialect, Newline, Record, records
 from processor.steps.conversion.table import Reading, Sample, TextColumn, write_table
@@ -25,6 +27,8 @@ PIECE_BYTES = 1 << 17
 _SAMPLE_ROWS = 120
 _SAMPLE_CELLS = 20_000
 _MOST_LISTED = 10
+# Where more records than these have quotes that enclose nothing, quotes are ordinary characters.
+_FEW_ODD, _ODD_SHARE = 2, 0.01
 _LONGEST_FACT = 32 << 10
 _MOST_COMMENTS = 1000
 _MOST_COLUMNS = 25_000
@@ -85,6 +89,10 @@ class CsvTable:
         """Return all records, with NULL tokens applied."""
         return records(self.chunks(), self.dialect, nulls=self.nulls, width=self.layout.width)
 
+    def passages(self, singly: int = 0) -> Iterator[Record | Block]:
+        """Return all records, the regular ones in blocks; the first `singly` come alone in any case."""
+        return passages(self.chunks(), self.dialect, self.layout.width, nulls=self.nulls, singly=singly)
+
     def first_piece(self) -> tuple[bytes, bool]:
         """Return the text's first piece, cut after a line, and whether it is all."""
         piece = b""
@@ -112,7 +120,7 @@ class CsvTable:
         """Survey every record, unless the survey of the first piece did."""
         is_surveyed, self.whole = self._is_surveyed(), True
         if self.nulls or not is_surveyed:
-            self.survey = Survey().add_all(self.records())
+            self.survey = Survey().add_all(self.passages(FIRST_RECORDS), self.layout.width)
             layout = lay_out(self.survey, self.dialect)
             assert layout is not None
             self.layout = layout
@@ -153,8 +161,8 @@ class CsvTable:
         if not wrong:
             return
         known = self.survey.misfits(layout.width)
-        for record in self.records() if known is None else known:
-            if not record.fields or len(record.fields) == layout.width:
+        for record in self.passages() if known is None else known:
+            if isinstance(record, Block) or not record.fields or len(record.fields) == layout.width:
                 continue
             if self._is_row(record):
                 self._note_malformed(record)
@@ -162,9 +170,14 @@ class CsvTable:
                 self.comments.append(record)
                 self._check_comments()
 
+    @cached_property
+    def repair(self) -> Repair:
+        """What reads rows of another width anew."""
+        return Repair(self.dialect, self.layout.width)
+
     def _note_malformed(self, record: Record) -> None:
         self.malformed += 1
-        repaired = Repair(self.dialect, self.layout.width).fields(record)
+        repaired = self.repair.fields(record)
         self.surplus |= len(repaired or record.fields) > self.layout.width
         if len(self.malformed_lines) < _MOST_LISTED:
             self.malformed_lines.append(record.line)
@@ -185,7 +198,14 @@ class CsvTable:
         return self.layout.is_body(record)
 
     def refuse_malformed(self) -> None:
-        """Raise DeliveryError `csv.malformed-rows` where rows are malformed and none may be."""
+        """Raise DeliveryError `csv.malformed-rows`, `csv.unterminated-quote` where rows are wrong and none may be."""
+        strict = self.options.malformed_rows is MalformedRows.REFUSE
+        if strict and self.survey.unclosed and self.survey.odd <= max(_FEW_ODD, _ODD_SHARE * self.survey.total):
+            raise refused(
+                "csv.unterminated-quote",
+                f"line {self.survey.unclosed[0]}: a quote that opens a field is not closed by the end of the file",
+                "the file may be cut off; repair it, or set MALFORMED_ROWS=reject-object or keep",
+            )
         if self.malformed and self.options.malformed_rows is MalformedRows.REFUSE:
             lines = ", ".join(map(str, self.malformed_lines))
             more = ", ..." if self.malformed > len(self.malformed_lines) else ""
@@ -240,36 +260,53 @@ class CsvTable:
         if self._is_surveyed() and not surplus:
             self.kept = list(self.rows())
         kept = self.kept
-        rows = self.rows if kept is None else lambda: iter(kept)
-        return PipedRows(rows, self.layout.width, self.survey.longest, surplus, few=kept is not None)
+        rows = self.passing_rows if kept is None else lambda: iter(kept)
+        nulls = self.options.null_tokens
+        return PipedRows(
+            rows, self.layout.width, self.dialect, nulls, self.survey.longest, surplus, few=kept is not None
+        )
+
+    def passing_rows(self) -> Iterator[Row | Block]:
+        """Yield the rows as they are written, the regular ones in blocks."""
+        return self._written(self.passages(FIRST_RECORDS))
 
     def rows(self) -> Iterator[Row]:
-        """Yield the rows as they are written."""
+        """Yield the rows of a small table as they are written."""
+        if self._is_uniform() and not self.layout.footer_line:
+            first = self.layout.first_line + self.header.present
+            return (record.fields for record in self.survey.first if record.line >= first)
+        return (row for row in self._written(self.records()) if not isinstance(row, Block))
+
+    def _written(self, passages: Iterable[Record | Block]) -> Iterator[Row | Block]:
         width = self.layout.width
-        keep = self.options.malformed_rows is MalformedRows.KEEP
-        surplus = self.surplus and keep
-        repair = Repair(self.dialect, width)
         blank = 0
-        for record in self.survey.first if self._is_uniform() else self.records():
-            fields = record.fields
-            if not fields:
-                blank += width == 1 and record.line > self.layout.first_line
-                continue
-            if not self._is_row(record):
-                continue
+        for record in passages:
+            if isinstance(record, Record):
+                if not record.fields:
+                    blank += width == 1 and record.line > self.layout.first_line
+                    continue
+                if not self._is_row(record):
+                    continue
             for _ in range(blank):  # in a table of one column a blank line is a row, but not at the end
                 yield [None]
             blank = 0
-            if len(fields) != width:
-                if not keep:
-                    continue
-                fields = repair.fields(record) or fields
-                row = [*fields, *[None] * (width - len(fields))] if len(fields) < width else fields[:width]
-            else:
-                row = fields
-            if surplus:
-                row = [*row, surplus_json(fields[width:]) if len(fields) > width else None]
-            yield row
+            if isinstance(record, Block):
+                yield record
+            elif (row := self._row_of(record)) is not None:
+                yield row
+
+    def _row_of(self, record: Record) -> Row | None:
+        """Return the row as it is written, None where it is rejected."""
+        width, fields = self.layout.width, record.fields
+        keep = self.options.malformed_rows is MalformedRows.KEEP
+        if len(fields) != width:
+            if not keep:
+                return None
+            fields = self.repair.fields(record) or fields
+        row = [*fields, *[None] * (width - len(fields))] if len(fields) < width else fields[:width]
+        if self.surplus and keep:
+            row.append(surplus_json(fields[width:]) if len(fields) > width else None)
+        return row
 
     def write(
         self, reading: Reading, count: Callable[[], int | None], output: Output, metadata: tuple[tuple[str, str], ...]
@@ -325,7 +362,9 @@ class CsvTable:
     def write_rejects(self, output: Output) -> None:
         """Write the malformed rows, verbatim."""
         with output.rejects() as rejects:
-            for record in self.records():
+            for record in self.passages():
+                if isinstance(record, Block):
+                    continue
                 if record.fields and len(record.fields) != self.layout.width and self._is_row(record):
                     rejects.write(orjson.dumps({"line": record.line, "text": record.text.decode()}) + b"\n")
 

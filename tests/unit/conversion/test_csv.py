@@ -198,7 +198,7 @@ def test_null_tokens_count_in_large_files(tmp_path: Path) -> None:
 
 def test_a_stray_quote_costs_no_more_than_its_own_line() -> None:
     rows = b"".join(b"%d,x\n" % i for i in range(10))
-    found = convert(b"n,t\n" + rows + b'7,"stray\n' + rows)
+    found = convert(b"n,t\n" + rows + b'7,"stray\n' + rows, "keep")
     assert len(found.rows) == 21
     assert found.rows[10] == ("7", '"stray')
 

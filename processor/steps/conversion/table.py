@@ -157,7 +157,7 @@ class _Table:
         """Read the whole table to learn what every column can be; where that takes too many readings it is text."""
         self.thorough = True
         asked = questions(self.evidence)
-        readings = parts([_QUESTION_KB for _ in asked], self.room_kb)
+        readings = parts([_QUESTION_KB for _ in asked], self.room_kb) if asked else []
         if len(readings) > _MOST_SURVEYS:
             for evidence in self.evidence:
                 evidence.refuse("too many columns to survey after two surprises")

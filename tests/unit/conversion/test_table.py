@@ -69,6 +69,11 @@ def test_many_surprises_cost_no_more_than_four_readings() -> None:
     assert reading.count <= 4
 
 
+def test_a_table_of_which_nothing_is_left_to_survey_is_written_as_text() -> None:
+    _, types = write({"a": ["0", "0.0", ""]}, MemoryOutput())
+    assert types == ["VARCHAR"]
+
+
 def test_the_survey_finds_the_digits_that_decimals_need() -> None:
     table = {
         "a": ["1", "x"],

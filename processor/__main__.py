@@ -2,7 +2,7 @@
 
 
 def main() -> None:
-    """Run the command line."""
+    """Run the command line; the daemon itself without it, since it stays for years and is to stay small."""
     import sys  # noqa: PLC0415
 
     if sys.argv[1:] in (["run"], ["run", "--once"]):
@@ -10,6 +10,9 @@ def main() -> None:
 
         begin_small()
         without_tables()
+        from processor.entry import run_daemon  # noqa: PLC0415
+
+        run_daemon(once="--once" in sys.argv)
     from processor.cli import main as run  # noqa: PLC0415
 
     run()

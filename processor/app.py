@@ -5,6 +5,7 @@ import os
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import orjson
 import pykka
@@ -28,7 +29,6 @@ from processor.guardian import Died, Event, Guardian, Idle, ReloadAsked, StopAsk
 from processor.ledger.database import Lock
 from processor.ledger.writer import Ledger
 from processor.memory import settle
-from processor.metrics import MetricsServer, Sources
 from processor.notify import notify
 from processor.orders import Orders
 from processor.parts import open_ledger, open_store, watch_settings, worker_limits
@@ -38,6 +38,9 @@ from processor.store.probe import StoreProfile, adopt, probe
 from processor.store.s3 import S3Store
 from processor.streams.inbox import Inbox
 from processor.watch.tree import Tree
+
+if TYPE_CHECKING:
+    from processor.metrics import MetricsServer
 
 OK, FAILED = 0, 1
 _PROFILE = "store-profile"
@@ -96,7 +99,9 @@ class _Workshop:
     tally: Tally
 
 
-def _metrics(settings: Settings, tally: Tally, tree: Tree, pulse: Pulse) -> MetricsServer:
+def _metrics(settings: Settings, tally: Tally, tree: Tree, pulse: Pulse) -> "MetricsServer":
+    from processor.metrics import MetricsServer, Sources  # noqa: PLC0415 - 3 MB that few need
+
     def not_ready() -> tuple[str, ...]:
         silent = tuple(f"{name} does not answer" for name in pulse.silent(time.monotonic()))
         out = ("the store is out",) if tally.store_out else ()

@@ -5,22 +5,21 @@ Exit codes: 0 done, 1 a failure or a bug, 2 usage, 78 configuration (EX_CONFIG o
 
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import orjson
 import typer
 
-from processor import config, logs
+from processor import config
 from processor.commands.units import plain
 from processor.domain.errors import DeliveryError
+from processor.entry import FAILED, OK, run_daemon, settings_for, told_plainly
 
-OK, FAILED, USAGE, CONFIGURATION = 0, 1, 2, 78
 DELIVER, LOOK, MEND, ONE_FILE = "Deliver", "Look", "Mend", "One file, without a store"
 
 
@@ -45,17 +44,13 @@ app = typer.Typer(
 @app.command(rich_help_panel=DELIVER)
 def run(*, once: Annotated[bool, typer.Option("--once", help="Deliver what is there now, then end.")] = False) -> None:
     """Watch WATCH_PATH and deliver whatever arrives there, until SIGTERM or Ctrl-C."""
-    settings = _settings()
-    from processor.app import run as run_daemon  # noqa: PLC0415 - every command loads only what it needs
-
-    with _told_plainly():
-        sys.exit(run_daemon(settings, once=once))
+    run_daemon(once=once)
 
 
 @app.command(hidden=True)
 def welcome() -> None:
     """Say, after `make run`, where to drop files and how to look at what arrived."""
-    settings = _settings()
+    settings = settings_for()
     print(f"""
 Drop files into   {settings.watch_path}
 They go to        {settings.s3_endpoint or "AWS"}, bucket {settings.s3_bucket}
@@ -76,7 +71,7 @@ def convert(
     ] = False,
 ) -> None:
     """Convert one data file to Parquet on disk, by the code and under the protections of the daemon."""
-    settings = _settings(WATCH_PATH=Path("/"), S3_BUCKET="unused")
+    settings = settings_for(WATCH_PATH=Path("/"), S3_BUCKET="unused")
     from processor.commands import convert as command  # noqa: PLC0415
     from processor.commands.local import LocalWorker  # noqa: PLC0415
 
@@ -86,7 +81,7 @@ def convert(
         return
     if source is None or target is None:
         raise typer.BadParameter("give IN and OUT, or --batch")
-    with _told_plainly(), LocalWorker(settings) as worker:
+    with told_plainly(), LocalWorker(settings) as worker:
         converted = command.convert_file(worker, settings, source, target)
         receipt = converted.receipt
         print(f"{converted.parquet}: {receipt.rows} rows, {len(receipt.columns)} columns")
@@ -100,10 +95,10 @@ def extract(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="Where to; nothing is written outside it.")],
 ) -> None:
     """Extract one archive to a directory; data files in it become Parquet, as they would in the store."""
-    settings = _settings(WATCH_PATH=Path("/"), S3_BUCKET="unused")
+    settings = settings_for(WATCH_PATH=Path("/"), S3_BUCKET="unused")
     from processor.commands.extract import extract_file  # noqa: PLC0415
 
-    with _told_plainly():
+    with told_plainly():
         result = extract_file(settings, source, directory)
     print(f"{directory}: {result.written} members")
     for name, reason in result.skipped:
@@ -118,7 +113,7 @@ def extract(
 @app.command(rich_help_panel=ONE_FILE)
 def plan(paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Files or directories.")]) -> None:
     """Show what would be done: type, key, dialect, encoding, and every column's type with its reason."""
-    settings = _settings(S3_BUCKET="unset", WATCH_PATH=Path.cwd())
+    settings = settings_for(S3_BUCKET="unset", WATCH_PATH=Path.cwd())
     from processor.commands.plan import plan_files  # noqa: PLC0415
 
     failed = False
@@ -143,10 +138,10 @@ def status(
     watch: Annotated[bool, typer.Option("--watch", help="Go on showing it, until Ctrl-C.")] = False,
 ) -> None:
     """Show what has arrived, what is on its way and at which step, what waits, what failed."""
-    settings = _settings()
+    settings = settings_for()
     from processor.commands import ledger, show  # noqa: PLC0415
 
-    with _told_plainly():
+    with told_plainly():
         if as_json:
             print(orjson.dumps(ledger.state(settings).as_dict(), option=orjson.OPT_INDENT_2).decode())
         elif watch:
@@ -163,10 +158,10 @@ def why(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
 ) -> None:
     """Tell one file's story: its status and the reason for it, what happened, its objects."""
-    settings = _settings()
+    settings = settings_for()
     from processor.commands import deliveries, ledger, show  # noqa: PLC0415
 
-    with _told_plainly():
+    with told_plainly():
         story = ledger.story(settings, path)
         if story is None:
             print(f"{path} is not in the ledger: it has not been noticed, or lies outside WATCH_PATH", file=sys.stderr)
@@ -196,7 +191,7 @@ def dashboard(
     A process of its own, which only reads the ledger. It has no accounts: leave it on loopback and come through
     `ssh -L 9465:127.0.0.1:9465 HOST`, or put a proxy that knows your users in front of it.
     """
-    settings = _settings()
+    settings = settings_for()
     from processor.dashboard.server import DashboardServer  # noqa: PLC0415
 
     try:
@@ -211,10 +206,10 @@ def dashboard(
 @app.command(rich_help_panel=LOOK)
 def check() -> None:
     """Check the configuration, probe the store, and show which protections a worker has."""
-    settings = _settings()
+    settings = settings_for()
     from processor.commands.deliveries import check as command  # noqa: PLC0415
 
-    with _told_plainly():
+    with told_plainly():
         result = command(settings)
     print("configuration: ok")
     for name, value in result.profile.as_dict().items():
@@ -227,10 +222,10 @@ def check() -> None:
 @app.command(name="ls", rich_help_panel=LOOK)
 def list_objects(prefix: Annotated[str, typer.Argument(help="Only keys that begin so.")] = "") -> None:
     """List the stored objects, with their sizes."""
-    settings = _settings()
+    settings = settings_for()
     from processor.commands.deliveries import stored_keys  # noqa: PLC0415
 
-    with _told_plainly():
+    with told_plainly():
         for key, size_bytes in stored_keys(settings, prefix):
             print(plain(f"{size_bytes:>14} {key}"))
 
@@ -244,13 +239,13 @@ def verify(
     sample: Annotated[str, typer.Option(help="Only so many of the objects, chosen by chance.")] = "100%",
 ) -> None:
     """Compare stored objects with what the manifests say of them."""
-    settings = _settings()
+    settings = settings_for()
     from processor.commands.deliveries import verify as command  # noqa: PLC0415
 
     if not every and not paths:
         raise typer.BadParameter("give PATH..., or --all")
     counts: dict[str, int] = {}
-    with _told_plainly():
+    with told_plainly():
         names = [os.fsencode(path) for path in paths or ()]
         for manifest, verified in command(settings, names, deep=deep, sample=_share(sample)):
             counts[verified.finding] = counts.get(verified.finding, 0) + 1
@@ -263,10 +258,10 @@ def verify(
 @app.command(rich_help_panel=MEND)
 def rebuild() -> None:
     """Make a lost ledger again from the manifests in the store; nothing is uploaded twice afterwards."""
-    settings = _settings()
+    settings = settings_for()
     from processor.commands.deliveries import rebuild as command  # noqa: PLC0415
 
-    with _told_plainly():
+    with told_plainly():
         result = command(settings)
     print(f"{result.entered} files entered, {result.known} were known")
     for key in result.unreadable:
@@ -281,12 +276,12 @@ def retry(
     every: Annotated[bool, typer.Option("--all", help="Every failed file.")] = False,
 ) -> None:
     """Take failed files up again: they are moved back from the error directory and have all their tries."""
-    settings = _settings()
+    settings = settings_for()
     from processor.commands.ledger import retry as command  # noqa: PLC0415
 
     if (path is None) is not every:
         raise typer.BadParameter("give PATH, or --all")
-    with _told_plainly():
+    with told_plainly():
         _say_count(command(settings, path), "file is pending again", "files are pending again", path)
 
 
@@ -297,13 +292,13 @@ def reprocess(
     since: Annotated[datetime | None, typer.Option(help="All that was delivered since then (UTC).")] = None,
 ) -> None:
     """Deliver files once more, though they have not changed."""
-    settings = _settings()
+    settings = settings_for()
     from processor.commands.ledger import reprocess as command  # noqa: PLC0415
 
     if (path is None) is (since is None):
         raise typer.BadParameter("give PATH, or --since TIME")
     since_ms = None if since is None else int(since.replace(tzinfo=UTC).timestamp() * 1000)
-    with _told_plainly():
+    with told_plainly():
         _say_count(command(settings, path, since_ms), "file is pending again", "files are pending again", path)
 
 
@@ -323,36 +318,6 @@ def _share(text: str) -> float:
     if not 0 < share <= 1:
         raise typer.BadParameter(f"{text!r} is not between 0 and 100%")
     return share
-
-
-def _settings(**otherwise: Any) -> config.Settings:
-    """Return the settings and set up the logs; `otherwise` stands in for what a command does not need."""
-    try:
-        settings = config.load(otherwise)
-    except config.ConfigurationError as error:
-        print(f"the configuration is not usable:\n{error}", file=sys.stderr)
-        sys.exit(CONFIGURATION)
-    logs.configure(settings.log_level, pretty=settings.log_pretty)
-    return settings
-
-
-@contextmanager
-def _told_plainly() -> Iterator[None]:
-    """End with one line and the right exit code instead of a traceback, for whatever an operator can mend."""
-    from processor.ledger.database import LedgerBusyError, LedgerTooNewError  # noqa: PLC0415
-
-    try:
-        yield
-    except DeliveryError as error:
-        print(error, file=sys.stderr)
-        configured = error.failure.code.startswith("store.")
-        sys.exit(CONFIGURATION if configured else FAILED)
-    except config.ConfigurationError as error:
-        print(error, file=sys.stderr)
-        sys.exit(CONFIGURATION)
-    except (LedgerBusyError, LedgerTooNewError, FileNotFoundError, PermissionError) as error:
-        print(error, file=sys.stderr)
-        sys.exit(FAILED)
 
 
 def main() -> None:

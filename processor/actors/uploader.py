@@ -26,6 +26,7 @@ from processor.actors.stage import Stage
 from processor.config import Settings
 from processor.domain.errors import DeliveryError
 from processor.domain.jobs import Job, Step
+from processor.domain.keys import PROBES
 from processor.domain.manifests import Entry, ManifestColumn, ManifestHead, ManifestObject, Omission
 from processor.domain.uploads import ObjectRequest, Part, Resumption, StoredObject
 from processor.ledger.reader import recorded_objects
@@ -172,8 +173,11 @@ class Uploader(Stage):
 
     def _abort_orphans(self, message: AbortOrphans) -> None:
         try:
-            for upload in abort_orphans(self._store, message.places, lambda _key, id_: id_ in message.recorded):
+            places = (*message.places, f"{PROBES}/")
+            for upload in abort_orphans(self._store, places, lambda _key, id_: id_ in message.recorded):
                 self.log.info("upload.orphan-aborted", key=upload.key)
+            for key, _size in self._store.list_keys(f"{PROBES}/"):
+                self._store.delete(key)
         except DeliveryError as error:
             self.crew.progress.tell(OrphansAborted(error.failure))
         else:

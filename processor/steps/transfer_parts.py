@@ -1,21 +1,25 @@
 """The memory of an upload: buffers of one part each, filled by the producer and sent by as many threads as allowed."""
 
+import mmap
 import queue
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from processor.domain.uploads import Part
 
-_FIRST_BYTES = 64 * 1024
+_SMALL_BYTES = 64 * 1024
 
 
 class PartBuffer:
-    """Room for one part, used again for the next. Begins small: most objects are."""
+    """Room for one part, used again for the next.
+
+    A large one is memory of the kernel's that counts only as far as it is used, and goes back at once.
+    """
 
     def __init__(self, capacity_bytes: int, expected_bytes: int | None = None) -> None:
         self.capacity_bytes = capacity_bytes
-        first = _FIRST_BYTES if expected_bytes is None else max(1, expected_bytes)
-        self._bytes = bytearray(min(first, capacity_bytes))
+        first = capacity_bytes if expected_bytes is None else max(1, expected_bytes)
+        self._bytes = _memory(min(first, capacity_bytes))
         self.filled_bytes = 0
 
     @property
@@ -58,8 +62,12 @@ class PartBuffer:
         """Make room by moving: a view that somebody still holds keeps the old memory and stays valid."""
         if needed_bytes > len(self._bytes):
             old = self._bytes
-            self._bytes = bytearray(min(self.capacity_bytes, max(needed_bytes, 2 * len(old))))
+            self._bytes = _memory(min(self.capacity_bytes, max(needed_bytes, 2 * len(old))))
             self._bytes[: self.filled_bytes] = memoryview(old)[: self.filled_bytes]
+
+
+def _memory(size_bytes: int) -> bytearray | mmap.mmap:
+    return bytearray(size_bytes) if size_bytes <= _SMALL_BYTES else mmap.mmap(-1, size_bytes)
 
 
 class PartSender:

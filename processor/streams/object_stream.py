@@ -11,7 +11,7 @@ from processor.domain.errors import DeliveryError, ErrorClass, Failure
 from processor.streams.frames import BrokenStreamError, Frame, read_frames
 from processor.streams.inbox import Inbox
 
-_BUFFER_BYTES = 1 << 20
+_BUFFER_BYTES = 64 << 10
 _LOOK_EVERY_SECONDS = 0.2
 # How long a worker may take to return once its stream has ended.
 _FAREWELL_SECONDS = 30.0

@@ -99,7 +99,7 @@ def _suggested_by_misfits(piece: bytes, reading: Reading) -> list[Dialect]:
 
 def read(piece: bytes, dialect: Dialect, own: bytes) -> Reading:
     """Return `piece` as `dialect` reads it."""
-    survey = Survey().add_all(records((piece,), dialect))
+    survey = Survey.of_plain(piece, dialect) or Survey().add_all(records((piece,), dialect))
     layout = lay_out(survey, dialect)
     return Reading(dialect, survey, layout, own)
 

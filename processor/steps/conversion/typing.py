@@ -175,20 +175,29 @@ def _in_nanoseconds(text: str) -> bool:
     return first <= text[:4] <= last
 
 
-# Columns of keys, counts, prices and measurements are told at once, by one match over all their texts.
+# Columns of keys, counts, prices, measurements, days and moments are told at once, by one match over all their texts.
 _WORTH_JOINING = 16
 _SHORT_NUMBERS = re.compile(
     rf"(?:(?:-?[1-9][0-9]{{0,{SURE_DOUBLE_DIGITS - 1}}}|-?[1-9][0-9]*\.[0-9]*|0(?:\.[0-9]*)?|-0\.0*[1-9][0-9]*)\n)+"
 )
+_SURE_DAY = r"(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])|(?:0[13-9]|1[0-2])-(?:29|30)|(?:0[13578]|1[02])-31"
+_SURE_DAYS = re.compile(rf"(?:(?:1[0-9]|2[0-9])[0-9]{{2}}-(?:{_SURE_DAY})\n)+")
+_SURE_MOMENTS = re.compile(rf"(?:(?:1[7-9]|2[01])[0-9]{{2}}-(?:{_SURE_DAY})[ T]{_CLOCK}\n)+")
+_LONGEST_SURE = 19
 _WHOLE_DIGITS = re.compile(r"^-?([0-9]+)", re.MULTILINE)
 
 
 def _all_alike(texts: Collection[str]) -> Value | None:
-    """Return what all of `texts` could be if they are plainly short numbers without a negative zero; else None."""
-    if max(map(len, texts)) > SURE_DOUBLE_DIGITS + 1:
-        return None
+    """Return what all of `texts` are if they are plainly days, moments or short numbers without a negative zero."""
+    longest = max(map(len, texts))
     joined = "\n".join(texts) + "\n"
-    if joined.count("\n") != len(texts) or _SHORT_NUMBERS.fullmatch(joined) is None:
+    if longest > _LONGEST_SURE or joined.count("\n") != len(texts):
+        return None
+    if _SURE_DAYS.fullmatch(joined):
+        return _ONE[Kind.DATE]
+    if _SURE_MOMENTS.fullmatch(joined):
+        return _MOMENT
+    if longest > SURE_DOUBLE_DIGITS + 1 or _SHORT_NUMBERS.fullmatch(joined) is None:
         return None
     integer_digits = max(map(len, _WHOLE_DIGITS.findall(joined)))
     if "." not in joined:

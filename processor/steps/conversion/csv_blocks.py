@@ -72,7 +72,8 @@ def _take(reader: Reader, regular: re.Pattern[bytes], dialect: Dialect, nulls: f
 
 
 def _endings_outside(text: bytes, dialect: Dialect) -> int:
-    return b"".join(_normal_endings(part, dialect) for part in text.split(dialect.quote)[::2]).count(b"\n")
+    outside = dialect.quote.join(text.split(dialect.quote)[::2])  # a quote keeps CR and LF of two lines apart
+    return _normal_endings(outside, dialect).count(b"\n")
 
 
 def _normal_endings(text: bytes, dialect: Dialect) -> bytes:

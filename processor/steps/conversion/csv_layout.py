@@ -45,18 +45,16 @@ class Survey:
     def add_all(self, passages: Iterable[Record | Block], block_width: int = 0) -> "Survey":
         """Take all records into account, in order; blocks hold records of `block_width`, none of the first ones."""
         blank_before = False
-        widths, first, last = self.widths, self.first, self.last
-        blocks = _LastBlocks()
+        widths, first = self.widths, self.first
+        last = _Last()
         for record in passages:
             if isinstance(record, Block):
                 self._add_block(record, block_width)
-                blocks.add(record)
+                last.add(record, record.rows)
                 if blank_before:
                     self._note_blank(record.line)
                     blank_before = False
                 continue
-            if blocks.held and record.fields:
-                last.extend(blocks.records())
             if not record.fields:
                 self.blank += 1
                 blank_before = True
@@ -73,8 +71,8 @@ class Survey:
                 first.append(record)
             elif len(record.fields) != (self.usual or self._settle()) and len(self.beyond) <= MOST_BEYOND:
                 self.beyond.append(record)
-            last.append(record)
-        last.extend(blocks.records())
+            last.add(record, 1)
+        self.last.extend(last.records())
         return self
 
     def _add_odd(self, record: Record) -> None:
@@ -126,26 +124,26 @@ class Survey:
             self.after_blank &= kept
 
 
-class _LastBlocks:
-    """The blocks since the last single record, as far as their rows may be among the last."""
+class _Last:
+    """The last passages, as many as hold the last records."""
 
     def __init__(self) -> None:
-        self.held: deque[Block] = deque()
+        self.held: deque[tuple[int, Record | Block]] = deque()
         self.rows = 0
 
-    def add(self, block: Block) -> None:
-        """Take a block; those before it that are too far from the end are let go."""
-        self.held.append(block)
-        self.rows += block.rows
-        while self.rows - self.held[0].rows >= LAST_RECORDS:
-            self.rows -= self.held.popleft().rows
+    def add(self, passage: Record | Block, rows: int) -> None:
+        """Take a passage; what is before it and too far from the end is let go."""
+        self.held.append((rows, passage))
+        self.rows += rows
+        while self.rows - self.held[0][0] >= LAST_RECORDS:
+            self.rows -= self.held.popleft()[0]
 
     def records(self) -> list[Record]:
-        """Return the last records, and forget the blocks."""
-        found = [record for block in self.held for record in block.records()][-LAST_RECORDS:]
-        self.held.clear()
-        self.rows = 0
-        return found
+        """Return the last records."""
+        found: list[Record] = []
+        for _, passage in self.held:
+            found.extend(passage.records() if isinstance(passage, Block) else (passage,))
+        return found[-LAST_RECORDS:]
 
 
 @dataclass(frozen=True, slots=True)

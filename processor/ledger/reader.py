@@ -1,6 +1,7 @@
 """Questions to the ledger, over a read-only connection: they never hold up the one who writes."""
 
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -16,9 +17,23 @@ from processor.ledger.database import connect_reader
 @contextmanager
 def recorded_objects(path: Path, row: int) -> Iterator[Iterator[dict[str, Any]]]:
     """Yield, one by one, what was recorded of each object of a file, in the archive's order."""
-    with closing(connect_reader(path)) as connection:
-        query = "SELECT details FROM objects WHERE file_id=? ORDER BY member, content"
-        yield (orjson.loads(details) for (details,) in connection.execute(query, (row,)))
+    query = "SELECT details FROM objects WHERE file_id=? ORDER BY member, content"
+    # The cursor is closed, not left: an unfinished reading would hold up the WAL's checkpoints.
+    with closing(_own_connection(path).execute(query, (row,))) as found:
+        yield (orjson.loads(details) for (details,) in found)
+
+
+_own = threading.local()
+
+
+def _own_connection(path: Path) -> sqlite3.Connection:
+    """Return this thread's connection, kept from one question to the next: opening takes 50 times as long as asking."""
+    ledger = (path, path.stat().st_ino)
+    if getattr(_own, "ledger", None) != ledger:
+        _own.connection = connect_reader(path)  # another that it replaces closes itself
+        _own.ledger = ledger
+    connection: sqlite3.Connection = _own.connection
+    return connection
 
 
 @contextmanager

@@ -16,6 +16,7 @@ test: .venv/dev
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	tests/operate/install-chromium.sh
 	$(BIN)/pytest -n 2 --dist loadfile
 
 check: .venv/dev

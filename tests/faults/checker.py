@@ -222,9 +222,6 @@ class Checker:
                 if key.removeprefix(MANIFESTS).removesuffix(".json") not in names:
                     self._say(f"{key!r}: a manifest of nothing")
                 continue
-            if key.startswith("_probe/"):  # of a start that was killed while it probed; counted, not condemned
-                self.checked["probes left"] = self.checked.get("probes left", 0) + 1
-                continue
             metadata = self.bucket.head(key)["Metadata"]
             source = metadata.get("source-path")
             owner = None if source is None else written(unquote_to_bytes(source))
@@ -235,9 +232,6 @@ class Checker:
             elif self.fates and metadata.get("source-sha256") not in self.fates:
                 self.checked["of passing states"] = self.checked.get("of passing states", 0) + 1
         for key in self.bucket.open_uploads():
-            if key.startswith("_probe/"):
-                self.checked["probes left"] = self.checked.get("probes left", 0) + 1
-                continue
             self._say(f"{key!r}: an upload was left open")
 
     def _check_leftovers(self) -> None:

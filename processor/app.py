@@ -68,7 +68,9 @@ def run(settings: Settings, *, once: bool = False) -> int:
         ledger.commit()
         inbox = Inbox()
         parts.callback(inbox.close)
-        pool = Pool(settings.workers or os.cpu_count() or 1, worker_limits(settings), inbox.worker_end, prepare)
+        # Files that wait already gain nothing by workers that are warm before they come.
+        warm_up = None if once else prepare
+        pool = Pool(settings.workers or os.cpu_count() or 1, worker_limits(settings), inbox.worker_end, warm_up)
         parts.callback(pool.stop)
         tree = Tree(watch_settings(settings))
         crew = _start_crew(settings, guardian, _Workshop(store, ledger, pool, inbox, tree, tally))

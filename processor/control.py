@@ -29,7 +29,7 @@ class ControlServer:
     """Answers requests with `answer(request)`, in threads of its own, until `close`."""
 
     def __init__(self, path: Path, answer: Answer) -> None:
-        """Listen on `path`. A socket that a killed daemon left there is replaced: the caller holds the ledger's lock."""
+        """Listen on `path`. A socket that a killed daemon left is replaced: the caller holds the ledger's lock."""
         self._path = path
         path.unlink(missing_ok=True)
         before = os.umask(0o177)

@@ -51,7 +51,7 @@ def main() -> None:
     path = OUT / f"results{'' if set(_KINDS) == set(arguments.only) else '-' + '-'.join(arguments.only)}.json"
     path.write_text(json.dumps(results, indent=1))
     chart.draw(results, path.with_suffix(".png"))
-    if not arguments.quick and set(_KINDS) == set(arguments.only):
+    if arguments.scale == 1 and set(_KINDS) == set(arguments.only):
         images = ROOT / "docs" / "images"
         images.mkdir(parents=True, exist_ok=True)
         shutil.copy(path.with_suffix(".png"), images / "performance.png")
@@ -80,9 +80,8 @@ def _arguments() -> argparse.Namespace:
 
 
 def _machine() -> dict[str, Any]:
-    model = next(
-        (line.partition(": ")[2] for line in Path("/proc/cpuinfo").open() if line.startswith("model name")), ""
-    )
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    model = next((line.partition(": ")[2] for line in lines if line.startswith("model name")), "")
     return {
         "when": time.strftime("%Y-%m-%d %H:%M"),
         "processors": os.cpu_count(),

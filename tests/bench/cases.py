@@ -1,4 +1,4 @@
-"""The cases: what is delivered, by whom, and what ratio to whom is wanted (wall clock, start of the process included)."""
+"""The cases: what is delivered, by whom, and what ratio to whom is wanted: of wall clock, from the start on."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ MB = 1_000_000
 
 @dataclass(frozen=True)
 class Case:
-    """`make(directory, scale)` writes the data; `scale` is 1 for the full size. `targets`: the most of each peer's time."""
+    """`make(directory, scale)` writes the data, at a scale of 1 all of it. `targets`: the share of a peer's time."""
 
     name: str
     title: str

@@ -6,8 +6,6 @@ The CSV is generated: keys, counts, prices, measurements, dates, instants, truth
 Each round runs both ways in turn, each in a process of its own; the smallest figure of each counts.
 """
 
-# ruff: noqa: T201 - its report is its purpose
-
 import argparse
 import json
 import os

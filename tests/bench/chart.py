@@ -36,7 +36,7 @@ def _draw_cases(axes: Any, cases: list[dict[str, Any]]) -> None:
                 values.append(case["ratios"][name])
                 targets.append(case["targets"].get(name))
     places = range(len(labels))
-    colours = ["tab:red" if t is not None and v > t else "tab:green" for v, t in zip(values, targets, strict=True)]
+    colours = [_colour(value, target) for value, target in zip(values, targets, strict=True)]
     axes.barh(list(places), values, color=colours)
     for place, target, value in zip(places, targets, values, strict=True):
         axes.text(value, place, f" {value:.2f}", va="center")
@@ -45,6 +45,12 @@ def _draw_cases(axes: Any, cases: list[dict[str, Any]]) -> None:
     axes.set_yticks(list(places), labels)
     axes.axvline(1, color="grey", linestyle=":")
     axes.set_xlabel("wall time, ours / theirs (black: wanted)")
+
+
+def _colour(value: float, target: float | None) -> str:
+    if target is None:
+        return "tab:gray"  # nothing was wanted
+    return "tab:red" if value > target else "tab:green"
 
 
 def _draw_growth(axes: Any, points: list[tuple[float, float, float]]) -> None:

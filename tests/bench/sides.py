@@ -65,8 +65,8 @@ python convert.py
 SHELL_LOOP = Side(
     "shell loop (a 50th)",
     f"""
-n=0; total=$(find $IN -name '*.csv' | wc -l)
-find $IN -name '*.csv' | sort | head -$((total / 50)) | while read f; do
+find $IN -name '*.csv' | sort > all
+head -$(($(wc -l < all) / 50)) all | while read f; do
 sha256sum $f > checksum; out=$PWD/$(basename $f).parquet
 python -c "import duckdb; duckdb.sql(\\"{_COPY.format(reader="read_csv")}\\")"
 {_PUT} $out s3://$BUCKET/loop/; done""",

@@ -66,18 +66,19 @@ def run(settings: Settings, *, once: bool = False) -> int:
         _adopt(store, ledger, profile)
         recovered = ledger.recover(_now_ms())
         ledger.commit()
+        tree = Tree(watch_settings(settings))
+        pulse = Pulse({}, time.monotonic(), lambda: tally.ledger_full)
+        if settings.http_listen:  # before anything else is started, which a wrong address would leave behind
+            parts.callback(_metrics(settings, tally, tree, pulse).close)
         inbox = Inbox()
         parts.callback(inbox.close)
         # Files that wait already gain nothing by workers that are warm before they come.
         warm_up = None if once else prepare
         pool = Pool(settings.workers or os.cpu_count() or 1, worker_limits(settings), inbox.worker_end, warm_up)
         parts.callback(pool.stop)
-        tree = Tree(watch_settings(settings))
         crew = _start_crew(settings, guardian, _Workshop(store, ledger, pool, inbox, tree, tally))
-        pulse = Pulse(crew.by_name, time.monotonic(), lambda: tally.ledger_full)
+        pulse.follow(crew.by_name, time.monotonic())
         parts.callback(ControlServer(settings.control_socket_path, Orders(crew).answer).close)
-        if settings.http_listen:
-            parts.callback(_metrics(settings, tally, tree, pulse).close)
         log.info("daemon.started", watch_path=str(settings.watch_path), recovered=recovered, pid=os.getpid())
         settle()
         notify("READY=1", f"STATUS=delivering {settings.watch_path}")

@@ -32,8 +32,13 @@ class Pulse:
     def __init__(
         self, actors: dict[str, "pykka.ActorRef[Any]"], now: float, excused: Callable[[], bool] = lambda: False
     ) -> None:
-        self._patients = [_Patient(name, ref, now) for name, ref in actors.items()]
+        self._patients: list[_Patient] = []
         self._excused = excused
+        self.follow(actors, now)
+
+    def follow(self, actors: dict[str, "pykka.ActorRef[Any]"], now: float) -> None:
+        """Ask these too from now on."""
+        self._patients = [*self._patients, *(_Patient(name, ref, now) for name, ref in actors.items())]
 
     def beat(self, now: float) -> None:
         """Take answers that have come, and ask again those whose turn it is."""

@@ -34,8 +34,8 @@ class Bucket:
         return {entry["Key"] for page in pages for entry in page.get("Contents", ())}
 
     def delivered(self) -> set[str]:
-        """Return the keys of delivered objects: all but manifests."""
-        return {key for key in self.keys() if not key.startswith(MANIFESTS)}
+        """Return the keys of delivered objects: all but manifests and what is left of a probe that was killed."""
+        return {key for key in self.keys() if not key.startswith((MANIFESTS, "_probe/"))}
 
     def body(self, key: str) -> bytes:
         return bytes(self.client.get_object(Bucket=self.name, Key=key)["Body"].read())

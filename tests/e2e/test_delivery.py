@@ -198,4 +198,6 @@ def test_a_burst_while_the_daemon_works_is_delivered_completely(daemon: Daemon, 
     assert objects.delivered() >= {f"{number % 10}/{number}.txt" for number in range(500)}
     assert churned["n"] > 1000
     assert daemon.stop() == 0
-    assert set(daemon.statuses().values()) == {"completed"}
+    # A temporary file may have been found whole, and been gone before it was read: that is told, not hidden.
+    lasting = {name: status for name, status in daemon.statuses().items() if not name.startswith("tmp-")}
+    assert set(lasting.values()) == {"completed"}

@@ -8,7 +8,8 @@ import os
 import socket
 import socketserver
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,8 @@ class ControlServer:
         path.unlink(missing_ok=True)
         before = os.umask(0o177)
         try:
-            self._server = _Server(str(path), answer)
+            with _short(path) as address:
+                self._server = _Server(address, answer)
         finally:
             os.umask(before)
         self._thread = threading.Thread(target=self._server.serve_forever, name="control", daemon=True)
@@ -52,7 +54,8 @@ def ask(path: Path, request: Request) -> Any:
     with contextlib.closing(socket.socket(socket.AF_UNIX)) as connection:
         connection.settimeout(_TIMEOUT_SECONDS)
         try:
-            connection.connect(str(path))
+            with _short(path) as address:
+                connection.connect(address)
         except (FileNotFoundError, ConnectionRefusedError) as error:
             raise NotRunningError(f"no daemon listens on {path}") from error
         with connection.makefile("rwb") as line:
@@ -62,6 +65,16 @@ def ask(path: Path, request: Request) -> Any:
     if "error" in answer:
         raise ValueError(answer["error"])
     return answer["answer"]
+
+
+@contextmanager
+def _short(path: Path) -> Iterator[str]:
+    """Yield another name of `path` that fits into a socket's address, which has 108 bytes (unix(7))."""
+    directory = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield f"/proc/self/fd/{directory}/{path.name}"
+    finally:
+        os.close(directory)
 
 
 class _Server(socketserver.ThreadingUnixStreamServer):

@@ -29,6 +29,7 @@ from processor.store import leash
 _HOST = "127.0.0.1"
 _SERVICES = ("master", "master.grpc", "volume", "volume.grpc", "filer", "filer.grpc", "s3", "s3.grpc")
 _LOOK_EVERY_SECONDS = 0.05
+_ATTEMPTS = 4
 
 # Few volumes at a time: every bucket takes some, and the default of seven each exhausts a small disk.
 _VOLUME_GROWTH = "[master.volume_growth]\ncopy_1 = 1\ncopy_2 = 1\ncopy_3 = 1\ncopy_other = 1\n"
@@ -81,7 +82,18 @@ class EmbeddedStore:
         if threading.current_thread() is not threading.main_thread():
             raise RuntimeError("the embedded store ends with the thread that starts it: start it in the main thread")
         binary = find_binary()
-        self._prepare()
+        for attempt in range(_ATTEMPTS):
+            self._prepare()
+            try:
+                self._launch(binary, timeout_seconds)
+            except DeliveryError:
+                # Between choosing a port and using it another program may take it.
+                if attempt == _ATTEMPTS - 1 or b"address already in use" not in self.log_path.read_bytes():
+                    raise
+            else:
+                return
+
+    def _launch(self, binary: Path, timeout_seconds: float) -> None:
         with self.log_path.open("wb") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-I", "-S", leash.__file__, str(os.getpid()), str(binary), *self._arguments()],

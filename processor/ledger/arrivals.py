@@ -79,13 +79,13 @@ class Arrivals(Keys, Reached):
     def admit(self, limit: int, now_ms: int, now_ns: int) -> tuple[list[Job], list[tuple[Job, Failure]]]:
         """Put up to `limit` due files on their way; return their jobs, and those refused because of their key."""
         rows = self._write(
-            "SELECT id,file_path,size_bytes,modified_ns,created_at,checksum,delivered,attempt,tries,kind"
+            "SELECT id,file_path,size_bytes,modified_ns,created_at,checksum,delivered,attempt"
             " FROM file_progress WHERE status='pending' AND due_at<=? AND file_path>? AND file_path<?"
             " ORDER BY due_at LIMIT ?",
             *(now_ms, self._prefix, self._prefix[:-1] + "0", limit),
         ).fetchall()
         jobs, refused = [], []
-        for row, path, size, modified_ns, created_at, checksum, delivered, attempt, _tries, _kind in rows:
+        for row, path, size, modified_ns, created_at, checksum, delivered, attempt in rows:
             relative = unescape(path.removeprefix(self._prefix))
             kind = proposed_kind(relative)
             file = FileMetadata(unescape(path), relative, size, modified_ns, created_at * 1_000_000, kind)

@@ -82,6 +82,11 @@ def edited(text: str, settings: dict[str, object]) -> str:
     return "\n".join(lines + [f"{name}={value}" for name, value in settings.items()]) + "\n"
 
 
+def gone(processes: list[psutil.Process]) -> bool:
+    """Tell whether all of them have ended, whether or not somebody has asked for their exit codes yet."""
+    return not any(each.is_running() and each.status() != psutil.STATUS_ZOMBIE for each in processes)
+
+
 def has_object(bucket: S3Store, key: str) -> bool:
     listed = bucket.call("list_objects_v2", "look for an object", Prefix=key)
     return any(each["Key"] == key for each in listed.get("Contents", []))

@@ -9,7 +9,7 @@ import pytest
 
 from processor.store.s3 import S3Store
 
-from .conftest import DEPLOY, Host, Machine, has_object, store_settings
+from .conftest import DEPLOY, Host, Machine, gone, has_object, store_settings
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -62,7 +62,7 @@ def test_it_installs_upgrades_and_uninstalls_and_keeps_what_is_the_operators(
     family = host.family()
     done = install(host, "uninstall")
     assert done.returncode == 0, done.stderr
-    assert not any(each.is_running() for each in family)
+    wait_until(lambda: gone(family))
     assert "no such process" in host.ctl("status", "processor").lower()
     left = {str(each.relative_to(host.prefix)) for each in host.prefix.rglob("*processor*")}
     assert left == {"etc/processor", "etc/processor/processor.env", "var/lib/processor", "var/log/processor",

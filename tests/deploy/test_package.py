@@ -65,7 +65,7 @@ def test_it_installs_runs_as_its_own_user_and_goes_without_taking_data_along(
         wait_until(lambda: has_object(bucket, "two.bin"), timeout=60)
 
         machine.sh("dpkg --remove processor")
-        assert machine.sh("pgrep --uid processor || true") == ""
+        wait_until(lambda: machine.sh("pgrep --uid processor --runstates R,S,D || true") == "")
         assert machine.sh("ls /opt/processor 2>/dev/null || true") == ""
         machine.sh("test -s /etc/processor/processor.env; test -s /var/lib/processor/progress.db")
         machine.sh("dpkg --purge processor")

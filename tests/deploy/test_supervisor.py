@@ -6,12 +6,11 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-import psutil
 import pytest
 
 from processor.store.s3 import S3Store
 
-from .conftest import Host, has_object
+from .conftest import Host, gone, has_object
 
 pytestmark = pytest.mark.slow
 
@@ -21,10 +20,6 @@ WaitUntil = Callable[..., object]
 def deliver(host: Host, bucket: S3Store, wait_until: WaitUntil, name: str) -> None:
     (host.incoming / name).write_bytes(name.encode())
     wait_until(lambda: has_object(bucket, name), timeout=60)
-
-
-def gone(processes: list[psutil.Process]) -> bool:
-    return not any(each.is_running() and each.status() != psutil.STATUS_ZOMBIE for each in processes)
 
 
 def test_the_daemon_delivers_stops_gracefully_and_starts_again(

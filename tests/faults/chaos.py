@@ -50,7 +50,10 @@ class Report:
 class Chaos:
     """One run: a store, a daemon, a directory with activity, and accidents. Call `run` in the main thread."""
 
-    def __init__(self, home: Path, seed: int, *, pace_seconds: float = 0.05, **settings: object) -> None:
+    def __init__(
+        self, home: Path, seed: int, *, pace_seconds: float = 0.05, calm_seconds: float = 2.0, **settings: object
+    ) -> None:
+        """Do something to a file every `pace_seconds` and to a process every `calm_seconds`, both on average."""
         adopt_orphans()
         self._own = own_children()
         self._home = home
@@ -59,6 +62,7 @@ class Chaos:
         self._server.start()
         self._address = self._make_bucket()
         self.daemon = Daemon(home / "home", self._address, **{"STABILITY_THRESHOLD": 500, "WORKERS": 2, **settings})
+        self._calm = calm_seconds
         self._activity = Activity(self.daemon.watch, home / "outside", seed, pace_seconds=pace_seconds)
         self._accidents: Counter[str] = Counter()
         self.report = Report(seed)
@@ -72,7 +76,7 @@ class Chaos:
         try:
             while time.monotonic() - began < seconds and actor.is_alive():
                 self._keep_running()
-                time.sleep(self._rng.uniform(0.1, 4.0))  # the moment is random: that is the point
+                time.sleep(self._rng.expovariate(1 / self._calm))  # the moment is random: that is the point
                 self._accident()
         finally:
             stop.set()
@@ -160,8 +164,13 @@ class Chaos:
         self._server.kill()
         self.report.kills += 1
         time.sleep(self._rng.uniform(0.0, 3.0))
+        ports = self._server.directory / "ports.json"
+        known = ports.read_bytes()
         self._server.start()
-        assert self._server.endpoint == self._address.endpoint, "the store came back elsewhere"
+        while self._server.endpoint != self._address.endpoint:  # another program has its port for the moment
+            self._server.kill()
+            ports.write_bytes(known)
+            self._server.start()
 
     # The rest
 

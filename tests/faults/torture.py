@@ -17,16 +17,25 @@ def main() -> int:
     parser.add_argument("--round-seconds", type=float, default=600.0, help="activity and accidents of one round")
     parser.add_argument("--seed", type=int, default=None, help="replay: the seed of the first round")
     parser.add_argument("--home", type=Path, default=None, help="where to work; a temporary directory otherwise")
+    parser.add_argument("--kills", type=int, default=10**9, help="enough, even before the time is up")
+    parser.add_argument("--pace-seconds", type=float, default=0.05, help="between two changes to files, on average")
+    parser.add_argument("--calm-seconds", type=float, default=2.0, help="between two accidents, on average")
     parser.add_argument("--report", type=Path, default=Path("torture.json"))
     options = parser.parse_args()
     end = time.monotonic() + options.hours * 3600
     home = options.home or Path(tempfile.mkdtemp(prefix="torture-"))
     seed = options.seed if options.seed is not None else random.SystemRandom().randrange(10**9)
     reports = []
-    while time.monotonic() < end or not reports:
+    while not reports or (time.monotonic() < end and sum(each.kills for each in reports) < options.kills):
         print(f"round {len(reports) + 1}, seed {seed}", flush=True)
         seconds = min(options.round_seconds, max(10.0, end - time.monotonic()))
-        report = chaos.run(home / str(seed), seed, seconds)
+        report = chaos.run(
+            home / str(seed),
+            seed,
+            seconds,
+            pace_seconds=options.pace_seconds,
+            calm_seconds=options.calm_seconds,
+        )
         reports.append(report)
         print(report.text(), flush=True)
         options.report.write_text(json.dumps([json.loads(each.text()) for each in reports], indent=1))

@@ -18,6 +18,8 @@ ENV_FILE = "PROCESSOR_ENV_FILE"  # names the file that is read instead of `.env`
 _MIB = 1 << 20
 _LIMITS = ArchiveLimits()
 _LEAST_DUCKDB_MIB = 384  # less is too little for its JSON reader
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+_FILE_PARTS_IN_FLIGHT = 4
 _S3_LARGEST_PART = 5 << 30  # "Amazon S3 multipart upload limits": parts of 5 MiB to 5 GiB
 
 
@@ -28,6 +30,13 @@ class LogLevel(StrEnum):
     INFO = "info"
     WARN = "warn"
     ERROR = "error"
+
+
+class Engine(StrEnum):
+    """Where the heavy work is done."""
+
+    LOCAL = "local"
+    DASK = "dask"
 
 
 class AfterUpload(StrEnum):
@@ -120,6 +129,18 @@ class Settings(BaseSettings):
         _LIMITS.overlapping_entries, description="accept zip entries that are made of the same bytes"
     )
 
+    engine: Engine = Field(Engine.LOCAL, description="where files are converted and unpacked: `local` or `dask`")
+    dask_scheduler: str = Field("", description="address of the Dask scheduler, such as `tls://host:8786`")
+    dask_tls_ca: Path | None = Field(
+        None, description="PEM file of the authority that signed the cluster's certificates"
+    )
+    dask_tls_cert: Path | None = Field(None, description="PEM file with this host's certificate for the cluster")
+    dask_tls_key: Path | None = Field(None, description="PEM file with the key of that certificate")
+    path_map: str = Field(
+        "",
+        description="`/here=/there`: where workers find what lies `/here`; empty: files reach them through the store",
+    )
+
     log_level: LogLevel = Field(LogLevel.INFO, description="`debug`, `info`, `warn` or `error`; reread on SIGHUP")
     log_pretty: bool = Field(False, description="lines for eyes instead of JSON")
     control_socket: Path | None = Field(
@@ -156,6 +177,24 @@ class Settings(BaseSettings):
             raise ValueError("must not begin with a slash nor hold two in a row")
         return value if not value or value.endswith("/") else f"{value}/"
 
+    @field_validator("dask_scheduler")
+    @classmethod
+    def _scheduler(cls, value: str) -> str:
+        kind, _, rest = value.partition("://")
+        host = rest.rpartition(":")[0].strip("[]")
+        if value and kind != "tls" and not (kind == "tcp" and host in _LOOPBACK):
+            raise ValueError("must begin with tls://, or with tcp:// on loopback: whoever reaches it may run programs")
+        return value
+
+    @field_validator("path_map")
+    @classmethod
+    def _pairs(cls, value: str) -> str:
+        for pair in filter(None, value.split(",")):
+            here, equals, there = pair.partition("=")
+            if not (equals and here.startswith("/") and there.startswith("/")):
+                raise ValueError("must be pairs of absolute paths, such as /data=/mnt/data, separated by commas")
+        return value
+
     @field_validator("watch_path", "error_directory", "after_upload_directory", "progress_db_path", "store_directory")
     @classmethod
     def _absolute(cls, value: Path | None) -> Path | None:
@@ -167,6 +206,11 @@ class Settings(BaseSettings):
             raise ValueError("S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY must be given both or not at all")
         if self.after_upload is AfterUpload.MOVE and self.after_upload_directory is None:
             raise ValueError("AFTER_UPLOAD=move needs AFTER_UPLOAD_DIRECTORY")
+        if self.engine is Engine.DASK and not self.dask_scheduler:
+            raise ValueError("ENGINE=dask needs DASK_SCHEDULER, such as tls://host:8786")
+        certificates = (self.dask_tls_ca, self.dask_tls_cert, self.dask_tls_key)
+        if self.engine is Engine.DASK and self.dask_scheduler.startswith("tls://") and None in certificates:
+            raise ValueError("DASK_SCHEDULER=tls://... needs DASK_TLS_CA, DASK_TLS_CERT and DASK_TLS_KEY")
         if self.watch_path in (self.error_directory, self.after_upload_directory):
             raise ValueError("WATCH_PATH must not be the ERROR_DIRECTORY nor the AFTER_UPLOAD_DIRECTORY itself")
         return self
@@ -196,6 +240,15 @@ class Settings(BaseSettings):
             overlapping_entries=self.allow_overlapping_entries,
         )
         return ExtractionOptions(limits, self.nested_archives, self.conversion)
+
+    @property
+    def shared_root(self) -> Path | None:
+        """Return where workers on other hosts find the watched directory; None when they do not see it."""
+        for pair in filter(None, self.path_map.split(",")):
+            here, _, there = pair.partition("=")
+            if self.watch_path.is_relative_to(here):
+                return Path(there) / self.watch_path.relative_to(here)
+        return None
 
     @property
     def control_socket_path(self) -> Path:

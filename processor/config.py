@@ -77,7 +77,12 @@ class Settings(BaseSettings):
     s3_part_size: int = Field(
         8 * _MIB, ge=5 * _MIB, le=_S3_LARGEST_PART, description="bytes of one part of a multipart upload"
     )
-    s3_parts_in_flight: int = Field(1, ge=1, le=16, description="parts of one object that are sent at the same time")
+    s3_parts_in_flight: int = Field(
+        0,
+        ge=0,
+        le=16,
+        description="parts of one object that are sent at the same time; 0: four of a file, one of a stream",
+    )
     max_bandwidth: int = Field(0, ge=0, description="bytes a second for all uploads together; 0: no limit")
     store_directory: Path = Field(Path("./store"), description="where the embedded server keeps its data")
 
@@ -214,6 +219,16 @@ class Settings(BaseSettings):
         if self.watch_path in (self.error_directory, self.after_upload_directory):
             raise ValueError("WATCH_PATH must not be the ERROR_DIRECTORY nor the AFTER_UPLOAD_DIRECTORY itself")
         return self
+
+    @property
+    def file_parts_in_flight(self) -> int:
+        """How many parts of one regular file are sent at the same time, straight from its pages."""
+        return self.s3_parts_in_flight or _FILE_PARTS_IN_FLIGHT
+
+    @property
+    def stream_parts_in_flight(self) -> int:
+        """How many parts of one object that a worker makes are sent at the same time: each is held in memory."""
+        return self.s3_parts_in_flight or 1
 
     @property
     def conversion(self) -> ConversionOptions:

@@ -81,7 +81,7 @@ def store_settings(settings: Settings) -> StoreSettings:
         tags=tags,  # type: ignore[arg-type]  # checked by the settings
         part_size_bytes=settings.s3_part_size,
         max_bandwidth=settings.max_bandwidth or None,
-        max_connections=settings.max_concurrency * settings.s3_parts_in_flight + 2,
+        max_connections=settings.max_concurrency * settings.file_parts_in_flight + 2,
     )
 
 

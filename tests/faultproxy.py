@@ -1,6 +1,7 @@
 """A proxy between us and a real store that does what networks do: delays, resets, black holes, damage, lost answers."""
 
 import contextlib
+import hashlib
 import re
 import socket
 import struct
@@ -53,10 +54,14 @@ class _Rule:
 
 @dataclass
 class FaultProxy:
-    """Forwards HTTP upstream; `on` says which requests fail and how. Use as a context manager."""
+    """Forwards HTTP upstream; `on` says which requests fail and how. Use as a context manager.
+
+    With `checks_signed_bodies` a body that has not the SHA-256 it was signed with is refused, as by the stores that do.
+    """
 
     upstream_port: int
     upstream_host: str = "127.0.0.1"
+    checks_signed_bodies: bool = False
     seen: list[Seen] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -130,13 +135,21 @@ class FaultProxy:
             _swallow(_read_body(from_client, seen.body_bytes))
             client.sendall(_error_answer(fault))
             return True
-        server.sendall(head)
         body = _read_body(from_client, seen.body_bytes)
         if fault.reset_after_bytes is not None:
+            server.sendall(head)
             _send_some(server, body, fault.reset_after_bytes)
             _reset(client)
             return False
-        for piece in _damaged(body, fault.flip_byte_at):
+        arriving = _damaged(body, fault.flip_byte_at)
+        if self.checks_signed_bodies:
+            whole = b"".join(arriving)
+            arriving = iter((whole,))
+            if not _is_as_signed(head, whole):
+                client.sendall(_error_answer(Fault(answer=(400, "XAmzContentSHA256Mismatch"))))
+                return True
+        server.sendall(head)
+        for piece in arriving:
             server.sendall(piece)
         answer = _read_head(from_server)
         while answer.startswith(b"HTTP/1.1 100"):
@@ -174,6 +187,11 @@ def _read_head(stream) -> bytes:  # noqa: ANN001
 def _length(head: bytes) -> int:
     found = re.search(rb"(?im)^content-length:\s*(\d+)", head)
     return int(found[1]) if found else 0
+
+
+def _is_as_signed(head: bytes, body: bytes) -> bool:
+    signed = re.search(rb"(?im)^x-amz-content-sha256:\s*([0-9a-f]{64})", head)
+    return signed is None or signed[1].decode() == hashlib.sha256(body).hexdigest()
 
 
 def _read_body(stream, size: int) -> Iterator[bytes]:  # noqa: ANN001

@@ -1,6 +1,7 @@
 """The Checksummer: who reads a file first and touches it last. Its jobs are checksum, type, and putting files away."""
 
 import os
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,7 +13,7 @@ from processor.domain.jobs import Status, Step
 from processor.domain.keys import escape
 from processor.ledger.records import Found
 from processor.steps import custody
-from processor.steps.checksum import examine
+from processor.steps.checksum import examine_in_parts
 
 # One thread hashes at 1.5 GB/s, which is more than most disks give.
 _THREADS = 2
@@ -38,14 +39,15 @@ class Checksummer(Stage):
 
     def work(self, message: Process) -> None:
         """Find out checksum and kind; with them the job's whole slip is known."""
-        file = examine(self._root, message.job.file)
+        examined = examine_in_parts(self._root, message.job.file, self._settings.s3_part_size)
+        file = examined.file
         if file.kind.mismatch:
             self.log.warning("file.type-mismatch", path=escape(file.relative_path), reason=file.kind.mismatch)
         job = message.job.with_content(file)
         job = self.report(job, Step.CHECKSUM_CALCULATION)
         job = self.report(job, Step.TYPE_DETECTION)
         if job.current is not Step.PROGRESS_UPDATE:
-            self.pass_on(job, message)
+            self.pass_on(job, replace(message, digests=examined.digests))
         # Else the content is in the store already: Progress, which has the report, knows what is left to do.
 
     def _put_away(self, message: PutFileAway) -> None:

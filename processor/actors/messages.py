@@ -8,7 +8,7 @@ from threading import Event
 from processor.actors.crew import Crew
 from processor.domain.errors import Failure
 from processor.domain.jobs import Job, Step
-from processor.domain.uploads import Part
+from processor.domain.uploads import FileDigests, Part
 from processor.ledger.records import BadMembers, Found, OpenUpload, PutAway
 from processor.streams.object_stream import ObjectStream
 
@@ -41,13 +41,14 @@ class WatchIdle:
 class Process:
     """Take the job's current step: told from stop to stop along the slip.
 
-    `streams` are what workers make of the file meanwhile; only the Uploader is told any. `resumable` are uploads that
-    an earlier try left open.
+    `streams` are what workers make of the file meanwhile, `digests` those of a file that is sent as it is, in several
+    parts; only the Uploader is told any. `resumable` are uploads that an earlier try left open.
     """
 
     job: Job
     streams: tuple[ObjectStream, ...] = ()
     resumable: tuple[OpenUpload, ...] = ()
+    digests: FileDigests | None = None
 
 
 @dataclass(frozen=True, slots=True)

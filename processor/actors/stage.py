@@ -40,7 +40,7 @@ class Stage(Member):
 
     def pass_on(self, job: Job, message: Process) -> None:
         """Send the job to whoever does its next step."""
-        self.crew.next_for(job).tell(Process(job, resumable=message.resumable))
+        self.crew.next_for(job).tell(Process(job, (), message.resumable, message.digests))
 
     def on_stop(self) -> None:
         """Leave what is in the threads to itself; the process ends or recovery takes it up."""

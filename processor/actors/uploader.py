@@ -79,7 +79,7 @@ class Uploader(Stage):
             if message.streams:
                 bad = self._deliver_streams(job, message.streams, known, recorder)
             else:
-                bad = self._deliver_file(job, known, recorder)
+                bad = self._deliver_file(message, known, recorder)
         except TransferStopped:
             return  # the next start takes it up where it is
         if bad.count:
@@ -94,7 +94,8 @@ class Uploader(Stage):
         self._stopping = True
         super().on_stop()
 
-    def _deliver_file(self, job: Job, known: dict[str, Resumption], recorder: "_Recorder") -> BadMembers:
+    def _deliver_file(self, message: Process, known: dict[str, Resumption], recorder: "_Recorder") -> BadMembers:
+        job = message.job
         begin = Begin(-1, job.file.relative_path, Content.AS_IS)
         request = object_request(job.file, begin)
         with open_file(self._root, job.file.relative_path) as source:
@@ -103,9 +104,10 @@ class Uploader(Stage):
                 request,
                 source.path_fd,
                 sha256=job.file.checksum,
+                digests=message.digests,
                 recorder=recorder,
                 resumption=known.get(request.key),
-                parts_in_flight=self._settings.s3_parts_in_flight,
+                parts_in_flight=self._settings.file_parts_in_flight,
                 stopping=lambda: self._stopping,
             )
         recorder.stored(begin, stored, End(stored.size_bytes, stored.sha256))
@@ -122,7 +124,7 @@ class Uploader(Stage):
                 request,
                 recorder=recorder,
                 resumption=known.get(request.key),
-                parts_in_flight=self._settings.s3_parts_in_flight,
+                parts_in_flight=self._settings.stream_parts_in_flight,
                 stopping=lambda: self._stopping,
             )
 

@@ -19,12 +19,14 @@ SOURCE_PATH = "source-path"
 
 # S3 limits all user metadata of an object together to 2 KB ("Working with object metadata", Amazon S3 user guide).
 _LONGEST_SOURCE_PATH = 1_600
+_SHA256_BYTES = 32
 
 
 class Protection(StrEnum):
     """How a part is protected on its way: the digest the store is known to check."""
 
-    SHA256 = "sha256"
+    SHA256 = "sha256"  # in a header of its own, which the store's answer repeats
+    SIGNATURE = "signature"  # SHA-256 too, as part of what is signed; the answer tells the ETag only
     MD5 = "md5"
 
 
@@ -46,6 +48,22 @@ class Part:
     size_bytes: int
     sha256: str
     etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileDigests:
+    """The SHA-256 of a file (hex) and of each of its parts, of one and the same reading.
+
+    So bytes that have the parts' digests, in their order, are the file. `parts` are the digests one after the other.
+    """
+
+    sha256: str
+    part_size_bytes: int
+    parts: bytes
+
+    def part(self, number: int) -> bytes:
+        """Return the digest of the part with this number, from 1."""
+        return self.parts[(number - 1) * _SHA256_BYTES : number * _SHA256_BYTES]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,14 @@ Nothing is completed but by `finish`.
 import contextlib
 import hashlib
 from collections.abc import Callable
+from functools import partial
 from types import TracebackType
 from typing import Protocol, Self
 
 from processor.domain.errors import DeliveryError, ErrorClass, refused, transient
 from processor.domain.uploads import (
     MOST_PARTS,
+    FileDigests,
     ObjectRequest,
     Part,
     Resumption,
@@ -23,9 +25,9 @@ from processor.domain.uploads import (
 from processor.steps.transfer_parts import PartBuffer, PartSender
 from processor.steps.transfer_proof import Proof
 from processor.store.body import FilePart
-from processor.store.errors import mismatch
+from processor.store.errors import DAMAGED, mismatch
 from processor.store.patience import patiently
-from processor.store.s3 import Answer, Digest, Head, S3Store
+from processor.store.s3 import Answer, Head, S3Store
 
 # After these the object may be there although nobody told us.
 _PERHAPS_DONE = {"store.upload-gone", "store.unreachable", "store.unavailable", "store.internal", "store.slow"}
@@ -78,6 +80,7 @@ class ObjectUpload:
         large = request.size_bytes is not None and request.size_bytes > self._part_size
         self._buffer = PartBuffer(self._part_size, None if large else request.size_bytes)
         self._whole = hashlib.sha256()
+        self._digests: FileDigests | None = None  # where a file told them; else what passes goes into `_whole`
         self._size = 0
         self._number = 0
         self._upload_id: str | None = None
@@ -106,19 +109,21 @@ class ObjectUpload:
 
     @property
     def part_size_bytes(self) -> int:
-        """Return how much `take_part` is to be given at a time."""
+        """Return the size of every part but the last."""
         return self._part_size
 
-    def take_part(self, part: FilePart) -> None:
-        """Take the object's next part straight from its file; nothing of it is held. Not together with `write`."""
-        self._begin_part()
-        sha256 = hashlib.sha256()
-        for piece in part:
-            self._account(piece)
-            sha256.update(piece)
-        digest = Digest(sha256.digest(), self._proof.md5(part))
-        number = self._number
-        self._sender.submit_file(lambda: self._store_part(number, part, digest))
+    def take_file(self, fd: int, size_bytes: int, digests: FileDigests) -> None:
+        """Take all of an object of several parts straight from its file; nothing of it is held.
+
+        `digests` are of parts of `part_size_bytes`. Not together with `write`.
+        """
+        assert digests.part_size_bytes == self._part_size
+        self._digests = digests
+        while self._size < size_bytes:
+            self._begin_part()
+            part = FilePart(fd, self._size, min(self._part_size, size_bytes - self._size))
+            self._sender.submit_file(partial(self._store_part, self._number, part, digests.part(self._number)))
+            self._size += len(part)
 
     def restart(self) -> None:
         """Void all bytes so far: the producer begins anew. What the store holds already is not sent again."""
@@ -187,8 +192,11 @@ class ObjectUpload:
     def _expect(self, size_bytes: int | None, sha256: str | None) -> None:
         if size_bytes is not None and size_bytes != self._size:
             raise transient("transfer.incomplete", f"{self._request.key!r}: {self._size} of {size_bytes} bytes came")
-        if sha256 is not None and sha256 != self._whole.hexdigest():
+        if sha256 is not None and sha256 != self._sha256():
             raise transient("transfer.incomplete", f"{self._request.key!r}: other bytes came than were announced")
+
+    def _sha256(self) -> str:
+        return self._whole.hexdigest() if self._digests is None else self._digests.sha256
 
     # A small object: one PUT.
 
@@ -196,7 +204,7 @@ class ObjectUpload:
         if self._stopping():
             raise TransferStopped(self._request.key)
         view = self._buffer.view()
-        digest = Digest(self._whole.digest(), self._proof.md5((view,)))
+        digest = self._proof.digest_of_object(view, self._whole.digest())
 
         def put() -> Answer:
             self._store.bandwidth.take(len(view), self._pause)
@@ -238,20 +246,27 @@ class ObjectUpload:
     def _send(self, number: int, buffer: PartBuffer) -> Part:
         """Store what a buffer holds as one part."""
         view = buffer.view()
-        return self._store_part(number, view, Digest(hashlib.sha256(view).digest(), self._proof.md5((view,))))
+        return self._store_part(number, view, hashlib.sha256(view).digest())
 
-    def _store_part(self, number: int, body: memoryview | FilePart, digest: Digest) -> Part:
+    def _store_part(self, number: int, body: memoryview | FilePart, sha256: bytes) -> Part:
         """Store one part, unless the store holds it already. Runs in the sender's threads."""
         known = self._known.get(number)
-        if known is not None and (known.sha256, known.size_bytes) == (digest.sha256.hex(), len(body)):
+        if known is not None and (known.sha256, known.size_bytes) == (sha256.hex(), len(body)):
             return known
         upload_id = self._upload_id
         if upload_id is None:
             raise self._gone()
 
+        digest = self._proof.digest_of_part(body, sha256)
+
         def send() -> Answer:
             self._store.bandwidth.take(len(body), self._pause)
-            answer = self._store.upload_part(self._request.key, upload_id, number, body, digest)
+            try:
+                answer = self._store.upload_part(self._request.key, upload_id, number, body, digest)
+            except DeliveryError as error:
+                if error.failure.code == DAMAGED:
+                    self._proof.see_unchanged(body, sha256)
+                raise
             self._proof.compare(answer, digest)
             return answer
 
@@ -261,7 +276,7 @@ class ObjectUpload:
             if error.failure.code == "store.upload-gone":
                 self._ended()
             raise
-        part = Part(number, len(body), digest.sha256.hex(), answer.etag)
+        part = Part(number, len(body), sha256.hex(), answer.etag)
         if self._recorder is not None:
             self._recorder.part_stored(self._request.key, part)
         return part
@@ -351,7 +366,7 @@ class ObjectUpload:
         return transient("store.upload-gone", text, "it is begun anew")
 
     def _stored(self, etag: str, checksum: str) -> StoredObject:
-        return StoredObject(self._request.key, self._size, self._whole.hexdigest(), etag, checksum, len(self._parts))
+        return StoredObject(self._request.key, self._size, self._sha256(), etag, checksum, len(self._parts))
 
 
 def _ends_the_upload(error: BaseException | None) -> bool:

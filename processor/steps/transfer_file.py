@@ -5,10 +5,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Self
 
-from processor.domain.errors import DeliveryError, transient
-from processor.domain.uploads import ObjectRequest, Resumption, StoredObject
+from processor.domain.errors import SOURCE_CHANGED, DeliveryError, transient
+from processor.domain.uploads import FileDigests, ObjectRequest, Resumption, StoredObject
+from processor.steps.digests import digests_of
 from processor.steps.transfer import ObjectUpload, Recorder
-from processor.store.body import FilePart
 from processor.store.s3 import S3Store
 
 
@@ -34,6 +34,7 @@ def transfer_file(
     fd: int,
     *,
     sha256: str | None = None,
+    digests: FileDigests | None = None,
     recorder: Recorder | None = None,
     resumption: Resumption | None = None,
     parts_in_flight: int = 1,
@@ -41,8 +42,9 @@ def transfer_file(
 ) -> StoredObject:
     """Store the content of the file open as `fd`, from byte 0, whatever its position.
 
-    `sha256` (hex) is the digest the file is known to have. Raises DeliveryError `source.changed` (the upload is
-    aborted) when identity, size or digest are not what they were, `source.unreadable`, and all that the store raises.
+    `sha256` (hex) is the digest the file is known to have, `digests` those of its parts; what is not known, or of parts
+    of another size, is computed first. Raises DeliveryError `source.changed` (the upload is aborted) when identity,
+    size or a digest are not what they were, `source.unreadable`, and all that the store raises.
     """
     before = FileIdentity.of(fd)
     request = replace(request, size_bytes=before.size_bytes)
@@ -54,13 +56,11 @@ def transfer_file(
         parts_in_flight=parts_in_flight,
         stopping=stopping,
     ) as upload:
-        offset = _send_parts(upload, fd, before.size_bytes)
-        while offset < before.size_bytes:
-            size = upload.fill(lambda space: _read(fd, space, offset))  # noqa: B023 - called at once
-            if size == 0:
-                break  # it was cut short
-            offset += size
-        if FileIdentity.of(fd) != before or offset != before.size_bytes:
+        if before.size_bytes > upload.part_size_bytes:
+            _take_pages(upload, fd, before.size_bytes, digests)
+        else:
+            _take_copy(upload, fd, before.size_bytes)
+        if FileIdentity.of(fd) != before:
             raise _changed(request.key)
         try:
             return upload.finish(size_bytes=before.size_bytes, sha256=sha256)
@@ -70,18 +70,21 @@ def transfer_file(
             raise
 
 
-def _send_parts(upload: ObjectUpload, fd: int, size_bytes: int) -> int:
-    """Send a file of several parts straight from its pages; return how many bytes that were: all, or none of one part.
+def _take_pages(upload: ObjectUpload, fd: int, size_bytes: int, digests: FileDigests | None) -> None:
+    """Send a file of several parts straight from its pages: memory does not depend on how many are on their way."""
+    if digests is None or digests.part_size_bytes != upload.part_size_bytes:
+        digests = digests_of(fd, size_bytes, upload.part_size_bytes)
+    upload.take_file(fd, size_bytes, digests)
 
-    The daemon's memory then does not depend on how many large files are on their way.
-    """
+
+def _take_copy(upload: ObjectUpload, fd: int, size_bytes: int) -> None:
+    """Read a file of one part; one that has become shorter is noticed when the upload is to be finished."""
     offset = 0
-    if size_bytes > upload.part_size_bytes:
-        while offset < size_bytes:
-            size = min(upload.part_size_bytes, size_bytes - offset)
-            upload.take_part(FilePart(fd, offset, size))
-            offset += size
-    return offset
+    while offset < size_bytes:
+        size = upload.fill(lambda space: _read(fd, space, offset))  # noqa: B023 - called at once
+        if size == 0:
+            return
+        offset += size
 
 
 def _read(fd: int, space: memoryview, offset: int) -> int:
@@ -92,4 +95,4 @@ def _read(fd: int, space: memoryview, offset: int) -> int:
 
 
 def _changed(key: str) -> DeliveryError:
-    return transient("source.changed", f"the file changed while it was delivered as {key!r}", "it is taken again")
+    return transient(SOURCE_CHANGED, f"the file changed while it was delivered as {key!r}", "it is taken again")

@@ -2,8 +2,9 @@
 
 import mmap
 import queue
+from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 from processor.domain.uploads import Part
 
@@ -73,6 +74,7 @@ def _memory(size_bytes: int) -> bytearray | mmap.mmap:
 class PartSender:
     """Sends parts, `in_flight` at a time; with one, in the caller's own thread and from its only buffer.
 
+    Whoever submits waits while twice as many wait or are sent, so that he hears early of a failure, and of a stop.
     Memory is bounded by `in_flight` + 1 buffers (one buffer when `in_flight` is 1).
     """
 
@@ -86,46 +88,52 @@ class PartSender:
         self._new_buffer = new_buffer
         self._in_flight = in_flight
         self._threads: ThreadPoolExecutor | None = None
-        self._sent: list[Future[Part]] = []
+        self._sent: list[Part] = []
+        self._on_the_way: deque[Future[Part]] = deque()
         self._free: queue.SimpleQueue[PartBuffer] = queue.SimpleQueue()
         self._buffers = 1
 
     def submit(self, number: int, buffer: PartBuffer) -> PartBuffer:
         """Send a part and return an empty buffer for the next. Raises what an earlier part's sending raised."""
         if self._in_flight == 1:
-            self._sent.append(_done(self._send(number, buffer)))
+            self._sent.append(self._send(number, buffer))
             buffer.clear()
             return buffer
-        self._raise_early()
-        self._sent.append(self._pool().submit(self._send_and_free, number, buffer))
+        self._in_thread(lambda: self._send_and_free(number, buffer))
         return self._next_buffer()
 
     def submit_file(self, send: Callable[[], Part]) -> None:
         """Send a part that needs no buffer. Raises what an earlier part's sending raised."""
         if self._in_flight == 1:
-            self._sent.append(_done(send()))
-            return
-        self._raise_early()
-        self._sent.append(self._pool().submit(send))
+            self._sent.append(send())
+        else:
+            self._in_thread(send)
 
     def drain(self) -> list[Part]:
         """Wait for all parts submitted since the last time; return them in order or raise what sending them raised."""
+        wait(self._on_the_way)  # every one has ended before anything is raised: none is sent behind our back
+        while self._on_the_way:
+            self._collect_first()
         sent, self._sent = self._sent, []
-        for future in sent:
-            future.exception()  # every one has ended before anything is raised: none is sent behind our back
-        return [future.result() for future in sent]
+        return sent
 
     def close(self) -> None:
         """Wait for what is being sent and end the threads; results are forgotten."""
         if self._threads is not None:
             self._threads.shutdown(wait=True, cancel_futures=True)
             self._threads = None
+        self._on_the_way.clear()
         self._sent = []
 
-    def _pool(self) -> ThreadPoolExecutor:
+    def _in_thread(self, send: Callable[[], Part]) -> None:
+        while self._on_the_way and (self._on_the_way[0].done() or len(self._on_the_way) >= 2 * self._in_flight):
+            self._collect_first()
         if self._threads is None:
             self._threads = ThreadPoolExecutor(self._in_flight, thread_name_prefix="part")
-        return self._threads
+        self._on_the_way.append(self._threads.submit(send))
+
+    def _collect_first(self) -> None:
+        self._sent.append(self._on_the_way.popleft().result())
 
     def _send_and_free(self, number: int, buffer: PartBuffer) -> Part:
         try:
@@ -139,14 +147,3 @@ class PartSender:
             self._buffers += 1
             return self._new_buffer()
         return self._free.get()
-
-    def _raise_early(self) -> None:
-        for future in self._sent:
-            if future.done():
-                future.result()
-
-
-def _done(part: Part) -> Future[Part]:
-    future: Future[Part] = Future()
-    future.set_result(part)
-    return future

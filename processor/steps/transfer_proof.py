@@ -1,10 +1,24 @@
-"""The store's word against ours, never against itself: which digests are compared, and what counts as proof."""
+"""The store's word against ours, never against itself: which digests are compared, and what counts as proof.
+
+That an object is made of the bytes whose SHA-256 we know is a chain with a witness for every link:
+
+- The file, read once, gave the digest of the whole and of its parts (`FileDigests`); a stream's bytes pass through our
+  hands and are digested there.
+- Each part is sent with its digest, and the store was seen to refuse a wrong one (the probe). So a part that it takes
+  has our bytes, also when a file changed under our hands in between, and what it then tells of the part, its ETag,
+  is the name of our bytes. A store that checks MD5 only gets that; a file's part is then read, and compared with its
+  SHA-256, before.
+- The completed object's size, and its checksum of the parts' checksums or ETag of the parts' ETags, are compared with
+  what follows from the parts.
+"""
 
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from processor.domain.errors import SOURCE_CHANGED, DeliveryError, transient
 from processor.domain.uploads import Part, Protection, base64_digest, composite_md5, composite_sha256
+from processor.store.body import FilePart
 from processor.store.errors import mismatch
 from processor.store.s3 import Answer, Digest, Head, S3Store
 
@@ -16,14 +30,32 @@ class Proof:
     store: S3Store
     key: str
 
-    def md5(self, pieces: Iterable[memoryview]) -> bytes | None:
-        """Return the MD5 of a body where the store protects by it."""
+    def digest_of_object(self, view: memoryview, sha256: bytes) -> Digest:
+        """Return what a whole object in memory is sent with: also its MD5, unless the answer repeats its SHA-256."""
         if self.store.protection is Protection.SHA256:
-            return None
-        digest = hashlib.md5(usedforsecurity=False)
-        for piece in pieces:
-            digest.update(piece)
-        return digest.digest()
+            return Digest(sha256)
+        return Digest(sha256, hashlib.md5(view, usedforsecurity=False).digest())
+
+    def digest_of_part(self, body: memoryview | FilePart, sha256: bytes) -> Digest:
+        """Return what a part is sent with. Raises DeliveryError `source.changed`: it has not this SHA-256 any more."""
+        if self.store.protection is not Protection.MD5:
+            return Digest(sha256)  # whether the bytes have it is the store's to say, which receives them
+        actual, md5 = hashlib.sha256(), hashlib.md5(usedforsecurity=False)
+        for piece in body if isinstance(body, FilePart) else (body,):
+            actual.update(piece)
+            md5.update(piece)
+        if actual.digest() != sha256:
+            raise self._changed()
+        return Digest(sha256, md5.digest())
+
+    def see_unchanged(self, body: memoryview | FilePart, sha256: bytes) -> None:
+        """Tell the two reasons apart for which a store refuses a part: raises `source.changed` when it is the file."""
+        if isinstance(body, FilePart) and body.sha256() != sha256:
+            raise self._changed()
+
+    def _changed(self) -> DeliveryError:
+        text = f"the file changed while it was delivered as {self.key!r}"
+        return transient(SOURCE_CHANGED, text, "it is taken again")
 
     def compare(self, answer: Answer, digest: Digest) -> None:
         """Compare an answer to a body with its digest; raises DeliveryError `store.mismatch`.
@@ -61,9 +93,9 @@ class Proof:
 
     def composite(self, parts: Sequence[Part]) -> str:
         """Return the name and value of the checksum of an object made of parts."""
-        if self.store.protection is Protection.SHA256:
-            return f"sha256:{composite_sha256(parts)}"
-        return f"md5:{composite_md5(parts)}"
+        if self.store.protection is Protection.MD5:
+            return f"md5:{composite_md5(parts)}"
+        return f"sha256:{composite_sha256(parts)}"
 
     def of_body(self, digest: Digest) -> str:
         """Return the name and value of the checksum of an object stored by one PUT."""

@@ -1,11 +1,12 @@
 """What a request carries: bytes in memory, or a stretch of a file that is never held whole."""
 
+import hashlib
 import os
 from collections.abc import Iterator
 
 from processor.domain.errors import transient
 
-_PIECE_BYTES = 256 << 10
+_PIECE_BYTES = 256 << 10  # stays in the processor's cache between reading and sending
 
 
 class FilePart:
@@ -20,17 +21,28 @@ class FilePart:
         return self._size_bytes
 
     def __iter__(self) -> Iterator[memoryview]:
-        """Yield pieces; each is void when the next is asked for.
+        """Yield `pieces` of a size that suits sending."""
+        return self.pieces(_PIECE_BYTES)
+
+    def pieces(self, piece_bytes: int) -> Iterator[memoryview]:
+        """Yield pieces of at most `piece_bytes`; each is void when the next is asked for.
 
         Raises DeliveryError `source.changed` when the file has become shorter, `source.unreadable`.
         """
-        buffer = memoryview(bytearray(min(_PIECE_BYTES, self._size_bytes)))
+        buffer = memoryview(bytearray(min(piece_bytes, self._size_bytes)))
         done = 0
         while done < self._size_bytes:
-            room = buffer[: min(_PIECE_BYTES, self._size_bytes - done)]
+            room = buffer[: min(piece_bytes, self._size_bytes - done)]
             size = self._read(room, self._offset + done)
             yield room[:size]
             done += size
+
+    def sha256(self) -> bytes:
+        """Return the digest of what is there now."""
+        digest = hashlib.sha256()
+        for piece in self:
+            digest.update(piece)
+        return digest.digest()
 
     def _read(self, room: memoryview, offset: int) -> int:
         try:

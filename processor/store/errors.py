@@ -10,6 +10,8 @@ from typing import Any
 
 from processor.domain.errors import DeliveryError, ErrorClass, Failure
 
+DAMAGED = "store.damaged"  # bytes on the way to the store, or before they were sent
+
 _CREDENTIALS = "check S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY, or the role of this host"
 
 # S3 error code: (our code, class, hint)
@@ -35,11 +37,11 @@ _KNOWN: dict[str, tuple[str, ErrorClass, str]] = {
     "ThrottlingException": ("store.throttled", ErrorClass.THROTTLED, ""),
     "TooManyRequests": ("store.throttled", ErrorClass.THROTTLED, ""),
     "RequestLimitExceeded": ("store.throttled", ErrorClass.THROTTLED, ""),
-    "BadDigest": ("store.damaged", ErrorClass.TRANSIENT, "bytes changed on the way to the store"),
-    "InvalidDigest": ("store.damaged", ErrorClass.TRANSIENT, "bytes changed on the way to the store"),
-    "XAmzContentSHA256Mismatch": ("store.damaged", ErrorClass.TRANSIENT, "bytes changed on the way to the store"),
-    "XAmzContentChecksumMismatch": ("store.damaged", ErrorClass.TRANSIENT, "bytes changed on the way to the store"),
-    "IncompleteBody": ("store.damaged", ErrorClass.TRANSIENT, "bytes were lost on the way to the store"),
+    "BadDigest": (DAMAGED, ErrorClass.TRANSIENT, "bytes changed on the way to the store"),
+    "InvalidDigest": (DAMAGED, ErrorClass.TRANSIENT, "bytes changed on the way to the store"),
+    "XAmzContentSHA256Mismatch": (DAMAGED, ErrorClass.TRANSIENT, "bytes changed on the way to the store"),
+    "XAmzContentChecksumMismatch": (DAMAGED, ErrorClass.TRANSIENT, "bytes changed on the way to the store"),
+    "IncompleteBody": (DAMAGED, ErrorClass.TRANSIENT, "bytes were lost on the way to the store"),
     "RequestTimeout": ("store.slow", ErrorClass.TRANSIENT, ""),
     "InternalError": ("store.internal", ErrorClass.TRANSIENT, ""),
     "OperationAborted": ("store.conflict", ErrorClass.TRANSIENT, ""),

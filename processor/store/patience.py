@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from processor.domain.errors import DeliveryError, ErrorClass, Failure
+from processor.domain.errors import SOURCE_CHANGED, DeliveryError, ErrorClass, Failure
 from processor.store.limits import Pause
 
 _Result = TypeVar("_Result")
@@ -16,7 +16,7 @@ _FIRST_DELAY_SECONDS = 0.2
 _LONGEST_DELAY_SECONDS = 10.0
 
 # Asking for the same again can not help: something has to be done differently.
-_FINAL = {"store.upload-gone", "store.part-gone"}
+_FINAL = {"store.upload-gone", "store.part-gone", SOURCE_CHANGED}
 
 
 def patiently(call: Callable[[], _Result], pause: Pause = time.sleep) -> _Result:

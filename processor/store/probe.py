@@ -49,6 +49,7 @@ class StoreProfile:
     sha256_verified: bool = False
     sha256_returned: bool = False
     part_sha256_verified: bool = False
+    part_signature_verified: bool = False
     composite_sha256_returned: bool = False
     md5_verified: bool = False
     signature_verified: bool = False  # of the body: damage is refused whatever the store does with checksums
@@ -62,13 +63,15 @@ class StoreProfile:
     @property
     def protection(self) -> Protection:
         """The digest to send with every part."""
-        both = self.sha256_verified and self.part_sha256_verified
-        return Protection.SHA256 if both else Protection.MD5
+        if self.sha256_verified and self.part_sha256_verified:
+            return Protection.SHA256
+        signed = self.signature_verified and self.part_signature_verified
+        return Protection.SIGNATURE if signed else Protection.MD5
 
     @property
     def protected(self) -> bool:
         """Whether damage on the way would be noticed at all: by the store, or by us in its answer."""
-        by_store = self.protection is Protection.SHA256 or self.signature_verified or self.md5_verified
+        by_store = self.protection is not Protection.MD5 or self.signature_verified or self.md5_verified
         return by_store or self.etag_is_md5
 
     def as_dict(self) -> dict[str, Any]:
@@ -166,7 +169,9 @@ class _Probe:
     def _try_multipart(self) -> None:
         if self.profile.sha256_verified:
             self._unless_refused(lambda: self._try_parts(Protection.SHA256))
-        if not self.profile.part_sha256_verified:
+        if self.profile.signature_verified and not self.profile.part_sha256_verified:
+            self._unless_refused(lambda: self._try_parts(Protection.SIGNATURE))
+        if self.profile.protection is Protection.MD5:
             self._try_parts(Protection.MD5)
 
     def _try_parts(self, protection: Protection) -> None:
@@ -175,10 +180,14 @@ class _Probe:
         self._upload_id = self._store.create_upload(ObjectRequest(self._key))
         listed = self._unless_refused(lambda: list(self._store.list_uploads(self._key)))
         self._learn(lists_uploads=self._upload_id in [upload.upload_id for upload in listed or ()])
-        wrong = Digest(hashlib.sha256(_WRONG).digest(), hashlib.md5(_WRONG, usedforsecurity=False).digest())
-        verified = protection is Protection.SHA256 and self._refuses(lambda: self._part(wrong))
-        self._try_to_complete(self._part(Digest(_SHA256, _MD5)))
-        self._learn(multipart=True, part_sha256_verified=verified)
+        by_md5 = protection is Protection.MD5
+        verified = not by_md5 and self._refuses(lambda: self._part(Digest(hashlib.sha256(_WRONG).digest())))
+        self._try_to_complete(self._part(Digest(_SHA256, _MD5 if by_md5 else None)))
+        self._learn(
+            multipart=True,
+            part_sha256_verified=verified and protection is Protection.SHA256,
+            part_signature_verified=verified and protection is Protection.SIGNATURE,
+        )
 
     def _try_to_complete(self, part: Part) -> None:
         assert self._upload_id is not None

@@ -343,8 +343,10 @@ class S3Store:
     def _protected(self, body: Body, digest: Digest) -> dict[str, Any]:
         if self.protection is Protection.SHA256:
             return {"Body": body, "ChecksumSHA256": base64_digest(digest.sha256)}
-        assert digest.md5 is not None, "this store protects by MD5"
-        return {"Body": body, "ContentMD5": base64_digest(digest.md5)}
+        if digest.md5 is not None:
+            return {"Body": body, "ContentMD5": base64_digest(digest.md5)}
+        assert self.protection is Protection.SIGNATURE, "this store protects by MD5"
+        return {"Body": body}
 
     def _listed(self, part: Part) -> dict[str, Any]:
         listed: dict[str, Any] = {"PartNumber": part.number, "ETag": f'"{part.etag}"'}

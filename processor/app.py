@@ -23,6 +23,7 @@ from processor.actors.watcher import Watcher
 from processor.config import ConfigurationError, Settings
 from processor.control import ControlServer
 from processor.domain.errors import DeliveryError, ErrorClass
+from processor.domain.keys import escape
 from processor.domain.uploads import Protection
 from processor.engine.pool import Pool
 from processor.guardian import Died, Event, Guardian, Idle, ReloadAsked, StopAsked, Ticked
@@ -42,16 +43,18 @@ from processor.watch.tree import Tree
 if TYPE_CHECKING:
     from processor.metrics import MetricsServer
 
-OK, FAILED = 0, 1
+OK, FAILED, UNFINISHED = 0, 1, 75  # EX_TEMPFAIL of sysexits.h
 _PROFILE = "store-profile"
 _START_SECONDS = 30.0
 _LAST_WORDS_SECONDS = 5.0
+_MOST_TOLD = 100
 log = logs.get("app")
 
 
 def run(settings: Settings, *, once: bool = False) -> int:
     """Deliver until told to stop, or once: what is there now. Return the exit code: 0, or 1 after a failure.
 
+    75: `once` has left files that did not stop changing.
     Raises LedgerBusyError, LedgerTooNewError, ConfigurationError (HTTP_LISTEN), and DeliveryError when the store can
     not be used as it is configured.
     """
@@ -87,7 +90,9 @@ def run(settings: Settings, *, once: bool = False) -> int:
         drained = _stop(guardian, crew, settings.shutdown_timeout / 1000, drain=failure is None)
         counts = {"completed": tally.completed.total(), "unchanged": tally.unchanged, "failed": tally.failed.total()}
         log.info("daemon.stopped", drained=drained, **counts)
-    return FAILED if failure is not None or (once and tally.failed) else OK
+    if failure is not None or (once and tally.failed):
+        return FAILED
+    return UNFINISHED if once and _told_unfinished(tree, tally, settings.max_retries) else OK
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +222,16 @@ def _stop(guardian: Guardian, crew: Crew, grace_seconds: float, *, drain: bool) 
 
 def _ends_waiting(event: Event) -> bool:
     return isinstance(event, Idle | Died)
+
+
+def _told_unfinished(tree: Tree, tally: Tally, tries: int) -> bool:
+    """Say which files were left because they went on changing; tell whether there are any. All actors have ended."""
+    left = sorted({*tree.restless(), *tally.restless(tries).values()})
+    for path in left[:_MOST_TOLD]:
+        log.warning("file.left", path=escape(path), hint="it is still being written to; run again when it is whole")
+    if len(left) > _MOST_TOLD:
+        log.warning("file.left", more=len(left) - _MOST_TOLD)
+    return bool(left)
 
 
 def _reload() -> None:

@@ -1,6 +1,7 @@
 """The command line: arguments in, text and exit codes out. What a command does is in `commands`.
 
-Exit codes: 0 done, 1 a failure or a bug, 2 usage, 78 configuration (EX_CONFIG of sysexits.h).
+Exit codes: 0 done, 1 a failure or a bug, 2 usage, 75 files are left (EX_TEMPFAIL of sysexits.h), 78 configuration
+(EX_CONFIG).
 """
 
 import os
@@ -37,7 +38,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Deliver files from a Linux host to S3 as verified data.",
     epilog="Settings come from the environment or .env (.env.example has all of them). "
-    "Exit codes: 0 done, 1 a failure, 2 wrong usage, 78 the configuration is not usable.",
+    "Exit codes: 0 done, 1 a failure, 2 wrong usage, 75 files are still being written to, "
+    "78 the configuration is not usable.",
 )
 
 

@@ -1,6 +1,7 @@
 """What every command begins and ends with: the settings, and plain words with the right exit code.
 
-Exit codes: 0 done, 1 a failure or a bug, 2 usage, 78 configuration (EX_CONFIG of sysexits.h).
+Exit codes: 0 done, 1 a failure or a bug, 2 usage, 75 files are left (EX_TEMPFAIL of sysexits.h), 78 configuration
+(EX_CONFIG).
 """
 
 import sys

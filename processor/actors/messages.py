@@ -34,7 +34,14 @@ class FilesFound:
 
 @dataclass(frozen=True, slots=True)
 class WatchIdle:
-    """Everything that lay there at the start was reported and nothing is settling: told by the Watcher, once."""
+    """What lay there at the start was reported, but for files that go on changing: told by the Watcher, once."""
+
+
+@dataclass(frozen=True, slots=True)
+class LookAgain:
+    """Look whether a file lies there: told to the Watcher by Progress, who has just forgotten it."""
+
+    relative_path: bytes
 
 
 @dataclass(frozen=True, slots=True)

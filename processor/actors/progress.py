@@ -20,6 +20,7 @@ from processor.actors.messages import (
     Drain,
     FilePutAway,
     FilesFound,
+    LookAgain,
     Obey,
     ObjectStored,
     Order,
@@ -41,7 +42,7 @@ from processor.actors.messages import (
 from processor.actors.tally import Tally
 from processor.config import AfterUpload, Settings
 from processor.domain.circuit import Circuit, blame
-from processor.domain.errors import ErrorClass, Failure
+from processor.domain.errors import SOURCE_VANISHED, ErrorClass, Failure
 from processor.domain.jobs import Delivered, Job, Status, Step
 from processor.domain.keys import escape
 from processor.domain.retry import GiveUp, RetryPolicy, TryAgain
@@ -274,6 +275,8 @@ class Progress(Member):
 
     def _apply_failure(self, message: StepFailed) -> list[Effect]:
         job, failure, now = message.job, message.failure, _now_ms()
+        if failure.code == SOURCE_VANISHED and self._ledger.vanished(job, now):
+            return [lambda: self._vanished(job)]
         if failure.error_class is ErrorClass.OUTAGE and not self._circuit.confirmed and not self._draining:
             return [lambda: self._suspect(message)]
         tries = self._ledger.tries(job.row) + 1
@@ -291,7 +294,7 @@ class Progress(Member):
         job, failure = message.job, message.failure
         self._flights.pop(job.row)
         final = isinstance(decision, GiveUp)
-        self.tally.count_failed(failure, final=final)
+        self.tally.count_failed(job, failure, final=final)
         facts = {
             "path": escape(job.file.relative_path),
             "code": failure.code,
@@ -307,6 +310,13 @@ class Progress(Member):
         else:
             self.log.error("file.failed", **facts)
             self._settle_accounts()
+
+    def _vanished(self, job: Job) -> None:
+        self._flights.pop(job.row)
+        self.tally.changing.pop((job.row, job.file.relative_path), None)
+        self.log.warning("file.vanished", path=escape(job.file.relative_path), delivered=bool(job.delivered))
+        # It may have come back, and been told of as known, in the moment before it was forgotten.
+        self.crew.watcher.tell(LookAgain(job.file.relative_path))
 
     # The end of a file's stay
 
@@ -397,8 +407,12 @@ class Progress(Member):
         """Tell when nothing is on its way and, unless we drain, nothing waits."""
         if self._flights or self._putting_away or self._group or not (self._clean or self._draining):
             return
-        if self._draining or (self._watch_idle and self._ledger.next_due_ms() is None):
+        if self._draining or (self._watch_idle and not self._waits()):
             self._tell_idle()
+
+    def _waits(self) -> bool:
+        """Tell whether files wait for their delivery, other than those that are never the same twice."""
+        return self._ledger.waits_for_others(self.tally.restless(self._settings.max_retries))
 
     def _durably(self, change: Callable[[], _Result]) -> _Result:
         """Make a change and commit it; wait and do all of it again while the disk is full."""

@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from itertools import accumulate
 
-from processor.domain.errors import Failure
+from processor.domain.errors import SOURCE_CHANGED, Failure
 from processor.domain.jobs import Job
 from processor.ledger.records import Intake
 
@@ -42,6 +42,7 @@ class Tally:
     unchanged: int = 0
     failed: Counter[str] = field(default_factory=Counter)  # by error code
     retries: Counter[str] = field(default_factory=Counter)  # by error code
+    changing: Counter[tuple[int, bytes]] = field(default_factory=Counter)  # row and path: tries that met a change
     objects: int = 0
     object_bytes: int = 0
     step_seconds: defaultdict[str, Spread] = field(default_factory=lambda: defaultdict(Spread))
@@ -54,6 +55,10 @@ class Tally:
         self.files_new += intake.new
         self.files_changed += intake.changed
 
+    def restless(self, tries: int) -> dict[int, bytes]:
+        """Return the files, by row, that were another at each of more than `tries` readings."""
+        return {row: path for (row, path), met in self.changing.items() if met > tries}
+
     def count_stored(self, size_bytes: int) -> None:
         """Count an object that is stored and verified."""
         self.objects += 1
@@ -61,12 +66,17 @@ class Tally:
 
     def count_completed(self, job: Job, *, uploaded: bool) -> None:
         """Count a job that came home."""
+        self.changing.pop((job.row, job.file.relative_path), None)
         if not uploaded:
             self.unchanged += 1
             return
         self.completed[job.file.kind.type] += 1
         self.completed_bytes[job.file.kind.type] += job.file.size_bytes
 
-    def count_failed(self, failure: Failure, *, final: bool) -> None:
+    def count_failed(self, job: Job, failure: Failure, *, final: bool) -> None:
         """Count a failed try."""
         (self.failed if final else self.retries)[failure.code] += 1
+        if final:
+            self.changing.pop((job.row, job.file.relative_path), None)
+        elif failure.code == SOURCE_CHANGED:
+            self.changing[job.row, job.file.relative_path] += 1

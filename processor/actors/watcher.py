@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from processor.actors.base import DeathNotice, Member
-from processor.actors.messages import Drain, FilesFound, WatchIdle
+from processor.actors.messages import Drain, FilesFound, LookAgain, WatchIdle
 from processor.domain.keys import escape
 from processor.ledger.records import Found
 from processor.watch.notes import Level, Note
@@ -43,6 +43,8 @@ class Watcher(Member):
                 if not self._draining:
                     self._look()
                     self.actor_ref.tell(message)
+            case LookAgain(relative_path):
+                self._tree.look_at(relative_path)
             case Drain():
                 self._draining = True
 
@@ -61,7 +63,7 @@ class Watcher(Member):
         found = tuple(Found(file.relative_path, file.size_bytes, file.mtime_ns) for file in look.found)
         for start in range(0, len(found), _BATCH):
             self.crew.progress.ask(FilesFound(found[start : start + _BATCH]), timeout=_ASK_SECONDS)
-        if self._tree.idle and not self._told_idle:
+        if self._tree.done and not self._told_idle:
             self._told_idle = True
             self.crew.progress.tell(WatchIdle())
 

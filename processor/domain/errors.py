@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-SOURCE_CHANGED = "source.changed"  # the one code that decides something: see retry
+# The two codes that decide something: see retry, and what Progress does about a failure.
+SOURCE_CHANGED = "source.changed"
+SOURCE_VANISHED = "source.vanished"
 
 
 class ErrorClass(StrEnum):

@@ -1,7 +1,7 @@
 """What arrives, and what goes on its way."""
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator
 
 import orjson
 
@@ -110,12 +110,19 @@ class Arrivals(Keys, Reached):
 
     def next_due_ms(self) -> int | None:
         """Return when the next pending file is due; None when none waits."""
-        due = self._read(
-            "SELECT due_at FROM file_progress WHERE status='pending' AND due_at IS NOT NULL AND file_path>?"
-            " AND file_path<? ORDER BY due_at LIMIT 1",
+        due = next(self._waiting(), None)
+        return None if due is None else due[1]
+
+    def waits_for_others(self, rows: Collection[int]) -> bool:
+        """Tell whether any pending file waits that is not among `rows`."""
+        return any(row not in rows for row, _due in self._waiting())
+
+    def _waiting(self) -> Iterator[tuple[int, int]]:
+        return self._read(
+            "SELECT id, due_at FROM file_progress WHERE status='pending' AND due_at IS NOT NULL AND file_path>?"
+            " AND file_path<? ORDER BY due_at",
             *(self._prefix, self._prefix[:-1] + "0"),
-        ).fetchone()
-        return None if due is None else int(due[0])
+        )
 
     def _stored_members(self, row: int) -> tuple[tuple[int, int], ...]:
         ranges: list[tuple[int, int]] = []

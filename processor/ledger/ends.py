@@ -58,6 +58,26 @@ class Ends(Transactions):
         self._set(job.row, now_ms, status=Status.PENDING, due_at=now_ms, error_message=None, tries=0)
         return False
 
+    def vanished(self, job: Job, now_ms: int) -> bool:
+        """Record that somebody removed the file before anything of its content was read: it needs no end.
+
+        It is forgotten, or as completed as before if an earlier content was delivered. Return False when that does not
+        hold: it has changed meanwhile, or something of it may be stored.
+        """
+        if not self._unchanged(job):
+            return False
+        if job.delivered is Delivered.MANIFEST:
+            self._set(
+                job.row, now_ms, status=Status.COMPLETED, modified_ns=None, due_at=None, error_message=None, tries=0
+            )
+            return True
+        never_read = "SELECT 1 FROM file_progress WHERE id=? AND checksum IS NULL AND attempt=1"
+        if self._read(never_read, job.row).fetchone() is None:
+            return False
+        self._write("DELETE FROM history WHERE file_id=?", job.row)
+        self._write("DELETE FROM file_progress WHERE id=?", job.row)
+        return True
+
     def _unchanged(self, job: Job) -> bool:
         seen = (job.file.size_bytes, job.file.modified_ns)
         now = self._read("SELECT size_bytes, modified_ns FROM file_progress WHERE id=?", job.row).fetchone()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import BinaryIO, Protocol
 
-from processor.domain.errors import DeliveryError, ErrorClass, Failure, refused
+from processor.domain.errors import SOURCE_VANISHED, DeliveryError, ErrorClass, Failure, refused
 
 
 class Source(Protocol):
@@ -112,7 +112,7 @@ def open_beneath(root: bytes, relative_path: bytes) -> int:
 def _cannot_open(relative_path: bytes, error: OSError) -> DeliveryError:
     shown = os.fsdecode(relative_path)
     if isinstance(error, FileNotFoundError | NotADirectoryError):
-        return refused("source.vanished", f"{shown!r} vanished before it was delivered", "nothing is left to deliver")
+        return refused(SOURCE_VANISHED, f"{shown!r} vanished before it was delivered", "nothing is left to deliver")
     if isinstance(error, PermissionError):
         return refused("source.unreadable", f"{shown!r} may not be read", "give the daemon's user read permission")
     return DeliveryError(Failure(ErrorClass.TRANSIENT, "source.unreadable", f"{shown!r}: {error.strerror}"))

@@ -49,6 +49,10 @@ class Intake:
         """Return how many files are being waited for."""
         return len(self._settling)
 
+    def unsettled_since(self, then: float) -> tuple[bytes, ...]:
+        """Return the files that were being waited for then, and have been ever since."""
+        return self._settling.waiting_since(then)
+
     def clock(self, now: float, wall_ns: int) -> None:
         """Take the time, monotonic and wall clock, for all that follows."""
         self._now = now

@@ -12,6 +12,7 @@ _PACE_SECONDS = 50e-6
 @dataclass(slots=True)
 class _Waiting:
     seen: FoundFile
+    first: float
     since: float
     quiet_seconds: float
     next_look: float
@@ -45,7 +46,7 @@ class Settling:
             return True
         if len(self._waiting) >= self._limit:
             return False
-        self._waiting[seen.relative_path] = _Waiting(seen, now, quiet_seconds, now + self._interval())
+        self._waiting[seen.relative_path] = _Waiting(seen, now, now, quiet_seconds, now + self._interval())
         return True
 
     def due(self, now: float, limit: int) -> list[bytes]:
@@ -77,6 +78,10 @@ class Settling:
     def forget(self, path: bytes) -> None:
         """Stop waiting for `path`, if anyone does."""
         self._waiting.pop(path, None)
+
+    def waiting_since(self, then: float) -> tuple[bytes, ...]:
+        """Return the files that were waiting then, and have been ever since."""
+        return tuple(path for path, waiting in self._waiting.items() if waiting.first <= then)
 
     def next_look(self) -> float | None:
         """Return when something is due, or None when nothing waits."""

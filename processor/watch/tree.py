@@ -20,6 +20,7 @@ from processor.watch.watches import Watches
 
 _BATCH = 500  # events, entries or files that one look takes from each source
 _ROOT_CHECK_SECONDS = 0.5
+_PATIENCE = 2.0  # times as long as a file needs to settle
 _GATHER_SECONDS = 0.001  # where there were events, more are let gather before the next look: one by one they cost more
 
 
@@ -59,6 +60,7 @@ class Tree:
 
     def __init__(self, settings: WatchSettings, clock: Clock | None = None) -> None:
         self._root = settings.root
+        self._patience_seconds = _PATIENCE * settings.quiet_seconds
         self._clock = clock or Clock()
         self._notes = Notebook()
         self._exclusions = Exclusions(settings.root, settings.excluded)
@@ -72,6 +74,7 @@ class Tree:
         self._checked = False
         self._events = self._overflows = 0
         self._quiet = False  # the last look met no events
+        self._seen_all_at: float | None = None  # when a walk had first met everything
         self._waker = Waker()
 
     def look(self, timeout_seconds: float) -> Look:
@@ -88,7 +91,15 @@ class Tree:
         if self._identity is not None:
             self._take_walks(found)
         self._take_due(found)
+        if self._seen_all_at is None and self._scans.settled:
+            self._seen_all_at = self._clock.monotonic()
         return Look(tuple(found), self._notes.take())
+
+    def look_at(self, path: bytes) -> None:
+        """Look at one path as if an event had told of it."""
+        status = self._status(path)
+        if status is not None and not stat.S_ISDIR(status.st_mode):
+            self._intake.sighted(path, status, Reason.TOUCHED)
 
     def wake(self) -> None:
         """Make `look` return soon, from any thread."""
@@ -108,6 +119,18 @@ class Tree:
         if self._identity is None:
             return self._checked and not self._intake.unsettled
         return self._quiet and self._scans.settled and not self._intake.unsettled
+
+    @property
+    def done(self) -> bool:
+        """Tell whether all that was there at the start has been found, or goes on changing.
+
+        For that a file has twice the time that it needs to settle; what arrives meanwhile is not waited for.
+        """
+        return self.idle or (self._scans.settled and self._is_patience_over())
+
+    def restless(self) -> tuple[bytes, ...]:
+        """Return the files that had time to settle and go on changing; for the thread that looks, or after its end."""
+        return self._intake.unsettled_since(self._clock.monotonic() - self._patience_seconds)
 
     @property
     def identity(self) -> tuple[int, int] | None:
@@ -130,6 +153,9 @@ class Tree:
             unwatched=self._scans.unwatched,
             unsettled=self._intake.unsettled,
         )
+
+    def _is_patience_over(self) -> bool:
+        return self._seen_all_at is not None and self._clock.monotonic() - self._seen_all_at > self._patience_seconds
 
     def _wait(self, timeout_seconds: float) -> None:
         due = min(self._next_check, self._intake.next_look(), self._scans.next_due())

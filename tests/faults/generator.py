@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.faults.contents import Content, Fate, empty, good, hostile, large
-from tests.faults.names import suffix_of
+from tests.faults.names import kind_of
 
 _STEMS = (
     "report",
@@ -147,7 +147,7 @@ class Activity:
     def _replace(self) -> None:
         path = self._some()
         content = self._content()
-        if suffix_of(b"x" + content.suffix.encode()) != suffix_of(path):
+        if kind_of(b"x" + content.suffix.encode()) != kind_of(path):
             content = self._remember(Content("", b"replaced %d" % self._number, Fate.EITHER))
         source = self._aside(content.data)
         if os.path.lexists(path):

@@ -39,6 +39,12 @@ def suffix_of(name: bytes) -> str:
     return next((suffix for suffix in candidates if lower.endswith(suffix) and len(lower) > len(suffix)), "")
 
 
+def kind_of(name: bytes) -> tuple[str, str]:
+    """Return the suffix and, for a packed single file, that of what is in it."""
+    suffix = suffix_of(name)
+    return suffix, suffix_of(name[: -len(suffix)]) if suffix in _PACKED else ""
+
+
 def real_suffix(name: bytes, data: bytes) -> str:
     """Return the suffix if the content does not speak against it; "" for what is delivered as it is."""
     suffix = suffix_of(name)

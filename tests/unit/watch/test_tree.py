@@ -156,6 +156,35 @@ def test_a_file_that_vanishes_is_forgotten(root: Path, watch: Watch) -> None:
     assert watching.found == []
 
 
+def test_all_is_done_in_bounded_time_although_a_file_goes_on_changing(root: Path, watch: Watch) -> None:
+    (root / "whole").write_bytes(b"1")
+    (root / "log").write_bytes(b"1")
+    watching = watch(settle_seconds=0.4)
+    with (root / "log").open("ab", buffering=0) as log:
+
+        def write_on() -> bool:
+            log.write(b"more")
+            return watching.tree.done
+
+        watching.until(write_on)
+        assert watching.paths == [b"whole"]
+        assert not watching.tree.idle
+        assert watching.tree.restless() == (b"log",)
+    watching.until_idle()
+    assert watching.tree.restless() == ()
+    assert watching.paths == [b"whole", b"log"]
+
+
+def test_a_path_is_looked_at_without_an_event(root: Path, watch: Watch) -> None:
+    watching = watch()
+    (root / "a").write_bytes(b"1")
+    watching.until_idle()
+    for path in (b"a", b"nothing", b""):
+        watching.tree.look_at(path)
+    watching.until_idle()
+    assert watching.paths == [b"a", b"a"]
+
+
 def test_a_moved_in_tree_is_found_even_when_its_files_are_old(root: Path, tmp_path: Path, watch: Watch) -> None:
     (tmp_path / "in" / "deep").mkdir(parents=True)
     (tmp_path / "in" / "deep" / "a").write_bytes(b"x")

@@ -45,7 +45,10 @@ class Pool:
         inbox_end: socket.socket,
         prepare: Callable[[], None] | None = None,
     ) -> None:
-        """Start `workers` processes; each calls `prepare` (such as: import what is slow to import) before its work."""
+        """Have `workers` processes; each calls `prepare` (such as: import what is slow to import) before its work.
+
+        With it they start at once, to be ready before there is work; without it the first work starts them.
+        """
         self._workers = workers
         self._birthright = (os.getpid(), limits, inbox_end, prepare)
         self._lock = threading.Lock()
@@ -93,7 +96,8 @@ class Pool:
             initargs=self._birthright,
             context=_CleanSpawnContext(),
         )
-        pool.schedule(_awake)  # the first task starts them all
+        if self._birthright[-1] is not None:
+            pool.schedule(_awake)  # the first task starts them all
         return pool
 
 

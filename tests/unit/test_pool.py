@@ -1,0 +1,41 @@
+"""When the pool has processes, and when it does without."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from processor.engine.pool import Pool
+from processor.streams.inbox import Inbox
+from processor.streams.sandbox import Limits
+
+
+@pytest.fixture
+def inbox() -> Iterator[Inbox]:
+    inbox = Inbox()
+    yield inbox
+    inbox.close()
+
+
+def _workers() -> int:
+    return sum("spawn_main" in " ".join(child.cmdline()) for child in psutil.Process().children())
+
+
+def test_a_pool_that_is_not_to_be_warm_has_no_process_before_its_first_work(inbox: Inbox, tmp_path: Path) -> None:
+    pool = Pool(1, Limits(1024, (str(tmp_path),)), inbox.worker_end)
+    try:
+        assert _workers() == 0
+        assert pool.submit(os.path.basename, "a/b").result(60) == "b"
+        assert _workers() == 1
+    finally:
+        pool.stop()
+    assert _workers() == 0
+
+
+def test_a_pool_that_never_worked_can_be_renewed_and_stopped(inbox: Inbox, tmp_path: Path) -> None:
+    pool = Pool(1, Limits(1024, (str(tmp_path),)), inbox.worker_end)
+    pool.renew()
+    pool.stop()
+    assert _workers() == 0

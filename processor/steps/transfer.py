@@ -253,10 +253,11 @@ class ObjectUpload:
         known = self._known.get(number)
         if known is not None and (known.sha256, known.size_bytes) == (sha256.hex(), len(body)):
             return known
+        if self._stopping():
+            raise TransferStopped(self._request.key)
         upload_id = self._upload_id
         if upload_id is None:
             raise self._gone()
-
         digest = self._proof.digest_of_part(body, sha256)
 
         def send() -> Answer:

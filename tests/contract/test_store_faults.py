@@ -4,78 +4,19 @@ import dataclasses
 import hashlib
 import io
 import random
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 
 from processor.domain.errors import DeliveryError, ErrorClass
-from processor.domain.uploads import ObjectRequest, Part, Protection, Resumption, StoredObject
+from processor.domain.uploads import ObjectRequest, StoredObject
 from processor.steps.transfer import ObjectUpload, TransferStopped
-from processor.steps.transfer_file import transfer_file
 from processor.store.limits import Bandwidth
 from processor.store.s3 import S3Store
-from processor.store.settings import StoreSettings
-from tests.faultproxy import Fault, FaultProxy, Seen
+from tests.contract.recording import PART, Ledger, is_part, parts_sent, under_any_protection
+from tests.faultproxy import Fault, FaultProxy
 
-PART = 5 * 1024 * 1024
 BODY = random.Random(5).randbytes(4 * PART + 12345)
 PARTS = 5
-
-
-@dataclass
-class Ledger:
-    """Keeps what a recorder is told, as the ledger does."""
-
-    upload_id: str | None = None
-    parts: dict[int, Part] = field(default_factory=dict)
-
-    def upload_created(self, _key: str, upload_id: str) -> None:
-        self.upload_id, self.parts = upload_id, {}
-
-    def part_stored(self, _key: str, part: Part) -> None:
-        self.parts[part.number] = part
-
-    def upload_ended(self, _key: str, upload_id: str) -> None:
-        assert upload_id == self.upload_id
-        self.upload_id, self.parts = None, {}
-
-    @property
-    def resumption(self) -> Resumption | None:
-        return None if self.upload_id is None else Resumption(self.upload_id, dict(self.parts))
-
-
-@pytest.fixture
-def proxy(target: StoreSettings) -> Iterator[FaultProxy]:
-    place = urlsplit(target.endpoint)
-    if place.scheme != "http" or place.hostname is None:
-        pytest.skip("faults are put into plain HTTP only")
-    with FaultProxy(place.port or 80, place.hostname) as running:
-        yield running
-
-
-@pytest.fixture
-def store(request: pytest.FixtureRequest, bucket: S3Store, proxy: FaultProxy) -> Iterator[S3Store]:
-    """The bucket seen through the proxy; the parameter is another protection than the best one."""
-    protection = getattr(request, "param", bucket.protection)
-    if protection is Protection.SHA256 and bucket.protection is not Protection.SHA256:
-        pytest.skip("this store does not check SHA-256")
-    proxy.checks_signed_bodies = protection is Protection.SIGNATURE
-    settings = dataclasses.replace(
-        bucket.settings,
-        endpoint=proxy.endpoint,
-        part_size_bytes=PART,
-        read_timeout_seconds=3,
-    )
-    through = S3Store(settings, protection=protection, pause=lambda _: None)
-    through.etag_is_md5 = bucket.etag_is_md5
-    yield through
-    through.close()
-
-
-under_any_protection = pytest.mark.parametrize("store", Protection, indirect=True)
 
 
 def upload(store: S3Store, ledger: Ledger | None = None, body: bytes = BODY, **options: object) -> StoredObject:
@@ -94,14 +35,6 @@ def upload(store: S3Store, ledger: Ledger | None = None, body: bytes = BODY, **o
 
 def stored_in(bucket: S3Store) -> bytes:
     return b"".join(bucket.get("big"))
-
-
-def is_part(number: int) -> Callable[[Seen], bool]:
-    return lambda seen: seen.part == number
-
-
-def parts_sent(proxy: FaultProxy) -> list[int]:
-    return [seen.part for seen in proxy.seen if seen.part]
 
 
 @under_any_protection
@@ -307,37 +240,6 @@ def test_bytes_without_their_end_never_become_an_object(store: S3Store, bucket: 
         cut_short()
     assert bucket.head("big") is None
     assert list(bucket.list_uploads()) == []
-
-
-def test_a_file_that_changes_while_it_is_read_is_aborted(
-    store: S3Store, bucket: S3Store, proxy: FaultProxy, tmp_path: Path
-) -> None:
-    path = tmp_path / "file"
-    path.write_bytes(BODY)
-
-    def grow(seen: Seen) -> bool:
-        if seen.part == 2:
-            with path.open("ab") as file:
-                file.write(b"more")
-        return False
-
-    proxy.on(grow, Fault())
-    ledger = Ledger()
-    with path.open("rb") as file, pytest.raises(DeliveryError) as caught:
-        transfer_file(store, ObjectRequest("big"), file.fileno(), recorder=ledger)
-    assert caught.value.failure.code == "source.changed"
-    assert bucket.head("big") is None
-    assert list(bucket.list_uploads()) == []
-    assert ledger.upload_id is None
-
-
-def test_a_file_with_another_digest_than_known_is_not_stored(store: S3Store, bucket: S3Store, tmp_path: Path) -> None:
-    path = tmp_path / "file"
-    path.write_bytes(b"content")
-    with path.open("rb") as file, pytest.raises(DeliveryError) as caught:
-        transfer_file(store, ObjectRequest("big"), file.fileno(), sha256=hashlib.sha256(b"other").hexdigest())
-    assert caught.value.failure.code == "source.changed"
-    assert bucket.head("big") is None
 
 
 def test_expired_credentials_are_found_anew_and_nothing_fails(

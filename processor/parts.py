@@ -77,7 +77,7 @@ def store_settings(settings: Settings) -> StoreSettings:
         ca_bundle=settings.s3_ca_bundle,
         storage_class=settings.s3_storage_class or None,
         encrypt=bool(settings.s3_sse),
-        kms_key_id=settings.s3_sse_kms_key_id or None,
+        kms_key_id=settings.s3_sse_kms_key_id if settings.s3_sse == "aws:kms" else None,
         tags=tags,  # type: ignore[arg-type]  # checked by the settings
         part_size_bytes=settings.s3_part_size,
         max_bandwidth=settings.max_bandwidth or None,

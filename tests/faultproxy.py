@@ -7,7 +7,7 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -16,11 +16,12 @@ _PIECE = 64 * 1024
 
 @dataclass(frozen=True)
 class Seen:
-    """A request as it came; `body_bytes` is its declared length."""
+    """A request as it came; `body_bytes` is its declared length, names of headers are lower case."""
 
     method: str
     target: str
     body_bytes: int
+    headers: Mapping[str, str] = field(repr=False)
 
     @property
     def completes(self) -> bool:
@@ -126,7 +127,7 @@ class FaultProxy:
         """Forward one request and its answer; return whether the connection goes on."""
         head = _read_head(from_client)
         method, target, _ = head.split(b"\r\n", 1)[0].decode("latin-1").split(" ", 2)
-        seen = Seen(method, target, _length(head))
+        seen = Seen(method, target, _length(head), _headers(head))
         fault = self._fault_for(seen)
         self._closing.wait(300 if fault.black_hole else fault.delay_seconds)
         if fault.black_hole:
@@ -182,6 +183,11 @@ def _read_head(stream) -> bytes:  # noqa: ANN001
     if not lines:
         raise EOFError
     return b"".join([*lines, b"\r\n"])
+
+
+def _headers(head: bytes) -> dict[str, str]:
+    lines = [line.decode("latin-1").partition(":") for line in head.splitlines()[1:] if line]
+    return {name.lower(): value.strip() for name, _, value in lines}
 
 
 def _length(head: bytes) -> int:

@@ -232,6 +232,18 @@ class S3Store:
         finally:
             body.close()
 
+    def get_range(self, key: str, offset: int, size_bytes: int) -> bytes:
+        """Return up to `size_bytes` of an object, from `offset`, which lies within it."""
+        what = f"read {key!r} from byte {offset}"
+        end = offset + size_bytes - 1
+        body = self._call("get_object", what, **self._place(key), Range=f"bytes={offset}-{end}")["Body"]
+        try:
+            return bytes(body.read())
+        except self._connected().foreign as error:
+            raise self._connected().translate(error, what) from error
+        finally:
+            body.close()
+
     def delete(self, key: str) -> None:
         """Remove an object; one that is not there is no error."""
         self._unless(
@@ -332,8 +344,10 @@ class S3Store:
         described: dict[str, Any] = {"ContentType": request.content_type, "Metadata": dict(request.metadata)}
         if settings.storage_class:
             described["StorageClass"] = settings.storage_class
-        if settings.kms_key_id:
-            described |= {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": settings.kms_key_id}
+        if settings.kms_key_id is not None:
+            described["ServerSideEncryption"] = "aws:kms"
+            if settings.kms_key_id:
+                described["SSEKMSKeyId"] = settings.kms_key_id
         elif settings.encrypt:
             described["ServerSideEncryption"] = "AES256"
         if settings.tags:

@@ -11,7 +11,8 @@ class StoreSettings:
     """One bucket, and a prefix in it that is put before every key.
 
     Without `access_key_id` boto3's default chain finds the credentials (environment, profile, role) and renews them.
-    `endpoint` is None for AWS itself. `kms_key_id` chooses SSE-KMS, `encrypt` alone SSE-S3.
+    `endpoint` is None for AWS itself. `kms_key_id` chooses SSE-KMS (empty: the account's default key), `encrypt` alone
+    SSE-S3.
     """
 
     bucket: str

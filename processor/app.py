@@ -18,9 +18,9 @@ from processor.actors.extractor import Extractor
 from processor.actors.messages import Drain, Meet, Ping, Tick
 from processor.actors.progress import Progress
 from processor.actors.tally import Tally
-from processor.actors.uploader import Uploader
+from processor.actors.uploader import Elsewhere, Uploader
 from processor.actors.watcher import Watcher
-from processor.config import ConfigurationError, Settings
+from processor.config import ConfigurationError, Engine, Settings
 from processor.control import ControlServer
 from processor.domain.errors import DeliveryError, ErrorClass
 from processor.domain.keys import escape
@@ -79,7 +79,10 @@ def run(settings: Settings, *, once: bool = False) -> int:
         warm_up = None if once else prepare
         pool = Pool(settings.workers or os.cpu_count() or 1, worker_limits(settings), inbox.worker_end, warm_up)
         parts.callback(pool.stop)
-        crew = _start_crew(settings, guardian, _Workshop(store, ledger, pool, inbox, tree, tally))
+        elsewhere = None if settings.engine is Engine.LOCAL else _cluster(settings, store)
+        if elsewhere is not None:
+            parts.callback(elsewhere.engine.stop)
+        crew = _start_crew(settings, guardian, _Workshop(store, ledger, pool, inbox, tree, tally, elsewhere))
         pulse.follow(crew.by_name, time.monotonic())
         parts.callback(ControlServer(settings.control_socket_path, Orders(crew).answer).close)
         log.info("daemon.started", watch_path=str(settings.watch_path), recovered=recovered, pid=os.getpid())
@@ -105,6 +108,7 @@ class _Workshop:
     inbox: Inbox
     tree: Tree
     tally: Tally
+    elsewhere: Elsewhere | None
 
 
 def _metrics(settings: Settings, tally: Tally, tree: Tree, pulse: Pulse) -> "MetricsServer":
@@ -124,6 +128,19 @@ def _metrics(settings: Settings, tally: Tally, tree: Tree, pulse: Pulse) -> "Met
         raise ConfigurationError(f"HTTP_LISTEN={settings.http_listen!r}: {error} ({hint})") from error
     log.info("metrics.listening", address=settings.http_listen, port=server.port)
     return server
+
+
+def _cluster(settings: Settings, store: S3Store) -> Elsewhere:
+    """Join the cluster. One that is out is waited for like the store."""
+    from processor.cluster import join  # noqa: PLC0415 - 60 MB that ENGINE=local does not need
+
+    elsewhere = join(settings, store)
+    problem = elsewhere.problem()
+    if problem is None:
+        log.info("cluster.joined", scheduler=settings.dask_scheduler, slots=elsewhere.engine.slots())
+    else:
+        log.error("cluster.outage", code=problem.code, message=problem.message, hint=problem.hint)
+    return elsewhere
 
 
 def _probed(store: S3Store) -> StoreProfile:
@@ -155,13 +172,14 @@ def _adopt(store: S3Store, ledger: Ledger, profile: StoreProfile) -> None:
 def _start_crew(settings: Settings, guardian: Guardian, shop: _Workshop) -> Crew:
     """Start the six actors, see that each answers, and introduce them: Progress last, since it begins to send."""
     died = guardian.died
+    engine = None if shop.elsewhere is None else shop.elsewhere.engine
     progress = Progress.start(died, settings, shop.ledger, shop.tally, guardian.idle)
     crew = Crew(
         watcher=Watcher.start(died, shop.tree, shop.pool.renew),
         checksummer=Checksummer.start(died, settings),
-        extractor=Extractor.start(died, settings, shop.pool, shop.inbox),
-        converter=Converter.start(died, settings, shop.pool, shop.inbox),
-        uploader=Uploader.start(died, settings, shop.store),
+        extractor=Extractor.start(died, settings, shop.pool, shop.inbox, engine),
+        converter=Converter.start(died, settings, shop.pool, shop.inbox, engine),
+        uploader=Uploader.start(died, settings, shop.store, shop.elsewhere),
         progress=progress,
     )
     for ref in crew.everybody:

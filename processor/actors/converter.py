@@ -7,6 +7,7 @@ from processor.actors.messages import Process
 from processor.actors.workshop import WorkerStage
 from processor.domain.keys import escape
 from processor.steps.streaming import ConvertRequest, stream_conversion
+from processor.steps.units import Work
 
 
 class Converter(WorkerStage):
@@ -15,8 +16,11 @@ class Converter(WorkerStage):
     def work(self, message: Process) -> None:
         """Start the conversion; the job moves on at once, since the Uploader consumes what the worker makes."""
         job = message.job
-        options = replace(self.settings.conversion, threads=self.threads_for(job.file.size_bytes))
         metadata = (("source-sha256", job.file.checksum or ""), ("source-path", escape(job.file.relative_path)))
+        if self.elsewhere is not None:
+            self.hand_out(message, Work(self.settings.conversion, metadata))
+            return
+        options = replace(self.settings.conversion, threads=self.threads_for(job.file.size_bytes))
         root = os.fsencode(self.settings.watch_path)
         stream = self.start_stream(
             stream_conversion, lambda id_: ConvertRequest(id_, root, job.file, options, metadata)

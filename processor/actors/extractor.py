@@ -1,13 +1,17 @@
 """The Extractor: who has a worker take an archive apart, and hands the stream of members to the Uploader."""
 
 import os
+from collections.abc import Iterator
 from dataclasses import replace
 
 from processor.actors.messages import Process
 from processor.actors.workshop import WorkerStage
 from processor.domain.files import ArchiveKind
 from processor.domain.keys import escape
+from processor.engine.seam import Engine
+from processor.steps.conversion import Metadata
 from processor.steps.streaming import ExtractRequest, share_extraction, stream_extraction
+from processor.steps.units import MOST_OBJECTS, Work
 
 _WORTH_SHARING = 8 << 20  # bytes; below this a second worker costs more than it brings
 
@@ -19,6 +23,9 @@ class Extractor(WorkerStage):
         """Start the extraction; members that are stored already are left out. A large zip is shared among workers."""
         job = message.job
         metadata = (("source-sha256", job.file.checksum or ""), ("source-path", escape(job.file.relative_path)))
+        if self.elsewhere is not None:
+            self.hand_out(message, *self._works(message, metadata, self.elsewhere))
+            return
         threads = self.threads_for(job.file.size_bytes) if job.file.kind.archive is not ArchiveKind.ZIP else 1
         options = self.settings.extraction
         request = ExtractRequest(
@@ -38,3 +45,15 @@ class Extractor(WorkerStage):
             for share in shares
         ]
         self.hand_over(message, *streams)
+
+    def _works(self, message: Process, metadata: Metadata, elsewhere: Engine) -> Iterator[Work]:
+        """Yield what workers elsewhere are to do: one share each of a zip, else all of the archive."""
+        job, options = message.job, self.settings.extraction
+        whole = Work(options, metadata, job.stored_members)
+        if job.file.kind.archive is not ArchiveKind.ZIP:
+            yield whole
+            return
+        root = os.fsencode(self.settings.watch_path)
+        request = ExtractRequest("", root, job.file, options, metadata, workers=max(2, elsewhere.slots()))
+        for share in self.call(share_extraction, replace(request, most_members=MOST_OBJECTS)):
+            yield replace(whole, members=share)

@@ -10,6 +10,7 @@ from processor.domain.errors import Failure
 from processor.domain.jobs import Job, Step
 from processor.domain.uploads import FileDigests, Part
 from processor.ledger.records import BadMembers, Found, OpenUpload, PutAway
+from processor.steps.units import Work
 from processor.streams.object_stream import ObjectStream
 
 
@@ -48,14 +49,16 @@ class LookAgain:
 class Process:
     """Take the job's current step: told from stop to stop along the slip.
 
-    `streams` are what workers make of the file meanwhile, `digests` those of a file that is sent as it is, in several
-    parts; only the Uploader is told any. `resumable` are uploads that an earlier try left open.
+    `streams` are what workers make of the file meanwhile, `works` what workers of a cluster are to do with it,
+    `digests` those of a file that is sent as it is, in several parts; only the Uploader is told any. `resumable` are
+    uploads that an earlier try left open.
     """
 
     job: Job
     streams: tuple[ObjectStream, ...] = ()
     resumable: tuple[OpenUpload, ...] = ()
     digests: FileDigests | None = None
+    works: tuple[Work, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,6 +89,7 @@ class Progress(Member):
         self._draining = False
         self._watch_idle = False
         self._may_be_due = True
+        self._latest_ms = 0
         self.tally = tally
 
     def met(self) -> None:
@@ -355,11 +356,18 @@ class Progress(Member):
         confirmed = self._circuit.confirmed or failure is not None
         if failure is not None:
             if not self._circuit.confirmed:
-                self.log.error("store.outage", message=failure.message, hint=failure.hint)
+                self.log.error(
+                    "cluster.outage" if _of_cluster(failure) else "store.outage",
+                    message=failure.message,
+                    hint=failure.hint,
+                )
             self._circuit = self._circuit.probe_failed(failure, time.monotonic(), self._chance.random())
         else:
             if self._circuit.confirmed:
-                self.log.info("store.back", seconds=round(time.monotonic() - self._circuit.opened_at, 1))
+                self.log.info(
+                    "cluster.back" if _of_cluster(self._circuit.reason) else "store.back",
+                    seconds=round(time.monotonic() - self._circuit.opened_at, 1),
+                )
             self._circuit = self._circuit.probe_succeeded()
         self._release_suspects(confirmed=confirmed)
         if failure is None and not self._clean:
@@ -379,11 +387,19 @@ class Progress(Member):
         self._probe_when_due()
         self.tally.store_out = not self._circuit.admits
         self.tally.in_flight = len(self._flights)
+        self._look_at_the_clock()
         if not self._may_be_due:
             due = self._ledger.next_due_ms()
             self._may_be_due = due is not None and due <= _now_ms()
         self._admit()
         self._look_whether_idle()
+
+    def _look_at_the_clock(self) -> None:
+        """Nobody is to wait out a year because the clock was once a year ahead."""
+        now = _now_ms()
+        if now < self._latest_ms:
+            self._durably(lambda: self._ledger.clock_set_back(now))
+        self._latest_ms = now
 
     def _obey(self, message: Obey) -> Any:
         self._record_group()
@@ -432,6 +448,10 @@ class Progress(Member):
                     self.tally.ledger_full = False
                     self.log.info("ledger.goes-on")
                 return result
+
+
+def _of_cluster(failure: Failure | None) -> bool:
+    return failure is not None and failure.code.startswith("cluster.")
 
 
 def _add_bytes(flight: Flight, size_bytes: int) -> None:

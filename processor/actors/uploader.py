@@ -1,7 +1,9 @@
 """The Uploader: the only one who talks to the store."""
 
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from threading import Event
 from typing import Any
@@ -24,16 +26,20 @@ from processor.actors.messages import (
 )
 from processor.actors.stage import Stage
 from processor.config import Settings
-from processor.domain.errors import DeliveryError
+from processor.domain.errors import DeliveryError, Failure
 from processor.domain.jobs import Job, Step
-from processor.domain.keys import PROBES
+from processor.domain.keys import PROBES, STAGING
 from processor.domain.manifests import Entry, ManifestColumn, ManifestHead, ManifestObject, Omission
 from processor.domain.uploads import ObjectRequest, Part, Resumption, StoredObject
+from processor.engine.seam import Engine
 from processor.ledger.reader import recorded_objects
 from processor.steps.delivery import BadMembers, deliver_stream, object_request
+from processor.steps.staging import Staging
 from processor.steps.transfer import ObjectUpload, TransferStopped
 from processor.steps.transfer_file import transfer_file
 from processor.steps.transfer_manifest import transfer_manifest
+from processor.steps.unit_deliver import Perform, RemoteDelivery
+from processor.steps.units import Work
 from processor.store.manifests import entry_fields, entry_from
 from processor.store.orphans import abort_orphans
 from processor.store.probe import adopt, probe
@@ -42,6 +48,16 @@ from processor.streams.frames import Begin, Content, End, Skipped
 from processor.streams.object_stream import ObjectStream
 from processor.streams.source import open_file
 
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """Workers of a cluster: how they are asked, what they are asked to do, and why that is impossible just now."""
+
+    engine: Engine
+    perform: Perform
+    problem: Callable[[], Failure | None]
+
+
 _RECORDING_SECONDS = 60.0  # then the upload goes on: the part may be sent again after a crash, nothing worse
 _NO_CONTENT = 9  # in the ledger's `objects`: a member that is not a file
 
@@ -49,12 +65,16 @@ _NO_CONTENT = 9  # in the ledger's `objects`: a member that is not a file
 class Uploader(Stage):
     """Takes `Process` for every type, `StoreManifest`, `AbortUploads` and `ProbeStore`."""
 
-    def __init__(self, died: DeathNotice, settings: Settings, store: S3Store) -> None:
+    def __init__(
+        self, died: DeathNotice, settings: Settings, store: S3Store, elsewhere: Elsewhere | None = None
+    ) -> None:
         super().__init__(died, settings.max_concurrency + 1)
         self._settings = settings
         self._store = store
         self._root = os.fsencode(settings.watch_path)
         self._stopping = False
+        self._elsewhere = elsewhere
+        self._remote = None if elsewhere is None else self._remote_delivery(elsewhere)
 
     def handle(self, message: Any) -> Any:
         """Do what is asked in a thread."""
@@ -76,7 +96,10 @@ class Uploader(Stage):
         known = {upload.key: upload.resumption for upload in message.resumable}
         recorder = _Recorder(self, job)
         try:
-            if message.streams:
+            if self._remote is not None and self._goes_elsewhere(message, self._remote):
+                works = message.works or (Work(digests=message.digests),)
+                bad = self._remote.deliver(job, works, message.resumable, recorder)
+            elif message.streams:
                 bad = self._deliver_streams(job, message.streams, known, recorder)
             else:
                 bad = self._deliver_file(message, known, recorder)
@@ -93,6 +116,22 @@ class Uploader(Stage):
         """Let uploads stop at their next part."""
         self._stopping = True
         super().on_stop()
+
+    def _remote_delivery(self, elsewhere: Elsewhere) -> RemoteDelivery:
+        settings = self._settings
+        staging = Staging(self._store, self._root, settings.file_parts_in_flight, lambda: self._stopping)
+        shared = settings.shared_root
+        return RemoteDelivery(
+            self._store,
+            elsewhere.engine,
+            elsewhere.perform,
+            root=None if shared is None else os.fsencode(shared),
+            staging=staging,
+            stopping=lambda: self._stopping,
+        )
+
+    def _goes_elsewhere(self, message: Process, remote: RemoteDelivery) -> bool:
+        return bool(message.works) or (not message.streams and remote.takes_as_it_is(message.job.file.size_bytes))
 
     def _deliver_file(self, message: Process, known: dict[str, Resumption], recorder: "_Recorder") -> BadMembers:
         job = message.job
@@ -175,22 +214,25 @@ class Uploader(Stage):
 
     def _abort_orphans(self, message: AbortOrphans) -> None:
         try:
-            places = (*message.places, f"{PROBES}/")
+            places = (*message.places, f"{PROBES}/", f"{STAGING}/")
             for upload in abort_orphans(self._store, places, lambda _key, id_: id_ in message.recorded):
                 self.log.info("upload.orphan-aborted", key=upload.key)
-            for key, _size in self._store.list_keys(f"{PROBES}/"):
-                self._store.delete(key)
+            for left in (PROBES, STAGING):
+                for key, _size in self._store.list_keys(f"{left}/"):
+                    self._store.delete(key)
         except DeliveryError as error:
             self.crew.progress.tell(OrphansAborted(error.failure))
         else:
             self.crew.progress.tell(OrphansAborted())
 
     def _probe(self) -> None:
-        """Ask whether the store is there, and again what it can do: it may be another than before."""
+        """Ask whether the store is there, and again what it can do: it may be another than before. Then the cluster."""
         profile = probe(self._store)
-        if profile.problem is None:
+        problem = profile.problem
+        if problem is None:
             adopt(self._store, profile)
-        self.crew.progress.tell(StoreProbed(profile.problem))
+            problem = None if self._elsewhere is None else self._elsewhere.problem()
+        self.crew.progress.tell(StoreProbed(problem))
 
 
 class _Recorder:

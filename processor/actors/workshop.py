@@ -12,6 +12,8 @@ from processor.actors.stage import Stage
 from processor.config import Settings
 from processor.domain.errors import DeliveryError
 from processor.engine.pool import Pool
+from processor.engine.seam import Engine
+from processor.steps.units import Work
 from processor.streams.inbox import Inbox
 from processor.streams.object_stream import ObjectStream, worker_failed
 
@@ -23,10 +25,13 @@ _Result = TypeVar("_Result")
 
 
 class WorkerStage(Stage):
-    """A stage whose work is done by the pool."""
+    """A stage whose work is done by the pool; or, where there is an engine `elsewhere`, handed out by the Uploader."""
 
-    def __init__(self, died: DeathNotice, settings: Settings, pool: Pool, inbox: Inbox) -> None:
+    def __init__(
+        self, died: DeathNotice, settings: Settings, pool: Pool, inbox: Inbox, elsewhere: Engine | None = None
+    ) -> None:
         super().__init__(died, threads=1)
+        self.elsewhere = elsewhere
         self.settings = settings
         self._pool = pool
         self._inbox = inbox
@@ -58,6 +63,10 @@ class WorkerStage(Stage):
         except Exception as error:
             work.cancel()
             raise worker_failed(error) from error
+
+    def hand_out(self, message: Process, *works: Work) -> None:
+        """Pass the job on to the Uploader, which has workers on other hosts do these works and completes them."""
+        self.crew.uploader.tell(Process(message.job, resumable=message.resumable, works=works))
 
     def hand_over(self, message: Process, *streams: ObjectStream) -> None:
         """Pass the job on to the Uploader, which consumes the streams while they are made.

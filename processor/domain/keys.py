@@ -8,7 +8,8 @@ import re
 
 MANIFESTS = "_manifests"
 PROBES = "_probe"
-_RESERVED = (MANIFESTS, PROBES)
+STAGING = "_staging"  # what workers of a cluster read; empty while nothing is on its way
+_RESERVED = (MANIFESTS, PROBES, STAGING)
 
 # S3 limits a key to 1,024 bytes of UTF-8 ("Object key names", Amazon S3 user guide).
 LONGEST_KEY_BYTES = 1024
@@ -35,7 +36,7 @@ def unescape(text: str) -> bytes:
 def path_key(relative_path: bytes) -> str:
     """Return the key of the file at `relative_path` (`/`-separated, no `.` or `..`), without any suffix.
 
-    The store's own names at the top (`_manifests`, `_probe`) are kept free: `_manifests/x` becomes `%5Fmanifests/x`.
+    Our own names at the top (`_manifests`, `_probe`, `_staging`) are kept free: `_probe/x` becomes `%5Fprobe/x`.
     """
     key = escape(relative_path)
     first = key.split("/", 1)[0]

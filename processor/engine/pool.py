@@ -6,6 +6,7 @@ credential is ever in theirs, and enter the sandbox before the first request.
 
 import os
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -13,6 +14,7 @@ from contextlib import contextmanager
 from multiprocessing.context import SpawnContext, SpawnProcess
 from multiprocessing.popen_spawn_posix import Popen
 from multiprocessing.process import BaseProcess
+from types import ModuleType
 from typing import TypeVar
 
 import pebble
@@ -70,6 +72,10 @@ class Pool:
                 _join_behind(broken)
                 return self._pool.schedule(function, args=(request,))
 
+    def slots(self) -> int:
+        """Return how many requests are worked on at the same time."""
+        return self._workers
+
     def renew(self) -> None:
         """Replace the workers: a confined one can not be given a directory that came to be after it. Work goes on."""
         with self._lock:
@@ -123,7 +129,7 @@ def _awake() -> None:
 class _CleanSpawnProcess(SpawnProcess):
     @staticmethod
     def _Popen(process_obj: BaseProcess) -> Popen:  # noqa: N802 - multiprocessing's name
-        with _clean_environment():
+        with _clean_environment(), _no_main_module():
             return Popen(process_obj)
 
 
@@ -146,3 +152,17 @@ def _clean_environment() -> Iterator[None]:
             yield
         finally:
             os.environ.update(whole)
+
+
+@contextmanager
+def _no_main_module() -> Iterator[None]:
+    """Keep multiprocessing from importing the main program in a child: it may be another's, and large (Dask's).
+
+    The caller holds the lock of the environment.
+    """
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main

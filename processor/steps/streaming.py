@@ -36,25 +36,31 @@ from processor.streams.frames import (
     Skipped,
 )
 from processor.streams.inbox import send_pipe
-from processor.streams.source import FileSource, open_file
+from processor.streams.ranges import fetched_source
+from processor.streams.source import Source, open_file
 
 
 @dataclass(frozen=True, slots=True)
 class ConvertRequest:
-    """Convert the data file `file` below `root`; `metadata` goes into the Parquet."""
+    """Convert the data file `file` below `root`; `metadata` goes into the Parquet.
+
+    `fetched`: the file is not below `root`, whoever receives the stream serves its bytes (see streams.ranges).
+    """
 
     stream_id: str
     root: bytes
     file: FileMetadata
     options: ConversionOptions
     metadata: Metadata
+    fetched: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ExtractRequest:
     """Take the members out of the archive `file`, but for those whose index lies in the ranges `stored`.
 
-    `members` confines it to a share of a zip, one of at most `workers` that `share_extraction` returned.
+    `members` confines it to a share of a zip, one of at most `workers` that `share_extraction` returned; there are
+    more of them where a share would have more than `most_members`. `fetched`: as in a ConvertRequest.
     """
 
     stream_id: str
@@ -65,6 +71,8 @@ class ExtractRequest:
     stored: tuple[tuple[int, int], ...] = ()
     workers: int = 1
     members: range | None = None
+    most_members: int | None = None
+    fetched: bool = False
 
 
 def prepare() -> None:
@@ -76,7 +84,7 @@ def prepare() -> None:
 
 def stream_conversion(request: ConvertRequest) -> None:
     """Write the objects of one data file as a stream."""
-    with _stream(request.stream_id) as frames, _source(request.root, request.file) as source:
+    with _stream(request.stream_id) as frames, _source(request) as source:
         data_format = request.file.kind.data
         assert data_format is not None, "only data files are converted"
         output = _FramedOutput(frames, Begin(-1, b"", Content.PARQUET))
@@ -88,7 +96,7 @@ def stream_conversion(request: ConvertRequest) -> None:
 
 def stream_extraction(request: ExtractRequest) -> None:
     """Write the members of one archive as a stream."""
-    with _stream(request.stream_id) as frames, _source(request.root, request.file) as source:
+    with _stream(request.stream_id) as frames, _source(request) as source:
         archive = request.file.kind.archive
         assert archive is not None, "only archives are extracted"
         members = _extract(source, archive, request, _FramedSink(frames))
@@ -102,11 +110,11 @@ def share_extraction(request: ExtractRequest) -> list[range]:
 
     archive = request.file.kind.archive
     assert archive is not None, "only archives are extracted"
-    with _source(request.root, request.file) as source:
-        return plan_ranges(source, archive, request.options, request.workers)
+    with _source(request) as source:
+        return plan_ranges(source, archive, request.options, request.workers, request.most_members)
 
 
-def _extract(source: FileSource, archive: ArchiveKind, request: ExtractRequest, sink: "_FramedSink") -> int:
+def _extract(source: Source, archive: ArchiveKind, request: ExtractRequest, sink: "_FramedSink") -> int:
     from processor.steps.extraction.archive import extract  # noqa: PLC0415 - only workers need it, main stays small
 
     def is_stored(member: Member) -> bool:
@@ -131,14 +139,22 @@ def _stream(stream_id: str) -> Iterator[FrameWriter]:
 
 
 @contextmanager
-def _source(root: bytes, file: FileMetadata) -> Iterator[FileSource]:
-    with open_file(root, file.relative_path) as source:
-        _still(source, file)
-        yield source
+def _source(request: ConvertRequest | ExtractRequest) -> Iterator[Source]:
+    file = request.file
+    if request.fetched:
+        name = os.fsdecode(file.relative_path.rpartition(b"/")[2])
+        with contextlib.closing(fetched_source(worker_end(), request.stream_id, name, file.size_bytes)) as fetched:
+            yield fetched
+    else:
+        with open_file(request.root, file.relative_path) as source:
+            _still(source, file)
+            yield source
 
 
-def _still(source: FileSource, file: FileMetadata) -> None:
-    """Make sure that the file is, still, the one whose checksum was taken."""
+def _still(source: Source, file: FileMetadata) -> None:
+    """Make sure that the file is, still, the one whose checksum was taken; what is fetched is named by its checksum."""
+    if source.path_fd is None:
+        return
     status = os.fstat(source.path_fd)
     if (status.st_size, status.st_mtime_ns) != (file.size_bytes, file.modified_ns):
         raise changed(file.relative_path)

@@ -173,7 +173,7 @@ class Progress(Member):
 
     def _send(self, job: Job) -> None:
         self.log.debug("file.admitted", path=escape(job.file.relative_path), attempt=job.attempt)
-        resumable = tuple(self._ledger.open_uploads(job.row))
+        resumable = tuple(self._ledger.open_uploads(job.row)) if job.attempt > 1 else ()
         self.crew.next_for(job).tell(Process(job, resumable=resumable))
 
     # Reports

@@ -15,6 +15,7 @@ _RESERVED = (MANIFESTS, PROBES, STAGING)
 LONGEST_KEY_BYTES = 1024
 
 _LOOKS_ESCAPED = re.compile(r"%(?=[0-9A-F]{2})")
+_NO_UTF8 = re.compile("[\udc80-\udcff]")  # what surrogateescape makes of such bytes
 _ESCAPED = re.compile(rb"%([0-9A-F]{2})")
 
 
@@ -25,7 +26,7 @@ def escape(raw: bytes) -> str:
     """
     text = raw.decode("utf-8", "surrogateescape")
     text = _LOOKS_ESCAPED.sub("%25", text).replace("\\", "%5C")
-    return "".join(f"%{ord(c) - 0xDC00:02X}" if "\udc80" <= c <= "\udcff" else c for c in text)
+    return _NO_UTF8.sub(lambda match: f"%{ord(match[0]) - 0xDC00:02X}", text)
 
 
 def unescape(text: str) -> bytes:

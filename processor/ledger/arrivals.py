@@ -97,9 +97,9 @@ class Arrivals(Keys, Reached):
                 started_ns=now_ns,
                 known_checksum=checksum,
                 delivered=Delivered(delivered),
-                stored_members=self._stored_members(row),
+                stored_members=self._stored_members(row) if attempt else (),
             )
-            failure = self._key_taken(row, relative, kind.type)
+            failure = self._key_taken(relative, kind.type)
             if failure is None:
                 self._set(row, now_ms, status=Status.IN_PROGRESS, attempt=attempt + 1, due_at=None, s3_key=key_of(file))
                 jobs.append(job)

@@ -7,8 +7,7 @@ import fcntl
 import os
 import sqlite3
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from importlib import resources
 from pathlib import Path
 
@@ -83,16 +82,11 @@ def connect_reader(path: Path) -> sqlite3.Connection:
     return connection
 
 
-@contextmanager
-def room_needed() -> Iterator[None]:
-    """Raise LedgerFullError for what SQLite says when a disk is full or fails ("Result and Error Codes")."""
-    try:
-        yield
-    except sqlite3.OperationalError as error:
-        name = getattr(error, "sqlite_errorname", "")
-        if name == "SQLITE_FULL" or name.startswith("SQLITE_IOERR"):
-            raise LedgerFullError(f"{name}: {error}") from error
-        raise
+def raise_when_full(error: sqlite3.OperationalError) -> None:
+    """Raise LedgerFullError when SQLite says that a disk is full or fails ("Result and Error Codes")."""
+    name = getattr(error, "sqlite_errorname", "")
+    if name == "SQLITE_FULL" or name.startswith("SQLITE_IOERR"):
+        raise LedgerFullError(f"{name}: {error}") from error
 
 
 def set_aside(path: Path) -> Path:

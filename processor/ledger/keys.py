@@ -9,17 +9,19 @@ from processor.ledger.transactions import Transactions
 class Keys(Transactions):
     """Who owns which key, found through the few sources that could: no index on keys is needed."""
 
-    def _key_taken(self, row: int, relative: bytes, file_type: FileType) -> Failure | None:
+    def _key_taken(self, relative: bytes, file_type: FileType) -> Failure | None:
         """Return why this file's key is not free: no two sources may ever write the same object."""
         own = path_key(relative)
-        wanted = {own, parquet_key(own)} if file_type is FileType.DATABASE else {own}
-        for key in wanted:
-            for owner in possible_owners(key):
-                taken = self._read(
-                    "SELECT id, s3_key FROM file_progress WHERE file_path=? AND id<>? AND s3_key IS NOT NULL",
-                    *(self._prefix + escape(owner), row),
-                ).fetchone()
-                if taken is not None and _covers(taken[1], key):
+        wanted = (own, parquet_key(own)) if file_type is FileType.DATABASE else (own,)
+        for owner in dict.fromkeys(owner for key in wanted for owner in possible_owners(key)):
+            if owner == relative:
+                continue
+            taken = self._read(
+                "SELECT s3_key FROM file_progress WHERE file_path=? AND s3_key IS NOT NULL",
+                self._prefix + escape(owner),
+            ).fetchone()
+            for key in wanted:
+                if taken is not None and _covers(taken[0], key):
                     return _taken(relative, key, owner)
         if file_type is FileType.ARCHIVE:
             below = self._prefix + escape(relative) + "/"

@@ -20,7 +20,7 @@ class Reached(Transactions):
         name = kind.archive or kind.data or kind.type
         same = job.file.checksum == job.known_checksum
         stale: list[OpenUpload] = []
-        if not same:
+        if not same and job.attempt > 1:  # before the first nothing was reached
             stale = self.open_uploads(job.row)
             self._forget_reached(job.row)
         self._set(

@@ -6,13 +6,11 @@ from pathlib import Path
 
 from processor.domain.jobs import Status
 from processor.domain.keys import escape
-from processor.ledger.database import connect_writer, room_needed
+from processor.ledger.database import connect_writer, raise_when_full
 
 
 class Transactions:
-    """One connection of one thread. `root` is the watched directory, absolute."""
-
-    """The writing side. `root` is the watched directory, absolute."""
+    """The writing side: one connection of one thread. `root` is the watched directory, absolute."""
 
     def __init__(self, path: Path, root: bytes) -> None:
         """Open the ledger; see database.connect_writer for what it raises."""
@@ -29,8 +27,11 @@ class Transactions:
     def commit(self) -> None:
         """Make everything so far durable."""
         if self._db.in_transaction:
-            with room_needed():
+            try:
                 self._db.execute("COMMIT")
+            except sqlite3.OperationalError as error:
+                raise_when_full(error)
+                raise
 
     def rollback(self) -> None:
         """Forget everything since the last commit."""
@@ -57,14 +58,16 @@ class Transactions:
 
     def _set(self, row: int, now_ms: int, **columns: object) -> None:
         assignments = ", ".join(f"{name}=?" for name in columns)
-        values = [str(value) if isinstance(value, str) else value for value in columns.values()]
-        self._write(f"UPDATE file_progress SET {assignments}, updated_at=? WHERE id=?", *values, now_ms, row)
+        self._write(f"UPDATE file_progress SET {assignments}, updated_at=? WHERE id=?", *columns.values(), now_ms, row)
 
     def _write(self, sql: str, *arguments: object) -> sqlite3.Cursor:
-        with room_needed():
+        try:
             if not self._db.in_transaction:
                 self._db.execute("BEGIN IMMEDIATE")
             return self._db.execute(sql, arguments)
+        except sqlite3.OperationalError as error:
+            raise_when_full(error)
+            raise
 
     def _read(self, sql: str, *arguments: object) -> sqlite3.Cursor:
         return self._db.execute(sql, arguments)

@@ -67,12 +67,21 @@ class Arrivals(Keys, Reached):
         query = "SELECT s3_key FROM file_progress WHERE status='in_progress' AND s3_key IS NOT NULL"
         keys = {key for (key,) in self._read(query)} | set(self.orphan_places())
         self.remember_fact(ORPHAN_PLACES, orjson.dumps(sorted(keys)).decode())
+        self.clock_set_back(now_ms)
         # A failed file that could not be moved then may be moved now.
         again = "UPDATE file_progress SET due_at=? WHERE status='failed' AND due_at IS NULL AND modified_ns IS NOT NULL"
         self._write(again, now_ms)
         cursor = self._write(
             "UPDATE file_progress SET status='pending', due_at=?, updated_at=? WHERE status='in_progress'",
             *(now_ms, now_ms),
+        )
+        return cursor.rowcount
+
+    def clock_set_back(self, now_ms: int) -> int:
+        """Make due what waits for a time that was told by a clock which has been set back since; return how much."""
+        cursor = self._write(
+            "UPDATE file_progress SET due_at=?, updated_at=? WHERE status='pending' AND due_at>? AND updated_at>?",
+            *(now_ms, now_ms, now_ms, now_ms),
         )
         return cursor.rowcount
 

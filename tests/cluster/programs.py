@@ -97,7 +97,8 @@ class ClusterPrograms:
             for _ in range(count)
         ]
         self.workers += started
-        self._until(lambda: self.known() >= before + count, *started)
+        with self.client() as client:
+            self._until(lambda: len(client.nthreads()) >= before + count, *started)
         return started
 
     def known(self) -> int:

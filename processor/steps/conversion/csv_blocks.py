@@ -108,7 +108,8 @@ def _field(dialect: Dialect, escape: bytes, never: bytes, width: int) -> bytes:
         return plain
     quote, not_inside = re.escape(dialect.quote), re.escape(dialect.quote + escape)
     spaces = rb"[ \t]*+" if _may_strip(dialect) else b""
-    quoted = rb"%b%b[^%b]*+(?:%b%b[^%b]*+)*+%b%b" % (spaces, quote, not_inside, quote, quote, not_inside, quote, spaces)
+    doubled = rb"(?:%b%b[^%b]*+)*+" % (quote, quote, not_inside) if dialect.escape else b""
+    quoted = rb"%b%b[^%b]*+%b%b%b" % (spaces, quote, not_inside, doubled, quote, spaces)
     return rb"(?:%b|%b)" % (quoted, plain)
 
 

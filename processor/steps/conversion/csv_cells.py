@@ -26,6 +26,7 @@ class CellClass(Enum):
     TEXT = ("text", 0.6)  # anything else
     ENCLOSED = ("enclosed", 0.5)  # the same mark on both sides, as quotes would be
     PIECES = ("pieces", 0.25)  # holds what separates values elsewhere
+    LINE = ("line", 0.05)  # holds it again and again, as a whole line does
     BROKEN = ("broken", 0.02)  # begins or ends with a quote
 
     def __init__(self, word: str, plausibility: float) -> None:
@@ -58,6 +59,7 @@ _FORMS = (
 _FORM = re.compile("|".join(f"(?P<{cell.name}>{form})" for cell, form in _FORMS))
 _BROKEN = re.compile(r"\s*[\"'].*[^\"']|.*[^\"'\s\w][\"']\s*|[\"']", re.DOTALL)
 _PIECES = re.compile(r"[;|\t]|,\S|\"[,;|\t]|[\x00-\x08\x0e-\x1f]")
+_LINE = re.compile(r"(?:[^,]*,(?=\S)){4}|(?:[^;]*;){4}|(?:[^|]*\|){4}|(?:[^\t]*\t){4}")
 _MARKS = frozenset("`~|$%#*^@!&/")
 _LONGEST_LOOKED_AT = 400
 
@@ -77,4 +79,6 @@ def classify(text: bytes | None) -> CellClass:
         return CellClass[match.lastgroup]
     if _BROKEN.fullmatch(shown):
         return CellClass.BROKEN
-    return CellClass.PIECES if _PIECES.search(shown) else CellClass.TEXT
+    if _PIECES.search(shown):
+        return CellClass.LINE if _LINE.match(shown) else CellClass.PIECES
+    return CellClass.TEXT

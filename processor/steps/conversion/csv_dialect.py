@@ -13,8 +13,9 @@ from functools import cached_property
 
 from processor.domain.conversion import DataFormat
 from processor.steps.conversion.csv_cells import TYPED, CellClass, classify
-from processor.steps.conversion.csv_layout import Layout, Survey, lay_out
+from processor.steps.conversion.csv_layout import Layout, lay_out
 from processor.steps.conversion.csv_rows import Dialect, Newline, Record, records
+from processor.steps.conversion.csv_survey import Survey
 
 _CUSTOMARY = {b",": 1.0, b"\t": 1.0, b";": 1.0, b"|": 1.0, b"": 1.0}
 _CONTROL, _DOUBLED, _UNUSUAL, _IN_TEXT = 1.0, 0.97, 0.85, 0.7
@@ -26,10 +27,14 @@ _ONE_COLUMN = 0.55
 _LONGEST_SCORED = 300
 _FREQUENT = 20
 _ENOUGH_QUOTES = 2
+_ESCAPES = re.escape(b"\\/^~!#$%&*@`'\"?|\0")
+_ENOUGH_BARE = 10  # quotes inside of fields for one that is doubled: nobody doubled them
 _ENCLOSING_SHARE = 0.5  # of all marks of a kind that is a quote
 _START_BYTES = 24 << 10
 _FINALISTS = 3
 _SPACE = 0.05
+_MOSTLY_DOUBLED = 0.7
+_SURE_OF_TEXT = 0.4  # a mark that ordinary text is full of separates nothing in a reading worse than this
 _EMPTY_COLUMN = 0.3  # not even a name: a separator too many
 
 
@@ -58,6 +63,7 @@ def choose(piece: bytes, data_format: DataFormat) -> Reading:
     else:
         readings = [read(start, dialect, own) for dialect in candidates(start)]
         readings = [r for r in readings if r.layout is None or (r.layout.width > 1) == bool(r.dialect.delimiter)]
+        readings = [r for r in readings if r.dialect.delimiter not in _TEXTUAL or r.score > _SURE_OF_TEXT] or [plain]
         best = sorted(readings, key=lambda reading: reading.score, reverse=True)
         if best[0].layout and best[0].layout.width == 1 and plain.layout and _is_separated(start, own):
             best = [plain]  # rows of any length are ragged rows, not a column of lines
@@ -173,6 +179,9 @@ def _delimiters(piece: bytes) -> list[bytes]:
     common = [c for _, c in sorted(singles, reverse=True)[:_MOST_DELIMITERS]]
     found = list(dict.fromkeys((*customary, *common)))
     doubled = [c * 2 for c in found if c not in (b" ", b"\t") and piece.count(c * 2) * 2 >= lines]
+    doubled = [
+        pair for pair in doubled if piece.count(pair) * 2 >= _MOSTLY_DOUBLED * piece.count(pair[: len(pair) // 2])
+    ]
     pairs = [pair for pair, count in _punctuation_pairs(text) if count >= lines / 2]
     spaced = [c + b" " for c in customary if re.search(re.escape(c) + rb" [\"']", piece)]
     return list(dict.fromkeys((*found, *doubled, *pairs, *spaced)))
@@ -192,7 +201,9 @@ def _quotes(piece: bytes, delimiter: bytes) -> list[bytes]:
         if mark not in piece:
             continue
         one = re.escape(mark)
-        enclosed = re.findall(rb"(?:%b|[\r\n]|\A) ?(%b[^\r\n]*?%b) ?(?=%b|[\r\n]|\Z)" % (edge, one, one, edge), piece)
+        inside = rb"(?:[^%b\\]++|%b%b|\\.)*+" % (one, one, one)
+        form = rb"(?:%b|[\r\n]|\A) ?(%b%b%b) ?(?=%b|[\r\n]|\Z)" % (edge, one, inside, one, edge)
+        enclosed = re.findall(form, piece, re.DOTALL)
         needed = bool(delimiter) and any(delimiter in text for text in enclosed)
         if not needed and (len(enclosed) < _ENOUGH_QUOTES or _lines_with(piece, mark) < _ENOUGH_QUOTES):
             continue
@@ -208,13 +219,18 @@ def _lines_with(piece: bytes, mark: bytes) -> int:
 def _escapes(piece: bytes, quote: bytes, delimiter: bytes) -> list[bytes]:
     """Return what may stand before a quote inside a quoted field, or before a separator that is none."""
     found = [quote]
-    if delimiter and b"\\" + delimiter in piece:
+    if (delimiter and b"\\" + delimiter in piece) or b"\\" + quote in piece:
         found.append(b"\\")
-    before = Counter(re.findall(rb"(?<=[^\s,;|\t])([\\/^~!#$%%&*@`'\"?|])%b(?=[^\s,;|\t])" % re.escape(quote), piece))
-    before.update(re.findall(rb"(\\)%b" % re.escape(quote), piece))
-    for mark, count in before.most_common(3):
-        if mark not in found and count:
-            found.append(mark)
+    one, edge = re.escape(quote), re.escape(delimiter or b"\n")
+    inside = rb"(?!%b|[\r\n]|%b|\Z)" % (edge, one)
+    inner = len(re.findall(rb"(?<!%b)(?<![\r\n%b])%b%b" % (edge, one, one, inside), piece))
+    before = Counter(re.findall(rb"(?<!%b)([%b])%b%b" % (edge, _ESCAPES, one, inside), piece))
+    found += [mark for mark, count in before.most_common(3) if mark not in found and 2 * count >= inner]
+    doubled = piece.count(quote * 2) - len(
+        re.findall(rb"(?:%b|[\r\n])%b%b(?=%b|[\r\n])" % (edge, one, one, edge), piece)
+    )
+    if found == [quote] and inner >= _ENOUGH_QUOTES and doubled * _ENOUGH_BARE <= inner:
+        found.append(b"")
     return found
 
 
@@ -228,12 +244,17 @@ def _score(survey: Survey, layout: Layout, dialect: Dialect, own: bytes) -> floa
     rows = [record for record in body if len(record.fields) == layout.width]
     if not rows:
         return 0.0
-    regular = float(len(rows) / len(body))
+    regular = sum(_nearness(len(record.fields), layout.width) for record in body) / len(body)
     covered = min(1.0, (len(body) + 1) / (min(len(survey.first), _LONGEST_SCORED) + 1))
     sound = 1 - sum(record.odd for record in body) / len(body)
     types = _plausibility(rows, layout.width, dialect.quote) * (1 - _SPACE * _spaced_share(rows))
     shape = layout.width / (layout.width + 0.5) if dialect.delimiter else _one_column(rows, own)
     return regular * regular * math.sqrt(covered) * (0.3 + 0.7 * sound) * types * shape * _prior(dialect, own)
+
+
+def _nearness(width: int, usual: int) -> float:
+    """Return 1 for a row of the usual width, up to a half for one of nearly that width."""
+    return 1.0 if width == usual else 0.5 * min(width, usual) / max(width, usual)
 
 
 def _prior(dialect: Dialect, own: bytes) -> float:

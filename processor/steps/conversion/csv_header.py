@@ -116,19 +116,21 @@ def name_columns(fields: Sequence[bytes | None], width: int, reserved: AbstractS
     texts = [(field or b"").decode() for field in fields[:width]]
     given = {text.strip().lower() for text in texts}
     taken = set(reserved)
+    counts: dict[str, int] = {}
     names = []
     for index in range(width):
         text = texts[index] if index < len(texts) else None
-        names.append(_unique(text, index, taken, given))
+        names.append(_unique(text, index, taken, given, counts))
     return names
 
 
-def _unique(text: str | None, index: int, taken: set[str], given: set[str]) -> Name:
+def _unique(text: str | None, index: int, taken: set[str], given: set[str], counts: dict[str, int]) -> Name:
     wish = (text or "").strip().replace("\0", "")
     base = wish or f"column{index}"
-    name, count = base, 0
+    name, count = base, counts.get(base, 0)
     while name.lower() in taken or (name != wish and name.lower() in given):
         count += 1
         name = f"{base}_{count}"
+    counts[base] = count
     taken.add(name.lower())
     return Name(name, text if text != name and text is not None else None)

@@ -1,13 +1,20 @@
 """Rows that do not have the table's width, but have it when read in another way that the row itself speaks for."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from processor.steps.conversion.csv_cells import CellClass, classify
+from processor.steps.conversion.csv_cells import TYPED, CellClass, classify
 from processor.steps.conversion.csv_rows import Dialect, Grammar, Newline, Record, records
 
-_OTHER_DELIMITERS = (b",", b";", b"\t", b"|")
-_MOST_CLOSINGS = 12
+_OTHER_DELIMITERS = (b",", b";", b"\t", b"|", b", ", b"; ")
+# Ordinary text is full of these: a row that they separate must hold what the columns hold.
+_DELIMITERS_OF_TEXT = (b" ", b":")
+_ALIKE = 0.7
+_FEWEST_TYPED = 2
 _MOST_QUOTED_BYTES = 64 << 10
+_MOST_JOINS = 20_000
+_AS_IT_IS, _ENCLOSED, _STRAY, _HALF_OPEN = 0, 0, 1, 2
+_NEVER = 1 << 30
 
 Fields = list[bytes | None]
 
@@ -15,10 +22,12 @@ Fields = list[bytes | None]
 class Repair:
     """Reads single rows anew. A reading is taken only when it has exactly the table's width."""
 
-    def __init__(self, dialect: Dialect, width: int) -> None:
+    def __init__(self, dialect: Dialect, width: int, rows: Sequence[Record] = ()) -> None:
+        """`rows` are some of the table's, for what its columns hold."""
         self.dialect = dialect
         self.width = width
         self.grammar = Grammar(dialect)
+        self.columns = [_common([classify(row.fields[index]) for row in rows]) for index in range(width * bool(rows))]
 
     def fields(self, record: Record) -> Fields | None:
         """Return the row's fields in the one way that fits, None when there is none."""
@@ -28,34 +37,110 @@ class Repair:
 
     def _by_delimiter(self, record: Record) -> Fields | None:
         """Read a row that was written with another separator than the rest."""
-        found = []
-        for delimiter in _OTHER_DELIMITERS:
-            if delimiter != self.dialect.delimiter and record.text.count(delimiter) >= self.width - 1:
-                dialect = Dialect(delimiter, self.dialect.quote, self.dialect.escape, Newline.ANY)
-                other = list(records((record.text,), dialect))
-                if len(other) == 1 and len(other[0].fields) == self.width and not other[0].odd:
-                    found.append(other[0].fields)
-        return found[0] if len(found) == 1 else None
+        typed = sum(column in TYPED for column in self.columns)
+        of_text = _DELIMITERS_OF_TEXT if typed >= _FEWEST_TYPED else ()
+        found: list[tuple[float, Fields]] = []
+        for delimiter in (*_OTHER_DELIMITERS, *of_text):
+            if (fields := self._separated_by(delimiter, record.text)) is None:
+                continue
+            alike = self._alikeness(fields)
+            if delimiter not in of_text or alike >= _ALIKE:
+                found.append((alike, fields))
+        most = max((alike for alike, _ in found), default=0.0)
+        best = [fields for alike, fields in found if alike == most]
+        return best[0] if len(best) == 1 else None
+
+    def _separated_by(self, delimiter: bytes, text: bytes) -> Fields | None:
+        own = self.dialect.delimiter
+        if delimiter == own or text.count(delimiter) < self.width - 1:
+            return None
+        dialect = replace(self.dialect, delimiter=delimiter, newline=Newline.ANY, runs=False)
+        found = list(records((text,), dialect))
+        if len(found) != 1 or len(found[0].fields) != self.width or found[0].odd:
+            return None
+        if delimiter.startswith(own) and text.count(own) > text.count(delimiter):
+            outside = self.dialect.quote.join(text.split(self.dialect.quote)[::2]) if self.dialect.quote else text
+            if outside.count(own) > outside.count(delimiter):
+                return None  # the table's own separator separates, too
+        return found[0].fields
+
+    def _alikeness(self, fields: Sequence[bytes | None]) -> float:
+        """Return the share of the fields that are what their columns hold."""
+        pairs = [(classify(value), column) for value, column in zip(fields, self.columns, strict=False)]
+        return sum(cell in (column, CellClass.EMPTY) for cell, column in pairs) / self.width
 
     def _by_inner_quotes(self, record: Record) -> Fields | None:
-        """Read a row whose quoted fields hold quotes that nobody doubled: they close where the width comes out."""
-        quote = self.dialect.quote
-        if not record.odd or len(record.fields) <= self.width or len(record.text) > _MOST_QUOTED_BYTES:
+        """Read a row with quotes that nobody doubled, or that lack their other one: the width says where fields end."""
+        text, quote = record.text, self.dialect.quote
+        if not (quote and quote in text and self.dialect.delimiter) or self.dialect.runs:
             return None
-        joined = _join_between(record.fields, self.dialect, self.grammar, len(record.fields) - self.width)
-        return joined if joined is not None and quote else None
+        if self.dialect.escape not in (quote, b"") and self.dialect.escape + self.dialect.delimiter in text:
+            return None
+        if len(record.fields) <= self.width or len(text) > _MOST_QUOTED_BYTES or not self._has_stray_quote(text):
+            return None
+        groups = _joined(text.split(self.dialect.delimiter), self.width, self.dialect)
+        return None if groups is None else [self._value(group) for group in groups]
+
+    def _has_stray_quote(self, text: bytes) -> bool:
+        return any(self.dialect.quote in plain for _, _, plain, _ in self.grammar.field.findall(text))
+
+    def _value(self, group: bytes) -> bytes | None:
+        stripped = group.strip(b" \t") if self.dialect.spaced_quotes else group
+        quote = self.dialect.quote
+        if _cost(group, self.dialect) == _HALF_OPEN or not (len(stripped) > 1 and stripped.startswith(quote)):
+            return group or None
+        inside = stripped[len(quote) : -len(quote)]
+        return self.grammar.unquote(inside)
 
 
-def _join_between(fields: Sequence[bytes | None], dialect: Dialect, grammar: Grammar, surplus: int) -> Fields | None:
-    """Join `surplus` + 1 neighbours, the first of which begins with a quote and the last of which ends with one."""
-    found: list[Fields] = []
-    for first in range(len(fields) - surplus):
-        opening, closing = fields[first] or b"", fields[first + surplus] or b""
-        if grammar.begins_quoted.match(opening) and closing.rstrip(b" \t").endswith(dialect.quote):
-            text = dialect.delimiter.join(field or b"" for field in fields[first : first + surplus + 1]).strip(b" \t")
-            inside = text[len(dialect.quote) : -len(dialect.quote)]
-            found.append([*fields[:first], inside, *fields[first + surplus + 1 :]])
-    return found[0] if len(found) == 1 else None
+def _joined(pieces: Sequence[bytes], width: int, dialect: Dialect) -> list[bytes] | None:
+    """Join neighbours until there are `width` fields, in the way that leaves the fewest quotes without sense.
+
+    Only what begins or ends with a quote is joined. Returns None where two ways are as good.
+    """
+    surplus = len(pieces) - width
+    if surplus < 1 or len(pieces) * (surplus + 1) ** 2 > _MOST_JOINS:
+        return None
+    # best[used]: least cost, in how many ways, and the fields, of the pieces so far with so many joins used
+    held: list[list[tuple[int, int, list[bytes]]]] = [[(0, 1, [])]]
+    for end in range(1, len(pieces) + 1):
+        best: list[tuple[int, int, list[bytes]]] = [(_NEVER, 0, [])] * (surplus + 1)
+        for size in range(1, min(end, surplus + 1) + 1):
+            group = dialect.delimiter.join(pieces[end - size : end])
+            cost = _cost(group, dialect, many=size > 1)
+            for used, (so_far, ways, fields) in enumerate(held[end - size]):
+                now = used + size - 1
+                if now > surplus or cost + so_far > best[now][0]:
+                    continue
+                if cost + so_far == best[now][0]:
+                    best[now] = (best[now][0], best[now][1] + ways, best[now][2])
+                elif cost < _NEVER:
+                    best[now] = (cost + so_far, ways, [*fields, group])
+        held.append(best)
+    cost, ways, fields = held[-1][surplus]
+    return fields if cost < _NEVER and ways == 1 else None
+
+
+def _cost(group: bytes, dialect: Dialect, *, many: bool = False) -> int:
+    """Return how little sense the quotes of what may be a field make."""
+    quote = dialect.quote
+    text = group.strip(b" \t") if dialect.spaced_quotes else group
+    opens, closes = text.startswith(quote), text.endswith(quote) and len(text) > 1
+    if opens and closes:
+        inside = text[len(quote) : -len(quote)].replace(quote * 2, b"")
+        if dialect.escape not in (quote, b""):
+            inside = inside.replace(dialect.escape + quote, b"")
+        return _STRAY if quote in inside else _ENCLOSED
+    if opens or closes:
+        return _HALF_OPEN
+    if many:
+        return _NEVER
+    return _STRAY if quote in text else _AS_IT_IS
+
+
+def _common(cells: Sequence[CellClass]) -> CellClass:
+    known = [cell for cell in cells if cell is not CellClass.EMPTY]
+    return max(known, key=known.count, default=CellClass.EMPTY)
 
 
 def looks_like_row(record: Record, dialect: Dialect, width: int) -> bool:

@@ -39,7 +39,9 @@ class Dialect:
 
     delimiter: bytes = b","
     quote: bytes = b'"'
-    escape: bytes = b'"'  # the quote itself where quotes are doubled
+    escape: bytes = (
+        b'"'  # the quote itself where quotes are doubled; none where quotes stand in quoted fields as they are
+    )
     newline: Newline = Newline.ANY
     spaced_quotes: bool = False  # spaces between a separator and a quote belong to neither field
     runs: bool = False  # any run of spaces and tabs is one separator, and none is one at the edges of a line
@@ -77,7 +79,9 @@ class Grammar:
         self.escape = dialect.escape if dialect.escape != dialect.quote else b""
         quote, escape, delimiter = (re.escape(part) for part in (self.quote, self.escape, self.delimiter))
         spaces = rb"[ \t]*" if dialect.spaced_quotes else b""
-        if self.escape:
+        if quote and not dialect.escape:
+            inside = rb"(?:[^%b]++|%b(?!%b(?:%b|[\r\n]|\Z)))*+" % (quote, quote, spaces, delimiter or rb"\Z")
+        elif self.escape:
             inside = rb"(?:[^%b%b]++|%b.|%b%b)*+" % (quote, escape, escape, quote, quote)
         else:
             inside = rb"(?:[^%b]++|%b%b)*+" % (quote, quote, quote) if quote else b""
@@ -99,7 +103,7 @@ class Grammar:
         """Return the value of what stands between two quotes."""
         if self.escape:
             return self.inner.sub(rb"\1\2", inside)
-        return inside.replace(self.quote * 2, self.quote) if self.quote in inside else inside
+        return inside.replace(self.quote * 2, self.quote) if self.dialect.escape else inside
 
     def plain(self, text: bytes) -> bytes:
         """Return the value of a field without quotes."""
@@ -241,37 +245,42 @@ class Reader:
         position = self._open_field(start, start + len(text)) if odd else None
         if position is None:
             return alone
-        end, place, in_vain = start + len(text), after, self.in_vain
+        in_vain = self.in_vain
+        end, place, closed, unclosed = start + len(text), after, None, False
         while position is not None:
             self.in_vain += _BYTES_A_LINE
             closing, unclosed = self._closing_line(place)
-            if closing is None:
-                return self._give_back(alone._replace(unclosed=unclosed), end - start)
-            end, place = closing
-            if end - start > LONGEST_RECORD or not self._closed_at(position, end):
-                return self._give_back(alone, end - start)
+            if closing is not None:
+                end, place = closing
+            if closing is None or end - start > LONGEST_RECORD or not self._closed_at(position, end):
+                self._look_in_vain(end - start)
+                if closed is None:
+                    return alone._replace(unclosed=unclosed)
+                end, place = closed  # the quote after the fields that are closed is a stray one
+                break
+            closed = closing
             position = self._open_field(position, end)
         record = self._of_many_lines(alone, start, end)
         if record is not alone:
             self.line += self.window.endings(after, end) + 1
             self.read += place - after
-            self.in_vain = in_vain
+            self.in_vain = in_vain if position is None else self.in_vain
             self.window.at = place
-        return record
+        return record if position is None else record._replace(unclosed=unclosed)
 
     def _of_many_lines(self, alone: Record, start: int, end: int) -> Record:
         whole = self.window.held[start:end]
         whole = whole.rstrip(b" \t") if self.runs else whole
         fields, odd = self._fields(whole)
         if self.width and len(fields) != self.width and len(alone.fields) == self.width:
-            return self._give_back(alone, len(whole))
+            self._look_in_vain(len(whole))
+            return alone
         return Record(self.line, fields, whole, odd)
 
-    def _give_back(self, alone: Record, looked_at: int) -> Record:
+    def _look_in_vain(self, looked_at: int) -> None:
         self.in_vain += looked_at
         if self.in_vain > _IN_VAIN_AT_FIRST + _IN_VAIN_A_BYTE * self.read:
-            raise refused("csv.quotes", f"line {alone.line}: quotes open and close without sense", "repair the quotes")
-        return alone
+            raise refused("csv.quotes", f"line {self.line}: quotes open and close without sense", "repair the quotes")
 
     def _closing_line(self, start: int) -> tuple[tuple[int, int] | None, bool]:
         """Return the end of the line, from `start` on, that has the first quote of its own; or None, and why.

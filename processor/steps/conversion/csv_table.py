@@ -15,9 +15,10 @@ from processor.steps.conversion.csv_direct import Structure, check_structure, di
 from processor.steps.conversion.csv_encoding import Encoding, decide_encoding, utf8_chunks
 from processor.steps.conversion.csv_exact import SURPLUS, PipedRows, Row, piped, surplus_json
 from processor.steps.conversion.csv_header import Header, Name, decide_header, name_columns
-from processor.steps.conversion.csv_layout import FIRST_RECORDS, Layout, Survey, lay_out
+from processor.steps.conversion.csv_layout import Layout, lay_out
 from processor.steps.conversion.csv_repair import Repair
 from processor.steps.conversion.csv_rows import Dialect, Newline, Record, records
+from processor.steps.conversion.csv_survey import FIRST_RECORDS, Survey
 from processor.steps.conversion.table import Reading, Sample, TextColumn, write_table
 from processor.streams.feed import readable_fd
 from processor.streams.output import Output
@@ -26,6 +27,7 @@ from processor.streams.source import BytesSource, Source
 PIECE_BYTES = 1 << 17
 _SAMPLE_ROWS = 120
 _SAMPLE_CELLS = 20_000
+_ROWS_FOR_REPAIR = 50
 _MOST_LISTED = 10
 # Where more records than these have quotes that enclose nothing, quotes are ordinary characters.
 _FEW_ODD, _ODD_SHARE = 2, 0.01
@@ -53,6 +55,8 @@ class CsvTable:
         self.malformed_lines: list[int] = []
         self.comments: list[Record] = []
         self.surplus = False
+        self.misfits: list[Row] = []  # the malformed rows at even distances, for the sample
+        self.misfit_step = 1
         self.kept: list[Row] | None = None  # all rows, where they are few
         self.structure: Structure | None = None  # found when DuckDB may read the source itself
 
@@ -69,12 +73,17 @@ class CsvTable:
         if reading.layout is None:
             raise refused("csv.empty", f"{source.name} has no rows and no header", "there is nothing to convert")
         table.layout = reading.layout
+        table.check_width()
         table.understand()
-        if table.layout.width > _MOST_COLUMNS:
-            raise refused(
-                "csv.too-wide", f"{table.layout.width} columns are more than {_MOST_COLUMNS}", "split the table"
-            )
+        table.check_width()
         return table
+
+    def check_width(self) -> None:
+        """Raise DeliveryError `csv.too-wide` for more columns than a Parquet should have."""
+        if self.layout.width > _MOST_COLUMNS:
+            raise refused(
+                "csv.too-wide", f"{self.layout.width} columns are more than {_MOST_COLUMNS}", "split the table"
+            )
 
     @staticmethod
     def encoding_of(source: Source) -> Encoding:
@@ -112,7 +121,7 @@ class CsvTable:
             self.understand_all()
 
     def _looks_regular(self) -> bool:
-        layout, wrong = self.layout, len(self.layout.preamble) + bool(self.layout.header_width)
+        layout, wrong = self.layout, len(self.layout.preamble) + bool(self.layout.header)
         alike = self.survey.widths[layout.width] >= self.survey.total - wrong
         return alike and self.survey.odd == 0 and layout.width > 1 and not layout.footer
 
@@ -141,7 +150,7 @@ class CsvTable:
         layout = self.layout
         table = [record for record in self.survey.first if record.line >= layout.first_line]
         rows = [record for record in table[1:] if len(record.fields) == layout.width and layout.is_body(record)]
-        if layout.header_width:
+        if layout.header:
             self.header = Header(True, "names above rows of another width")
         else:
             self.header = decide_header(table[0], rows)
@@ -150,10 +159,10 @@ class CsvTable:
     def _header_fields(self, first: Record, rows: list[Record]) -> list[bytes | None]:
         if not self.header.present:
             return []
-        short = self.layout.header_width and self.layout.header_width < self.layout.width
-        if short and any(row.fields[-1] is not None for row in rows):
-            return [None, *first.fields]  # R writes no name above the names of its rows
-        return first.fields
+        names = list(self.layout.header or first.fields)
+        if len(names) == self.layout.width - 1 and any(row.fields[-1] is not None for row in rows):
+            return [None, *names]  # R writes no name above the names of its rows
+        return names
 
     def _find_malformed(self) -> None:
         layout = self.layout
@@ -173,14 +182,23 @@ class CsvTable:
     @cached_property
     def repair(self) -> Repair:
         """What reads rows of another width anew."""
-        return Repair(self.dialect, self.layout.width)
+        width = self.layout.width
+        rows = [record for record in self.survey.first[1:] if len(record.fields) == width][:_ROWS_FOR_REPAIR]
+        return Repair(self.dialect, width, rows)
 
     def _note_malformed(self, record: Record) -> None:
         self.malformed += 1
-        repaired = self.repair.fields(record)
-        self.surplus |= len(repaired or record.fields) > self.layout.width
         if len(self.malformed_lines) < _MOST_LISTED:
             self.malformed_lines.append(record.line)
+        if self.options.malformed_rows is not MalformedRows.KEEP:
+            return
+        fields = self.repair.fields(record) or record.fields
+        self.surplus |= len(fields) > self.layout.width
+        if self.malformed % self.misfit_step == 0:
+            self.misfits.append(fields[: self.layout.width])
+            if len(self.misfits) * self.layout.width >= _SAMPLE_CELLS:
+                self.misfits = self.misfits[1::2]
+                self.misfit_step *= 2
 
     def _check_comments(self) -> None:
         if sum(len(record.text) for record in self.comments[-_MOST_COMMENTS:]) > _LONGEST_FACT or (
@@ -327,17 +345,15 @@ class CsvTable:
         )
 
     def sample(self) -> Sample:
-        """Return the first and last rows that have the table's width, or all that are kept, as texts."""
+        """Return the first and last rows that have the table's width and some that have not, or all that are kept."""
         if self.kept is not None:
             return [[None if value is None else value.decode() for value in row] for row in self.kept]
         width = self.layout.width
         most = max(10, min(_SAMPLE_ROWS, _SAMPLE_CELLS // width))
         known = {r.line: r for r in (*self.survey.first[:most], *list(self.survey.last)[-most:])}
-        return [
-            [None if value is None else value.decode() for value in record.fields]
-            for record in known.values()
-            if len(record.fields) == width and self._is_row(record)
-        ]
+        regular = [r.fields for r in known.values() if len(r.fields) == width and self._is_row(r)]
+        misfits = ([*row, *[None] * (width - len(row))] for row in self.misfits)
+        return [[None if value is None else value.decode() for value in row] for row in (*regular, *misfits)]
 
     def facts(self) -> list[tuple[str, str]]:
         """Return what was decided, and the text that is no row, for the Parquet and the receipt."""

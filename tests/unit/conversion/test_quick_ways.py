@@ -3,7 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from processor.steps.conversion.csv_layout import Survey
+from processor.steps.conversion.csv_survey import Survey
 from processor.steps.conversion.csv_rows import Dialect, records
 from processor.steps.conversion.typing import Evidence
 

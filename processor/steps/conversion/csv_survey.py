@@ -1,0 +1,134 @@
+"""What one reading of all records of a text tells: how many there are, how wide, the first and the last of them."""
+
+from collections import Counter, deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from processor.steps.conversion.csv_blocks import Block
+from processor.steps.conversion.csv_rows import Dialect, Newline, Record
+
+FIRST_RECORDS = 1000
+LAST_RECORDS = 200
+MOST_BEYOND = 2000
+MOST_UNCLOSED = 10
+
+
+@dataclass(slots=True)
+class Survey:
+    """What one reading of all records tells: widths, the first and the last of them. Blank lines are set aside."""
+
+    total: int = 0
+    blank: int = 0
+    odd: int = 0
+    longest: int = 0  # bytes of the longest record
+    widths: Counter[int] = field(default_factory=Counter)
+    first: list[Record] = field(default_factory=list)
+    last: deque[Record] = field(default_factory=lambda: deque(maxlen=LAST_RECORDS))
+    beyond: list[Record] = field(default_factory=list)  # after the first ones, those of another width than most of them
+    usual: int = 0  # the width of most of the first records, once all of those are known
+    after_blank: set[int] = field(default_factory=set)  # lines of first and last records that follow a blank line
+    unclosed: list[int] = field(default_factory=list)  # lines of the first records with a quote that nothing closes
+    block_width: int = 0  # of the records that came in blocks
+
+    def add_all(self, passages: Iterable[Record | Block], block_width: int = 0) -> "Survey":
+        """Take all records into account, in order; blocks hold records of `block_width`, none of the first ones."""
+        blank_before = False
+        widths, first = self.widths, self.first
+        last = _Last()
+        for record in passages:
+            if isinstance(record, Block):
+                self._add_block(record, block_width)
+                last.add(record, record.rows)
+                if blank_before:
+                    self._note_blank(record.line)
+                    blank_before = False
+                continue
+            if not record.fields:
+                self.blank += 1
+                blank_before = True
+                continue
+            self.total += 1
+            widths[len(record.fields)] += 1
+            if record.odd:
+                self._add_odd(record)
+            self.longest = max(self.longest, len(record.text))
+            if blank_before:
+                self._note_blank(record.line)
+                blank_before = False
+            if len(first) < FIRST_RECORDS:
+                first.append(record)
+            elif len(record.fields) != (self.usual or self._settle()) and len(self.beyond) <= MOST_BEYOND:
+                self.beyond.append(record)
+            last.add(record, 1)
+        self.last.extend(last.records())
+        return self
+
+    def _add_odd(self, record: Record) -> None:
+        self.odd += 1
+        if record.unclosed and len(self.unclosed) < MOST_UNCLOSED:
+            self.unclosed.append(record.line)
+
+    def _add_block(self, block: Block, width: int) -> None:
+        self.total += block.rows
+        self.widths[width] += block.rows
+        self.block_width = width
+        self.longest = max(self.longest, len(block.text))
+
+    def _settle(self) -> int:
+        self.usual = self.widths.most_common(1)[0][0]
+        return self.usual
+
+    def misfits(self, width: int) -> list[Record] | None:
+        """Return all records of another width; None when they were too many to be kept."""
+        if width not in (self.usual or width, self.block_width or width) or len(self.beyond) > MOST_BEYOND:
+            return None
+        return [record for record in (*self.first, *self.beyond) if len(record.fields) != width]
+
+    @classmethod
+    def of_plain(cls, text: bytes, dialect: Dialect) -> "Survey | None":
+        """Return the survey of a text without quotes, escapes, blank lines and carriage returns; else None.
+
+        It says what `add_all` would say, at a fifth of the cost.
+        """
+        if dialect.runs or not dialect.delimiter or dialect.newline is not Newline.ANY:
+            return None
+        if any(mark and mark in text for mark in (b"\r", dialect.quote, dialect.escape)):
+            return None
+        lines = text.split(b"\n")
+        if not lines[-1]:
+            lines.pop()
+        if not all(lines) or len(lines) >= FIRST_RECORDS:
+            return None
+        rows: list[list[bytes | None]] = [line.split(dialect.delimiter) for line in lines]  # type: ignore[misc]
+        rows = [[field or None for field in row] if b"" in row else row for row in rows]
+        found = list(map(Record, range(1, len(rows) + 1), rows, lines))
+        longest = max(map(len, lines), default=0)
+        return cls(len(rows), 0, 0, longest, Counter(map(len, rows)), found, deque(found, LAST_RECORDS))
+
+    def _note_blank(self, line: int) -> None:
+        self.after_blank.add(line)
+        if len(self.after_blank) > 4 * (FIRST_RECORDS + LAST_RECORDS):
+            kept = {record.line for record in (*self.first, *self.last)}
+            self.after_blank &= kept
+
+
+class _Last:
+    """The last passages, as many as hold the last records."""
+
+    def __init__(self) -> None:
+        self.held: deque[tuple[int, Record | Block]] = deque()
+        self.rows = 0
+
+    def add(self, passage: Record | Block, rows: int) -> None:
+        """Take a passage; what is before it and too far from the end is let go."""
+        self.held.append((rows, passage))
+        self.rows += rows
+        while self.rows - self.held[0][0] >= LAST_RECORDS:
+            self.rows -= self.held.popleft()[0]
+
+    def records(self) -> list[Record]:
+        """Return the last records."""
+        found: list[Record] = []
+        for _, passage in self.held:
+            found.extend(passage.records() if isinstance(passage, Block) else (passage,))
+        return found[-LAST_RECORDS:]

@@ -1,4 +1,4 @@
-"""JSON and JSON Lines to Parquet: what a pattern can prove is left to DuckDB, the rest is looked at value by value.
+"""JSON and JSON Lines to Parquet: what SQL can prove is left to DuckDB, the rest is looked at value by value.
 
 A first look at some rows proposes a schema. If DuckDB can read such rows as they stand, one pass reads, proves and
 writes them. A row that is not proved ends that pass: then every row that no pattern proves is parsed exactly, the
@@ -14,6 +14,7 @@ json_exact    the exact parser: every digit, no key twice
 json_numbers  what a number's text says about types
 json_schema   what was seen at each place
 json_plan     which type each place gets
+json_echo     a line written again from its values, which proves most lines
 json_pattern  the regular expression that proves a line
 json_write    rows written anew
 json_feed     rows on their way to DuckDB

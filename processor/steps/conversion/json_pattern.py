@@ -10,7 +10,6 @@ import re
 
 from processor.steps.conversion.json_exact import write_string
 from processor.steps.conversion.json_plan import Form, Plan, RowPlan
-from processor.steps.conversion.json_rows import on_one_line
 from processor.steps.conversion.json_schema import Place
 
 _SPACE = r"[ \t]*"
@@ -40,9 +39,6 @@ _LONG_DOUBLE = r"0|-?(?:0\.[0-9]+|[1-9][0-9]*(?:\.[0-9]+)?)(?:[eE][-+]?[0-9]{1,3
 _MOST_PLACES = 600
 
 
-_LONGEST_TRIED = 1 << 16
-
-
 class Pattern:
     """The pattern of all rows seen so far, and what it lets pass unseen."""
 
@@ -52,11 +48,6 @@ class Pattern:
         self._passed_long: list[Place] = []
         self.proves_doubles = True  # else it remains to be shown that all numbers are in their shortest form
         self.text = f"{_SPACE}{self._object(root, plan.columns)}[ \\t\\r]*"
-        self._compiled = re.compile(self.text)
-
-    def looks_proved(self, row: bytes) -> bool:
-        """Tell whether the pattern matches `row`, if it is not too long to try; of long numbers nothing is said."""
-        return len(row) > _LONGEST_TRIED or self._compiled.fullmatch(on_one_line(row).decode()) is not None
 
     def admit(self) -> None:
         """Widen what is known of each place by what matching lines may hold."""

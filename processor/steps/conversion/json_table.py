@@ -1,6 +1,6 @@
 """One JSON file on its way to Parquet, in one shape: look at some rows, propose, prove, and learn where that fails."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice
@@ -11,10 +11,11 @@ import orjson
 from processor.domain.conversion import Column, ConversionOptions, Receipt
 from processor.domain.errors import refused
 from processor.steps.conversion.duck import connection
+from processor.steps.conversion.json_echo import Echo, can_echo, style_of
 from processor.steps.conversion.json_exact import parse
 from processor.steps.conversion.json_feed import Feed, lines_of
 from processor.steps.conversion.json_pattern import Pattern, can_prove
-from processor.steps.conversion.json_plan import RowPlan, needs_another_look, plan_rows
+from processor.steps.conversion.json_plan import Form, RowPlan, needs_another_look, plan_rows
 from processor.steps.conversion.json_rows import Rows, on_one_line
 from processor.steps.conversion.json_schema import Schema
 from processor.steps.conversion.json_write import write_row
@@ -24,7 +25,7 @@ from processor.streams.output import Output
 
 Facts = tuple[tuple[str, str], ...]
 
-_SAMPLE_BYTES = 1 << 20
+_SAMPLE_BYTES = 1 << 18
 _MOST_LOOKS = 3
 # A row group is held in memory, so a wide table has smaller ones.
 _ROW_GROUP_VALUES = 8 << 20
@@ -101,18 +102,29 @@ class JsonTable:
         plan = self.plan()
         if not plan.direct or not can_prove(plan):
             raise _NotProvedError
-        pattern = Pattern(self._schema.root, plan)
-        if not all(map(pattern.looks_proved, self._sample)):
-            raise _NotProvedError
         try:
-            return self._write_as_they_stand(plan, _all_proved_by(pattern), output, metadata)
+            return self._write_as_they_stand(plan, output, metadata, proofs=self._proofs(plan))
         except duckdb.Error as error:
             raise _NotProvedError from error
+
+    def _proofs(self, plan: RowPlan) -> list[str]:
+        """Return the conditions, the cheapest first, one of which each row of the sample meets."""
+        proofs = [_proved_by(Pattern(self._schema.root, plan))]
+        if can_echo(plan.columns):
+            proofs.insert(0, Echo(self._schema.root, plan.columns, style_of(self._sample)).condition)
+        which = "".join(f" WHEN {proof} THEN {index}" for index, proof in enumerate(proofs))
+        record = _records(plan, "(SELECT unnest($rows) AS j)")
+        query = f"SELECT CASE{which} END AS proof, count(*) FROM ({record}) GROUP BY proof"  # noqa: S608
+        rows = [on_one_line(row).decode() for row in self._sample]
+        found = dict(connection(self._options).execute(query, {"rows": rows}).fetchall())
+        if None in found:
+            raise _NotProvedError
+        return proofs if found.get(0, 0) * 2 > len(rows) else proofs[1:]
 
     def _write_learned(self, output: Output, metadata: Facts) -> Receipt:
         plan = self.plan()
         if plan.direct:
-            return self._write_as_they_stand(plan, _NOT_BLANK, output, metadata)
+            return self._write_as_they_stand(plan, output, metadata)
         if can_prove(plan):
             return self._write_mixed(plan, output, metadata)
         return self._write_anew(lambda: (parse(row) for _, row in self._rows.read()), output, metadata)
@@ -167,10 +179,12 @@ class JsonTable:
         with feed.relation(self._longest_bytes) as relation:
             yield relation, lambda _: feed.count
 
-    def _write_as_they_stand(self, plan: RowPlan, condition: str, output: Output, metadata: Facts) -> Receipt:
+    def _write_as_they_stand(
+        self, plan: RowPlan, output: Output, metadata: Facts, *, proofs: Sequence[str] = ()
+    ) -> Receipt:
         with output.parquet() as fd:
             with self._lines() as (relation, count):
-                written = self._copy(plan, relation, condition, fd, metadata)
+                written = self._copy(plan, relation, fd, metadata, proofs)
             return self._receipt(plan, written, count(written.rows))
 
     def _write_anew(self, values: Callable[[], Iterator[object]], output: Output, metadata: Facts) -> Receipt:
@@ -178,7 +192,7 @@ class JsonTable:
         feed = Feed(write_row(value, plan).encode() for value in values())
         with output.parquet() as fd:
             with feed.relation(2 * self._longest_bytes) as relation:
-                written = self._copy(plan, relation, "true", fd, metadata)
+                written = self._copy(plan, relation, fd, metadata)
             return self._receipt(plan, written, feed.count)
 
     def _write_mixed(self, plan: RowPlan, output: Output, metadata: Facts) -> Receipt:
@@ -188,7 +202,7 @@ class JsonTable:
             feed = Feed(self._mixed(f"SELECT {proved}, j FROM {relation} WHERE {_NOT_BLANK}", plan))  # noqa: S608
             with output.parquet() as fd:
                 with feed.relation(2 * self._longest_bytes) as lines:
-                    written = self._copy(plan, lines, "true", fd, metadata)
+                    written = self._copy(plan, lines, fd, metadata)
                 _compare("rows", feed.count, written.rows)
                 return self._receipt(plan, written, count(written.rows))
 
@@ -202,13 +216,18 @@ class JsonTable:
         finally:
             cursor.close()
 
-    def _copy(self, plan: RowPlan, relation: str, condition: str, fd: int, metadata: Facts) -> Written:
-        structure = literal(orjson.dumps(plan.structure).decode())
-        record = f"SELECT json_transform(j, {structure}) AS r FROM {relation} WHERE {condition}"  # noqa: S608
+    def _copy(self, plan: RowPlan, relation: str, fd: int, metadata: Facts, proofs: Sequence[str] = ()) -> Written:
+        """Write the rows; one that none of the `proofs` proves, if there are any, raises duckdb.Error."""
         key_values = (*metadata, *self._facts(), ("column-types", _reasons(plan)))
         row_group_rows = max(_FEWEST_ROWS, min(self._options.row_group_rows, _ROW_GROUP_VALUES // plan.leaves))
         options = replace(self._options, row_group_rows=row_group_rows)
-        return copy_to_parquet(f"SELECT unnest(r) FROM ({record})", fd, options, key_values)  # noqa: S608
+        columns = {name: f"r.{quoted(name)}" for name in plan.columns}
+        if proofs:
+            checked = min(plan.columns, key=lambda name: _CHEAPEST_COPIED.index(plan.columns[name].form))
+            whens = "".join(f" WHEN {proof} THEN {columns[checked]}" for proof in proofs)
+            columns[checked] = f"CASE{whens} ELSE error('not proved') END"
+        select = ", ".join(f"{sql} AS {quoted(name)}" for name, sql in columns.items())
+        return copy_to_parquet(f"SELECT {select} FROM ({_records(plan, relation)})", fd, options, key_values)  # noqa: S608
 
     def _facts(self) -> Facts:
         return (("json-rows", self._rows.shape.value), ("encoding", self._rows.encoding))
@@ -226,8 +245,10 @@ class JsonTable:
         return Receipt(written.rows, columns, facts=self._facts())
 
 
-# A line of white space is no row (and an empty one is NULL).
-_NOT_BLANK = "j IS NOT NULL AND trim(j, ' \t\r') <> ''"
+# A line of white space is no row (and an empty one is NULL). Trimming takes long; a look at the first byte does not.
+_NOT_BLANK = "CASE WHEN prefix(j, '{') THEN true ELSE trim(j, ' \t\r') <> '' END"
+# A check costs a copy of the column it stands in.
+_CHEAPEST_COPIED = (Form.BOOLEAN, Form.BIGINT, Form.DOUBLE, Form.STRING, *Form)
 
 
 def _proved_by(pattern: Pattern) -> str:
@@ -243,10 +264,10 @@ def _proved_by(pattern: Pattern) -> str:
     return f"CASE WHEN NOT {proved} THEN false WHEN json(j) = j THEN true ELSE {back} = {stood} END"
 
 
-def _all_proved_by(pattern: Pattern) -> str:
-    """Return the condition that lets proved rows pass, skips blank lines, and fails on any other."""
-    proved = _proved_by(pattern)
-    return f"CASE WHEN {proved} THEN true WHEN {_NOT_BLANK} THEN error('not proved')::BOOLEAN ELSE false END"
+def _records(plan: RowPlan, relation: str) -> str:
+    """Return the query for the lines, `j`, that are not blank, and their values, the struct `r`."""
+    structure = literal(orjson.dumps(plan.structure).decode())
+    return f"SELECT j, json_transform(j, {structure}) AS r FROM {relation} WHERE {_NOT_BLANK}"  # noqa: S608
 
 
 def _certainly(write: Callable[[], Receipt]) -> Receipt:

@@ -1,6 +1,7 @@
 """Many files at once: none is missed, and the main process does not grow with them."""
 
 import os
+import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -97,10 +98,15 @@ def test_a_burst_beyond_the_event_queue_is_known_completely_and_costs_no_memory(
 )
 def test_nothing_is_missed_when_the_event_queue_is_short(make_daemon: MakeDaemon, files: int) -> None:
     daemon = without_store(make_daemon)
+    for directory in range(10):
+        (daemon.watch / f"{directory}").mkdir()
     with queued_events(64):
         daemon.start()
     daemon.until(lambda: list(daemon.events("watch.scanned")))
-    burst(daemon, files)
+    daemon.signal(signal.SIGSTOP)
+    for number in range(files):
+        (daemon.watch / f"{number % 10}/{number}.txt").write_bytes(b"%d" % number)
+    daemon.signal(signal.SIGCONT)
 
     daemon.until(lambda: known(daemon) == files, timeout=900, every=0.5)
 

@@ -1,20 +1,38 @@
 """Damaged files of every kind through the whole way: each has its end, and none finds a bug in a worker."""
 
+import io
+import json
+import os
 import random
+import xml.etree.ElementTree as ET
+from collections.abc import Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from processor.domain.conversion import ConversionOptions, DataFormat, MalformedRows
+from processor.domain.errors import DeliveryError, ErrorClass
 from processor.domain.files import FileType
+from processor.steps.conversion import convert
 from processor.steps.detection import detect
+from processor.streams.frames import BrokenStreamError, EndOfStream, Failed, Frame, read_frames
+from processor.streams.source import BytesSource
 from tests.e2e.bucket import Bucket
 from tests.e2e.conftest import MakeDaemon
+from tests.faults import contents
 from tests.faults.checker import Checker
 from tests.faults.contents import HOSTILE, Content, Fate, good
 from tests.faults.generator import sha256
 from tests.faults.names import real_suffix, suffix_of
+from tests.unit.conversion.csv_tables import WithRejects
+from tests.unit.test_frames import STREAMS, encoded
 
+_many = settings(
+    max_examples=int(os.environ.get("FUZZ_EXAMPLES", "60")),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 _BUGS = {"worker.bug", "worker.died", "worker.silent", "worker.memory"}
 _SUFFIXES = st.sampled_from([".csv", ".json", ".jsonl", ".xml", ".zip", ".tar", ".tar.gz", ".gz", ".zst", ".bin", ""])
 _HEADS = st.one_of(st.binary(max_size=600), st.sampled_from([b"PK\x03\x04", b"\x1f\x8b\x08", b"\x89PNG\r\n\x1a\n"]))
@@ -41,7 +59,11 @@ def test_any_name_and_any_bytes_are_of_some_kind_and_without_a_known_suffix_regu
 def damaged(rng: random.Random) -> Content:
     """Return a file with a few bytes changed, doubled, dropped or cut off."""
     content = rng.choice((good, good, rng.choice(HOSTILE)))(rng)
-    data = bytearray(content.data[:200_000])
+    return Content(content.suffix, damage(rng, content.data[:200_000]), Fate.EITHER)
+
+
+def damage(rng: random.Random, whole: bytes) -> bytes:
+    data = bytearray(whole)
     for _ in range(rng.randrange(1, 6)):
         at = rng.randrange(len(data) + 1)
         match rng.randrange(4):
@@ -53,7 +75,63 @@ def damaged(rng: random.Random) -> Content:
                 del data[at : at + rng.randrange(1, 20)]
             case _:
                 del data[len(data) - rng.randrange(len(data) // 4 + 1) :]
-    return Content(content.suffix, bytes(data), Fate.EITHER)
+    return bytes(data)
+
+
+@_many
+@given(seed=st.integers(0, 2**48), mode=st.sampled_from(MalformedRows))
+@pytest.mark.parametrize(
+    ("make", "data_format"),
+    [
+        (contents.comma_separated, DataFormat.CSV),
+        (contents.tab_separated, DataFormat.TSV),
+        (contents.json_array, DataFormat.JSON),
+        (contents.json_lines, DataFormat.JSONL),
+        (contents.xml, DataFormat.XML),
+    ],
+    ids=lambda value: str(value) if isinstance(value, DataFormat) else "",
+)
+def test_damaged_data_is_refused_or_is_what_the_standard_library_reads_too(
+    make: Callable[[random.Random], Content], data_format: DataFormat, seed: int, mode: MalformedRows
+) -> None:
+    rng = random.Random(seed)
+    data = damage(rng, make(rng).data)
+    output = WithRejects()
+    try:
+        receipt = convert(
+            BytesSource(f"a.{data_format}", data), data_format, ConversionOptions(malformed_rows=mode), output, ()
+        )
+    except DeliveryError as refusal:
+        assert refusal.failure.error_class is ErrorClass.PERMANENT  # noqa: PT017 - that it is a refusal is the law
+        assert refusal.failure.message  # noqa: PT017
+        return
+    assert output.table().num_rows == receipt.rows
+    match data_format:
+        case DataFormat.JSON | DataFormat.JSONL:
+            read_as_json(data)
+        case DataFormat.XML:
+            ET.fromstring(data)
+
+
+def read_as_json(data: bytes) -> None:
+    """Read one document after the other. Raises ValueError."""
+    text, decoder = data.decode("utf-8-sig"), json.JSONDecoder()
+    at = 0
+    while text[at:].strip():
+        at += len(text[at:]) - len(text[at:].lstrip())
+        _value, at = decoder.raw_decode(text, at)
+
+
+@_many
+@given(STREAMS, st.integers(0, 2**48))
+def test_a_damaged_stream_is_refused_or_is_a_stream_in_order(frames: list[Frame], seed: int) -> None:
+    """What a worker says is checked further by digests and counts; here it must only never confuse the reader."""
+    try:
+        read = list(read_frames(io.BytesIO(damage(random.Random(seed), encoded(frames)))))
+    except BrokenStreamError:
+        return
+    assert isinstance(read[-1], EndOfStream | Failed)
+    assert read == list(read_frames(io.BytesIO(encoded(read))))
 
 
 @pytest.mark.slow

@@ -102,7 +102,7 @@ def test_nothing_is_missed_when_the_event_queue_is_short(make_daemon: MakeDaemon
         (daemon.watch / f"{directory}").mkdir()
     with queued_events(64):
         daemon.start()
-    daemon.until(lambda: list(daemon.events("watch.scanned")))
+        daemon.until(lambda: list(daemon.events("watch.scanned")))
     daemon.signal(signal.SIGSTOP)
     for number in range(files):
         (daemon.watch / f"{number % 10}/{number}.txt").write_bytes(b"%d" % number)

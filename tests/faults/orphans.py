@@ -3,6 +3,7 @@
 import contextlib
 import ctypes
 import os
+from collections.abc import Collection
 
 import psutil
 
@@ -37,11 +38,11 @@ def end_with_children(pid: int) -> None:
                 each.kill()
 
 
-def reap() -> None:
+def reap(awaited: Collection[int]) -> None:
     """Let adopted zombies go, all but the children that somebody waits for: those are not orphans."""
     for each in psutil.Process().children():
         with contextlib.suppress(psutil.Error, ChildProcessError):
-            if each.status() == psutil.STATUS_ZOMBIE and "spawn_main" in _command(each):
+            if each.pid not in awaited and each.status() == psutil.STATUS_ZOMBIE:
                 os.waitpid(each.pid, os.WNOHANG)
 
 

@@ -47,6 +47,7 @@ from processor.domain.jobs import Delivered, Job, Status, Step
 from processor.domain.keys import escape
 from processor.domain.retry import GiveUp, RetryPolicy, TryAgain
 from processor.ledger.database import LedgerFullError
+from processor.ledger.keys import key_of
 from processor.ledger.records import Intake
 from processor.ledger.writer import Ledger
 
@@ -280,6 +281,8 @@ class Progress(Member):
             return [lambda: self._vanished(job)]
         if failure.error_class is ErrorClass.OUTAGE and not self._circuit.confirmed and not self._draining:
             return [lambda: self._suspect(message)]
+        if _of_cluster(failure):  # whoever worked on it may be alive and come back after the last sweep
+            self._ledger.orphans_may_come(key_of(job.file))
         tries = self._ledger.tries(job.row) + 1
         decision = self._policy.decide(failure, tries, self._chance)
         match decision:

@@ -68,6 +68,11 @@ class Reached(Transactions):
         """Return the keys (of archives: prefixes ending in /) where an earlier process may have left uploads open."""
         return tuple(orjson.loads(self.fact(ORPHAN_PLACES) or "[]"))
 
+    def orphans_may_come(self, place: str) -> None:
+        """Record a place where uploads may yet appear of which nobody will tell: the next start looks there."""
+        places = {*self.orphan_places(), place}
+        self.remember_fact(ORPHAN_PLACES, orjson.dumps(sorted(places)).decode())
+
     def orphans_aborted(self) -> None:
         """Record that nothing is left open there but what is recorded."""
         self.remember_fact(ORPHAN_PLACES, "[]")

@@ -39,7 +39,7 @@ def cpu_seconds(daemon: Daemon) -> float:
 
 
 def known(daemon: Daemon) -> int:
-    return int(daemon.rows("SELECT count(*) AS n FROM file_progress")[0]["n"])
+    return sum(row["n"] for row in daemon.rows("SELECT count(*) AS n FROM file_progress"))
 
 
 @contextmanager

@@ -28,6 +28,8 @@ class Repair:
         self.width = width
         self.grammar = Grammar(dialect)
         self.columns = [_common([classify(row.fields[index]) for row in rows]) for index in range(width * bool(rows))]
+        of_text = _DELIMITERS_OF_TEXT if sum(map(TYPED.__contains__, self.columns)) >= _FEWEST_TYPED else ()
+        self.others = [mark for mark in (*_OTHER_DELIMITERS, *of_text) if mark != dialect.delimiter]
 
     def fields(self, record: Record) -> Fields | None:
         """Return the row's fields in the one way that fits, None when there is none."""
@@ -37,14 +39,14 @@ class Repair:
 
     def _by_delimiter(self, record: Record) -> Fields | None:
         """Read a row that was written with another separator than the rest."""
-        typed = sum(column in TYPED for column in self.columns)
-        of_text = _DELIMITERS_OF_TEXT if typed >= _FEWEST_TYPED else ()
         found: list[tuple[float, Fields]] = []
-        for delimiter in (*_OTHER_DELIMITERS, *of_text):
+        for delimiter in self.others:
+            if record.text.count(delimiter) < self.width - 1:
+                continue
             if (fields := self._separated_by(delimiter, record.text)) is None:
                 continue
             alike = self._alikeness(fields)
-            if delimiter not in of_text or alike >= _ALIKE:
+            if delimiter not in _DELIMITERS_OF_TEXT or alike >= _ALIKE:
                 found.append((alike, fields))
         most = max((alike for alike, _ in found), default=0.0)
         best = [fields for alike, fields in found if alike == most]
@@ -52,8 +54,6 @@ class Repair:
 
     def _separated_by(self, delimiter: bytes, text: bytes) -> Fields | None:
         own = self.dialect.delimiter
-        if delimiter == own or text.count(delimiter) < self.width - 1:
-            return None
         dialect = replace(self.dialect, delimiter=delimiter, newline=Newline.ANY, runs=False)
         found = list(records((text,), dialect))
         if len(found) != 1 or len(found[0].fields) != self.width or found[0].odd:

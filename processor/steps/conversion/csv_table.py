@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
+from random import Random
 from typing import Self
 
 import orjson
@@ -55,8 +56,8 @@ class CsvTable:
         self.malformed_lines: list[int] = []
         self.comments: list[Record] = []
         self.surplus = False
-        self.misfits: list[Row] = []  # the malformed rows at even distances, for the sample
-        self.misfit_step = 1
+        self.misfits: list[Row] = []  # malformed rows, each as likely as any other, for the sample
+        self.chance = Random(0)  # noqa: S311 - the same text is to give the same sample
         self.kept: list[Row] | None = None  # all rows, where they are few
         self.structure: Structure | None = None  # found when DuckDB may read the source itself
 
@@ -194,11 +195,9 @@ class CsvTable:
             return
         fields = self.repair.fields(record) or record.fields
         self.surplus |= len(fields) > self.layout.width
-        if self.malformed % self.misfit_step == 0:
-            self.misfits.append(fields[: self.layout.width])
-            if len(self.misfits) * self.layout.width >= _SAMPLE_CELLS:
-                self.misfits = self.misfits[1::2]
-                self.misfit_step *= 2
+        most = _SAMPLE_CELLS // self.layout.width + 1
+        place = self.malformed - 1 if self.malformed <= most else self.chance.randrange(self.malformed)
+        self.misfits[place : place + 1] = [fields[: self.layout.width]] if place < most else []
 
     def _check_comments(self) -> None:
         if sum(len(record.text) for record in self.comments[-_MOST_COMMENTS:]) > _LONGEST_FACT or (

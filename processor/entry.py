@@ -11,7 +11,7 @@ from typing import Any
 
 from processor import config, logs
 from processor.domain.errors import DeliveryError
-from processor.ledger.database import LedgerBusyError, LedgerTooNewError
+from processor.ledger.database import LedgerBusyError, LedgerDamagedError, LedgerTooNewError
 
 OK, FAILED, USAGE, CONFIGURATION = 0, 1, 2, 78
 
@@ -39,7 +39,7 @@ def told_plainly() -> Iterator[None]:
     except config.ConfigurationError as error:
         print(error, file=sys.stderr)
         sys.exit(CONFIGURATION)
-    except (LedgerBusyError, LedgerTooNewError, FileNotFoundError, PermissionError) as error:
+    except (LedgerBusyError, LedgerDamagedError, LedgerTooNewError, FileNotFoundError, PermissionError) as error:
         print(error, file=sys.stderr)
         sys.exit(FAILED)
 

@@ -48,7 +48,7 @@ def open_ledger(settings: Settings, store: S3Store) -> Ledger:
     fresh = path.with_name(path.name + ".rebuilding")
     if path.exists() or not fresh.exists():  # else an earlier rebuilding did not come to its end
         try:
-            return Ledger(path, root)
+            return _opened(path, root)
         except LedgerDamagedError as error:
             log.error("ledger.damaged", reason=str(error))
     for suffix in _LEDGER_SUFFIXES:
@@ -60,7 +60,15 @@ def open_ledger(settings: Settings, store: S3Store) -> Ledger:
     aside = set_aside(path)
     fresh.rename(path)
     log.info("ledger.rebuilt", entered=rebuilt.entered, unreadable=rebuilt.unreadable, set_aside=str(aside))
-    return Ledger(path, root)
+    return _opened(path, root)
+
+
+def _opened(path: Path, root: bytes) -> Ledger:
+    """Open it, and once more: a disk that could not be read for a moment looks like a damaged ledger."""
+    try:
+        return Ledger(path, root)
+    except LedgerDamagedError:
+        return Ledger(path, root)
 
 
 def store_settings(settings: Settings) -> StoreSettings:

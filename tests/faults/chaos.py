@@ -244,6 +244,8 @@ class Chaos:
         self.report.violations += checker.run()
         for fields in self.daemon.events("actor.died"):
             self.report.violations.append(f"a bug: {fields}")
+        for fields in self.daemon.events("ledger.damaged"):
+            self.report.violations.append(f"a kill damaged the ledger: {fields}")
         self.report.checked = checker.checked
         self.report.files = dict(self._activity.done)
         self.report.deeds = dict(self._accidents)

@@ -237,7 +237,9 @@ class Checker:
     def _check_leftovers(self) -> None:
         known = {self.ledger.name + suffix for suffix in ("", "-wal", "-shm", ".lock")}
         for each in self.ledger.parent.iterdir():
-            if each.name.startswith(self.ledger.name) and each.name not in known:
+            if each.name.startswith(f"{self.ledger.name}.damaged-"):
+                self.checked["ledgers set aside"] = self.checked.get("ledgers set aside", 0) + 1
+            elif each.name.startswith(self.ledger.name) and each.name not in known:
                 self._say(f"{each}: nobody knows what this is")
 
 

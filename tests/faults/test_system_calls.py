@@ -38,7 +38,7 @@ FAULTS = (
     "pwrite64:error=EIO:when=30+90",
     "openat:error=ENFILE:when=1300+70",
     "openat:error=EACCES:when=1400+150",
-    "mmap:error=ENOMEM:when=1500+250",
+    "mmap:error=ENOMEM:when=250+120",
     "connect:error=ECONNREFUSED:when=2+3",
     "socket:error=ENOMEM:when=3+2",
     "recvfrom:error=ECONNRESET:when=8+9",

@@ -30,7 +30,7 @@ from processor.steps.streaming import ConvertRequest, ExtractRequest, prepare, s
 from processor.steps.transfer import TransferStopped
 from processor.steps.transfer_file import FileIdentity
 from processor.steps.unit_upload import FillingUpload, Fills, abort_fills
-from processor.steps.units import MOST_OBJECTS, Filled, Target, Unit, UnitReceipt, as_ranges, staging_key
+from processor.steps.units import MOST_COLUMNS, MOST_OBJECTS, Filled, Target, Unit, UnitReceipt, as_ranges, staging_key
 from processor.store.patience import patiently
 from processor.store.s3 import S3Store
 from processor.streams.frames import Bad, Begin, Content, End, Frame, Skipped
@@ -159,12 +159,14 @@ class _Gathering:
         self._filled: list[Filled] = []
         self._skipped: list[Skipped] = []
         self._done: set[int] = set()
+        self._columns = 0
         self._more = False
 
     def stored(self, begin: Begin, stored: StoredObject, end: End) -> None:
         upload_id, parts = self._fills[stored.key]
         self._filled.append(Filled(begin, end, upload_id, parts))
         self._done.add(begin.member)
+        self._columns += 0 if end.receipt is None else len(end.receipt.columns)
 
     def skipped(self, member: Skipped) -> None:
         self._skipped.append(member)
@@ -239,7 +241,7 @@ class _Gathering:
         """Yield frames until enough members are dealt with for one receipt."""
         for frame in frames:
             if isinstance(frame, Begin | Bad | Skipped) and frame.member not in self._done:
-                if len(self._done) >= MOST_OBJECTS:
+                if len(self._done) >= MOST_OBJECTS or self._columns >= MOST_COLUMNS:
                     self._more = True
                     return
                 if isinstance(frame, Bad):

@@ -83,7 +83,10 @@ class RemoteDelivery:
 
     @contextmanager
     def _swept(self, job: Job) -> Iterator[None]:
-        """See that no upload of an earlier attempt is left, nor one of this attempt when it fails."""
+        """See that no upload is left: of an earlier attempt, of this one when it fails, of a unit that ran twice.
+
+        A scheduler runs a unit again when its worker leaves in good order or goes down before its result is fetched.
+        """
         if job.attempt > 1:
             self._sweep(job)
         try:
@@ -92,8 +95,7 @@ class RemoteDelivery:
             with contextlib.suppress(DeliveryError):  # the next attempt, or start, does it
                 self._sweep(job)
             raise
-        if job.attempt > 1:
-            self._sweep(job)
+        self._sweep(job)
 
     def _sweep(self, job: Job) -> None:
         for _upload in abort_orphans(self._store, (key_of(job.file),), lambda _key, _id: False):

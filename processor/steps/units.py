@@ -17,8 +17,9 @@ from processor.steps.conversion import Metadata
 from processor.steps.delivery import BadMembers
 from processor.streams.frames import Begin, End, Skipped
 
-# A receipt names at most about so many objects, whatever the archive; the rest is another unit.
+# A receipt names at most about so many objects and columns, whatever the archive; the rest is another unit.
 MOST_OBJECTS = 500
+MOST_COLUMNS = 50_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -131,7 +131,7 @@ def test_nothing_is_lost_while_workers_the_scheduler_and_the_daemon_are_killed_a
     daemon = make_dask_daemon(MAX_RETRIES=20)
     contents = _tree(daemon.watch, rng)
     daemon.start()
-    for number in range(6):
+    for number in range(4):
         done = sum(status == "completed" for status in daemon.statuses().values())
         daemon.until(lambda: _done(daemon) > done or daemon.at_rest(len(contents)), 60)  # noqa: B023 - at once
         match number % 3:

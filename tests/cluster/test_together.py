@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 import tarfile
 from typing import Any
 
@@ -28,8 +29,9 @@ def test_two_daemons_at_once_with_a_cluster_and_without_deliver_the_very_same(
         write(daemon.watch / "a.csv", _CSV + b"short\n")
         write(daemon.watch / "b.json", b'[{"a":1,"b":"x"},{"a":2,"b":"y"}]')
         write_csv(daemon.watch / "large.csv", 12 * MIB)
-        _tar_of_many(daemon.watch / "many.tar.gz")
         daemon.environment["MALFORMED_ROWS"] = "reject-object"
+    _tar_of_many(one.watch / "many.tar.gz")
+    shutil.copy2(one.watch / "many.tar.gz", two.watch / "many.tar.gz")
 
     one.start("--once", ready=False)
     two.start("--once", ready=False)

@@ -27,6 +27,7 @@ from tests.faults.orphans import adopt_orphans, end_with_children, own_children,
 MIB = 1 << 20
 _REST_SECONDS = 120  # without an end of any file
 _GRACE_SECONDS = 60
+_AT_WORK = 0.7  # of the accidents wait until the daemon has started; the others may meet it starting
 
 
 @dataclass
@@ -36,6 +37,7 @@ class Report:
     seed: int
     seconds: float = 0.0
     kills: int = 0
+    at_work: int = 0  # accidents that met a daemon which had started
     deeds: dict[str, int] = field(default_factory=dict)
     files: dict[str, int] = field(default_factory=dict)
     checked: dict[str, int] = field(default_factory=dict)
@@ -65,6 +67,7 @@ class Chaos:
         self._calm = calm_seconds
         self._activity = Activity(self.daemon.watch, home / "outside", seed, pace_seconds=pace_seconds)
         self._accidents: Counter[str] = Counter()
+        self._said = 0  # where in the daemon's log its present life begins
         self.report = Report(seed)
 
     def run(self, seconds: float) -> Report:
@@ -76,6 +79,8 @@ class Chaos:
         try:
             while time.monotonic() - began < seconds and actor.is_alive():
                 self._keep_running()
+                if self._rng.random() < _AT_WORK:
+                    self._let_it_start()
                 time.sleep(self._rng.expovariate(1 / self._calm))  # the moment is random: that is the point
                 self._accident()
         finally:
@@ -118,6 +123,7 @@ class Chaos:
         ]
         accident = self._rng.choices([each for _, each in accidents], [weight for weight, _ in accidents])[0]
         self._measure()
+        self.report.at_work += self._at_work()
         with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):
             accident()
             self._accidents[accident.__name__.strip("_")] += 1
@@ -181,7 +187,15 @@ class Chaos:
                 self.report.violations.append(f"the daemon ended by itself with {code}: {self.daemon.tail(2000)}")
         if not self.daemon.running:
             reap({*self._own, self._server.pid})
+            self._said = self.daemon.log.stat().st_size if self.daemon.log.exists() else 0
             self.daemon.start(ready=False)
+
+    def _let_it_start(self) -> None:
+        with contextlib.suppress(AssertionError):  # with its store away it may take long
+            self.daemon.until(lambda: self._at_work() or not self.daemon.running, timeout=_GRACE_SECONDS, every=0.1)
+
+    def _at_work(self) -> bool:
+        return any(self.daemon.events("daemon.started", since=self._said))
 
     def _expect_exit(self, code: int, when: str) -> None:
         # A signal in the first moments, before anybody handles it, ends any program.

@@ -15,6 +15,7 @@ import threading
 import uuid
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -33,6 +34,8 @@ PROTOCOL = 1  # of requests and receipts; another number is another language
 _ALIKE = ("processor", "duckdb", "distributed")  # whose versions decide what is written, or whether we understand it
 _CONNECT_SECONDS = 5.0
 _GATHER_SECONDS = 60.0
+_ANSWER_SECONDS = 10.0
+_ASKERS = 4  # each may wait for a frozen worker until the scheduler gives that up
 _SETTLERS = 4
 _KEYS = "processor-"
 
@@ -70,6 +73,7 @@ class Cluster:
         self._check = check
         self._client: Client | None = None
         self._lock = threading.Lock()
+        self._askers = ThreadPoolExecutor(_ASKERS, thread_name_prefix="cluster-ask")
         self._settlers = ThreadPoolExecutor(_SETTLERS, thread_name_prefix="cluster")
         self._name = f"{_KEYS}{socket.gethostname()}-{os.getpid()}"
         self._stopped = False
@@ -123,6 +127,7 @@ class Cluster:
         self._stopped = True
         with self._lock:
             self._drop()
+        self._askers.shutdown(wait=False, cancel_futures=True)
         self._settlers.shutdown(wait=False, cancel_futures=True)
 
     def _connected(self) -> Client:
@@ -141,8 +146,15 @@ class Cluster:
         return self._client
 
     def _problem(self, client: Client) -> Failure | None:
-        """Return what is wrong with the scheduler or with a worker."""
-        workers = client.run(verdict, versions(), self._check(), on_error="return")
+        """Return what is wrong with the scheduler or with a worker.
+
+        A worker that does not answer, as a frozen host, is no outage: in time the scheduler gives it up.
+        """
+        answers = self._askers.submit(client.run, verdict, versions(), self._check(), on_error="return")
+        try:
+            workers = answers.result(_ANSWER_SECONDS)
+        except FutureTimeoutError:
+            return None if client.nthreads() else _no_workers()
         for address, found in workers.items():
             if isinstance(found, Failure):
                 return Failure(found.error_class, found.code, f"worker {address}: {found.message}", found.hint)

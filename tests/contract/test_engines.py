@@ -1,6 +1,7 @@
 """What every engine promises: the same suite for one that runs inline, the pool, and a cluster of other programs."""
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Future, wait
 from pathlib import Path
@@ -174,6 +175,19 @@ def test_a_worker_of_another_version_is_noticed_and_refused(
             assert (failure.error_class, failure.code) == (ErrorClass.OUTAGE, "cluster.version")
             assert "protocol 1, the daemon protocol 99" in failure.message
         assert "tcp://" in problem.message, "which worker it is"
+
+
+def test_a_frozen_worker_is_no_problem_of_the_cluster(
+    request: pytest.FixtureRequest, programs: ClusterPrograms
+) -> None:
+    for cluster in engines(request, "cluster"):
+        assert isinstance(cluster, Cluster)
+        frozen = next(worker for worker in programs.workers if worker.running)
+        os.kill(frozen.process.pid, signal.SIGSTOP)
+        try:
+            assert cluster.problem() is None
+        finally:
+            frozen.kill()
 
 
 def test_a_scheduler_that_is_lost_is_an_outage_and_one_that_is_back_is_joined_again(tmp_path: Path) -> None:

@@ -2,12 +2,15 @@
 
 xml_input      bytes of any encoding to UTF-8 with line feeds
 xml_tree       the strict parser; elements as small trees          xml_names   what prefixes mean
-xml_template   regular rows in bulk                                xml_scan    both, over a whole document
+xml_scan       a reading of a whole document: by the parser, and rows in bulk (xml_bulk) where that can be
+xml_template   rows that are all alike, by one expression          xml_rows    any others, by
+xml_patterns   how earlier ones were written (xml_window), or      xml_states  what each tag means where it stands
+xml_kept       content that stays XML                              xml_text    texts as written to strings of JSON
 xml_shape      what elements have in common                        xml_layout  which of them are the rows
 xml_survey     the first reading: layout and shapes                xml_record  elements as JSON values
 xml_table      columns, rows and the relation for DuckDB           xml_feed    the later readings, through a pipe
 
-A document of regular rows is read once, by what its first mebibyte shows; whatever that did not show stops the reading.
+A document of rows alone is read once, by what its first mebibyte shows; whatever that did not show stops the reading.
 Then, as for all others, a survey of the whole document comes first. So nothing that comes late can be lost, and each
 reading has bounded memory. White space between elements is no value; in an element without children it is, unless such
 elements have children elsewhere. Empty elements are '', missing ones NULL. Comments and processing instructions are

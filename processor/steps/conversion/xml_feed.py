@@ -14,7 +14,6 @@ from processor.steps.conversion.xml_names import Names
 from processor.steps.conversion.xml_record import UnexpectedShape, element_xml
 from processor.steps.conversion.xml_scan import Scan
 from processor.steps.conversion.xml_table import Table
-from processor.steps.conversion.xml_template import Template
 from processor.steps.conversion.xml_tree import Node, Path
 
 _SMALLEST_BUFFER = 4 << 20
@@ -38,7 +37,6 @@ class Feed:
 
     def __init__(self, open_again: Callable[[], BinaryIO], table: Table) -> None:
         self._open, self._table = open_again, table
-        self._template = table.template()
         self._buffer_size = _SMALLEST_BUFFER
         self.rows: int | None = None
 
@@ -57,7 +55,7 @@ class Feed:
         with suppress(OSError):  # unprivileged users have a limit for all their pipes together
             fcntl.fcntl(write_end, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
         self.rows = None
-        writer = _Writer(self._open, self._table, self._template, write_end, self._buffer_size // 2)
+        writer = _Writer(self._open, self._table, write_end, self._buffer_size // 2)
         thread = threading.Thread(target=writer.run, name="xml-feed", daemon=True)
         thread.start()
         try:
@@ -80,13 +78,12 @@ class _Writer:
         self,
         open_again: Callable[[], BinaryIO],
         table: Table,
-        template: Template | None,
         write_end: int,
         longest: int,
     ) -> None:
         self._survey = survey = table.survey
         self._names = Names(survey.ambiguous)
-        self.template = template
+        self.bulk = table.bulk()
         self.rows: int | None = None
         self.error: Exception | None = None
         self._table = table
@@ -132,9 +129,9 @@ class _Writer:
             raise UnexpectedShape("/".join(path))
         self._add({column: text})
 
-    def regular(self, buffer: bytes, start: int) -> tuple[int, bool]:
-        assert self.template is not None
-        end, rows, lines = self.template.take(buffer, start)
+    def regular(self, path: Path, buffer: bytes, start: int) -> tuple[int, bool]:
+        assert self.bulk is not None
+        end, rows, lines = self.bulk.take(path, buffer, start)
         if lines is None:
             return end, False
         if rows:

@@ -136,18 +136,18 @@ def distinct(names: Iterable[str]) -> list[str]:
     return found
 
 
-_TEXT_ESCAPES = {"\r": "&#13;"}
-_VALUE_ESCAPES = {"\r": "&#13;", "\n": "&#10;", "\t": "&#9;"}
+TEXT_ESCAPES = {"\r": "&#13;"}
+VALUE_ESCAPES = {"\r": "&#13;", "\n": "&#10;", "\t": "&#9;"}
 
 
 def inner_xml(node: Node) -> str:
     """Return what stands between the tags of `node` as XML; comments and processing instructions are not values."""
-    return "".join(escape(part, _TEXT_ESCAPES) if part.__class__ is str else element_xml(part) for part in node[PARTS])
+    return "".join(escape(part, TEXT_ESCAPES) if part.__class__ is str else element_xml(part) for part in node[PARTS])
 
 
 def element_xml(node: Node) -> str:
     """Return `node` as XML."""
     attributes = node[ATTRIBUTES]
-    values = (quoteattr(value, _VALUE_ESCAPES) for value in attributes[1::2])
+    values = (quoteattr(value, VALUE_ESCAPES) for value in attributes[1::2])
     tag = node[NAME] + "".join(f" {name}={value}" for name, value in zip(attributes[::2], values, strict=True))
     return f"<{tag}>{inner_xml(node)}</{node[NAME]}>" if node[PARTS] else f"<{tag}/>"

@@ -1,17 +1,18 @@
-"""One reading of a whole document: regular rows in bulk by the template, all else by the parser.
+"""One reading of a whole document: rows in bulk where that can be, all else by the parser.
 
-Between two rows the parser has nothing open but the wrappers, so rows that the template has matched, being well-formed
+Between two rows the parser has nothing open but the wrappers, so rows that were taken in bulk, being well-formed
 elements, need not be shown to it: what it sees without them is well-formed if and only if the document is.
 """
 
+import re
 from collections.abc import Callable
 from typing import BinaryIO, Protocol
 from xml.parsers import expat
 
+from processor.steps.conversion.xml_bulk import Bulk
 from processor.steps.conversion.xml_input import CHUNK_BYTES, read_normalised
 from processor.steps.conversion.xml_layout import Layout
 from processor.steps.conversion.xml_names import Names
-from processor.steps.conversion.xml_template import Template
 from processor.steps.conversion.xml_tree import Node, Path, TreeParser, refuse_malformed
 
 _MOST_PATIENCE = 64
@@ -21,7 +22,7 @@ _FEW_ROWS_BYTES = 4096
 class Visitor(Protocol):
     """Who is told what a reading finds, in the order of the document."""
 
-    template: Template | None
+    bulk: Bulk | None
 
     def item(self, path: Path, node: Node) -> None:
         """Take a child of a wrapper, or the root."""
@@ -35,8 +36,8 @@ class Visitor(Protocol):
         """Take text that stands in a wrapper, between its children."""
         ...
 
-    def regular(self, buffer: bytes, start: int) -> tuple[int, bool]:
-        """Take the rows that the template matches at `start`; return their end, and False to have them parsed."""
+    def regular(self, path: Path, buffer: bytes, start: int) -> tuple[int, bool]:
+        """Take the children of `path` at `start` in bulk; return their end, and False to have them parsed."""
         ...
 
     def next_piece(self) -> None:
@@ -49,7 +50,6 @@ class Scan:
 
     def __init__(self, open_again: Callable[[], BinaryIO], layout: Layout, names: Names, visitor: Visitor) -> None:
         self._open, self._visitor = open_again, visitor
-        self._container = layout.row[:-1] if layout.row else None
         self.parser = TreeParser(layout.wrappers, names, visitor.item, visitor.wrapper, visitor.text)
         self._between_rows = False
         self._patience = 1
@@ -81,8 +81,8 @@ class Scan:
 
     def _take(self, buffer: bytes) -> int:
         """Take what `buffer` has and return how much of it that was; the start of a row may be left for later."""
-        template = self._visitor.template
-        if template is None or self.parser.has_defaults:
+        bulk = self._visitor.bulk
+        if bulk is None or self.parser.has_defaults:
             self._feed(buffer)
             self._between_rows = False
             return len(buffer)
@@ -90,34 +90,40 @@ class Scan:
         while position < len(buffer):
             if self._between_rows:
                 position = self._regular(buffer, position)
-            end = self._end_of_rows(buffer, position, template.end_tag)
+            end = self._end_of_rows(buffer, position, bulk.end)
             if end < 0:
                 if self._between_rows and len(buffer) - position < CHUNK_BYTES:
                     return position
                 end = len(buffer)
             piece = buffer[position:end]
             self._feed(piece)
-            self._between_rows = self.parser.path == self._container and self.parser.stands_after_tag(piece)
+            self._between_rows = bulk.has(self.parser.path) and self.parser.stands_after_tag(piece)
             position = end
         return position
 
     def _regular(self, buffer: bytes, start: int) -> int:
-        end, is_certain = self._visitor.regular(buffer, start)
-        # Where irregular rows abound, several are parsed before the template is tried again.
-        self._patience = 1 if end - start > _FEW_ROWS_BYTES else min(2 * self._patience, _MOST_PATIENCE)
-        if is_certain:
-            self._skipped += end - start
-        else:
-            self._feed(buffer[start:end])
+        """Take what can be taken in bulk from `start` on; return where that ends."""
+        begin = start
+        while True:
+            end, is_certain = self._visitor.regular(self.parser.path, buffer, start)
+            if end == start:
+                break
+            if is_certain:
+                self._skipped += end - start
+            else:
+                self._feed(buffer[start:end])
+            start = end
+        # Where irregular rows abound, several are parsed before the next is tried.
+        self._patience = 1 if end - begin > _FEW_ROWS_BYTES else min(2 * self._patience, _MOST_PATIENCE)
         return end
 
-    def _end_of_rows(self, buffer: bytes, start: int, end_tag: bytes) -> int:
+    def _end_of_rows(self, buffer: bytes, start: int, ends: re.Pattern[bytes]) -> int:
         end = -1
         for _ in range(self._patience):
-            found = buffer.find(end_tag, start)
-            if found < 0:
+            found = ends.search(buffer, start)
+            if found is None:
                 break
-            start = end = found + len(end_tag)
+            start = end = found.end()
         return end
 
     def _feed(self, data: bytes) -> None:

@@ -45,12 +45,25 @@ class Shape:
         """Tell whether an element is nothing but a text, possibly an empty one."""
         return not (self.attributes or self.children or self.mixed)
 
+    def facts(self) -> tuple[int | bool, ...]:
+        """Return what is known, children and whether it repeats left out; equal as long as nothing is added."""
+        return (
+            min(self.count, 2),
+            len(self.attributes),
+            self.has_characters,
+            self.has_blank,
+            self.has_empty,
+            self.mixed,
+            self.tangled,
+        )
+
 
 class Shapes:
     """The shape of a document's root, which holds all the others, and their number."""
 
     def __init__(self) -> None:
         self.root: Shape | None = None
+        self.known = 0  # grows whenever a shape does
         self._count = 0
 
     def at(self, path: tuple[str, ...]) -> Shape:
@@ -66,6 +79,7 @@ class Shapes:
 
     def learn(self, shape: Shape, node: Node) -> None:
         """Take `node` and all below it into account. Raises DeliveryError (`xml.too-many-names`)."""
+        before = shape.facts()
         shape.count += 1
         for name in node[ATTRIBUTES][::2]:
             shape.attributes[name] = shape.attributes.get(name, 0) + 1
@@ -76,6 +90,8 @@ class Shapes:
             self._learn_children(shape, node, names)
         elif not node[PARTS]:
             shape.has_empty = True
+        if shape.facts() != before:
+            self.known += 1
 
     def _learn_children(self, shape: Shape, node: Node, names: list[str]) -> None:
         shape.tangled = shape.tangled or is_tangled(names)
@@ -86,8 +102,9 @@ class Shapes:
                 continue
             name = part[NAME]
             child = shape.children.get(name) or self._insert(shape, name, after=before)
-            if name in seen:
+            if name in seen and not child.repeats:
                 child.repeats = True
+                self.known += 1
             seen.add(name)
             self.learn(child, part)
             before = name
@@ -104,6 +121,7 @@ class Shapes:
 
     def _new(self, name: str) -> Shape:
         self._count += 1
+        self.known += 1
         if self._count > MOST_SHAPES:
             raise refused(
                 "xml.too-many-names",

@@ -3,23 +3,24 @@
 The first piece of the document proposes a layout; a reading of all of it proves the layout or proposes another one.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
 from processor.domain.errors import refused
+from processor.steps.conversion.xml_bulk import Bulk
 from processor.steps.conversion.xml_input import CHUNK_BYTES, FIRST_BYTES
 from processor.steps.conversion.xml_layout import Layout, decide
 from processor.steps.conversion.xml_names import Names
 from processor.steps.conversion.xml_record import record_of
 from processor.steps.conversion.xml_scan import Scan
 from processor.steps.conversion.xml_shape import Shape, Shapes
-from processor.steps.conversion.xml_template import Template, template_of
+from processor.steps.conversion.xml_states import Row
 from processor.steps.conversion.xml_tree import ATTRIBUTES, PARTS, Node, Path
 
 _MOST_READINGS = 5
 _LARGEST_ENVELOPE = 64 << 10
-_MOST_TEMPLATES = 20
+_MANY_PARSED = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ class Survey:
     namespaces: dict[str, set[str]]
     ambiguous: frozenset[str]
     doctype: str
-    has_many_rows: bool  # so many that a template pays
+    has_many_rows: bool  # so many that taking them in bulk pays
 
     def shape(self, path: Path) -> Shape:
         """Return the shape of the elements at `path`."""
@@ -67,7 +68,7 @@ def glimpse(open_again: Callable[[], BinaryIO]) -> Survey | None:
     It holds for the whole document if a reading by it meets nothing unexpected.
     """
     layout, ambiguous = _first_guess(open_again)
-    if layout.row is None or ambiguous:
+    if ambiguous:
         return None
     surveyor = _Surveyor(open_again, layout, Names())
     surveyor.scan.run(limit=CHUNK_BYTES)
@@ -92,7 +93,7 @@ class _Surveyor:
     def __init__(self, open_again: Callable[[], BinaryIO], layout: Layout, names: Names) -> None:
         self.names = names
         self.shapes = Shapes()
-        self.template: Template | None = None
+        self.bulk: Bulk | None = None
         self.scan = Scan(open_again, layout, names, self)
         self._layout = layout
         self._row: Shape | None = None
@@ -103,18 +104,19 @@ class _Surveyor:
         self._texts: dict[Path, None] = {}
         self._after_rows = False  # something followed a row
         self._is_interrupted = False  # and then another row came
-        self._parsed_rows = 0
-        self._templates = 0
+        self._known = 0  # how much the shapes knew when `bulk` was made
+        self._parsed = 0  # items since then
 
     def item(self, path: Path, node: Node) -> None:
         if path == self._layout.row:
             if self._row is None:
                 self._row = self.shapes.at(path)
             self.shapes.learn(self._row, node)
-            self._parsed_rows += 1
+            self._parsed += 1
             self._is_interrupted = self._is_interrupted or self._after_rows
             return
         self.shapes.learn(self.shapes.at(path), node)
+        self._parsed += 1
         if self._layout.row is not None:
             self._after_rows = self._row is not None
             self._keep(path, node)
@@ -135,23 +137,40 @@ class _Surveyor:
     def text(self, path: Path, _text: str) -> None:
         self._texts[path] = None
 
-    def regular(self, buffer: bytes, start: int) -> tuple[int, bool]:
-        assert self.template is not None
-        end, is_certain = self.template.skip(buffer, start)
-        if end > start and is_certain:
+    def regular(self, path: Path, buffer: bytes, start: int) -> tuple[int, bool]:
+        if self._parsed >= _MANY_PARSED:
+            self._renew()
+            if self.bulk is None or not self.bulk.has(path):
+                return start, True
+        assert self.bulk is not None
+        end, rows, is_certain = self.bulk.skip(path, buffer, start)
+        if rows and is_certain:
             self._is_interrupted = self._is_interrupted or self._after_rows
         return end, is_certain
 
     def next_piece(self) -> None:
-        """Make a template as soon as there are rows to make it from, and anew when they have told more."""
-        if self._row is None or not self._parsed_rows or self._templates > _MOST_TEMPLATES:
+        if self._parsed:
+            self._renew()
+
+    def _renew(self) -> None:
+        """See to it that rows are taken in bulk as soon as there are several, by all that is known of them."""
+        self._parsed = 0
+        if self._known == self.shapes.known or self.names.ambiguous:
             return
-        self._parsed_rows = 0
-        if self._row.count > 1:
-            template = template_of(self._row, record_of(self._row))
-            if template is None or self.template is None or template.pattern != self.template.pattern:
-                self.template = template
-                self._templates += 1
+        self._known = self.shapes.known
+        # One that came once is parsed when it comes again, for its shape is to know that it repeats.
+        rows = {path: shape for path, shape in self._rows() if shape.count > 1}
+        self.bulk = Bulk({path: Row(shape, record_of(shape), None) for path, shape in rows.items()}) if rows else None
+
+    def _rows(self) -> Iterator[tuple[Path, Shape]]:
+        if self._layout.row is not None:
+            if self._row is not None:
+                yield self._layout.row, self._row
+            return
+        for wrapper in self._layout.wrappers:
+            for name, shape in self.shapes.at(wrapper).children.items():
+                if (*wrapper, name) not in self._layout.wrappers:
+                    yield (*wrapper, name), shape
 
     def layout(self) -> Layout:
         """Return the layout that all of the document calls for."""
@@ -160,8 +179,8 @@ class _Surveyor:
         return decide(self.shapes.root, self._layout, by_kind=by_kind)
 
     def is_regular(self) -> bool:
-        """Tell whether there is a template, and nothing came after the first row but rows."""
-        return self.template is not None and not self._after_rows
+        """Tell whether there are rows, nothing else after the first one, and nothing new in the last ones."""
+        return self.bulk is not None and not self._after_rows and self._known == self.shapes.known
 
     def root_only(self) -> Layout:
         """Return the layout in which the root is the one row."""
@@ -179,7 +198,7 @@ class _Surveyor:
             self.names.declared,
             self.names.ambiguous,
             self.scan.parser.doctype,
-            self._templates > 0,
+            self.bulk is not None,
         )
 
     def _keep(self, path: Path, node: Node) -> None:

@@ -14,9 +14,11 @@ import orjson
 
 from processor.steps.conversion.table import TextColumn
 from processor.steps.conversion.typing_sql import literal, quoted
+from processor.steps.conversion.xml_bulk import Bulk
 from processor.steps.conversion.xml_record import TEXT, VARCHAR, Record, distinct, plain_text, record_of
+from processor.steps.conversion.xml_states import Row
 from processor.steps.conversion.xml_survey import Survey
-from processor.steps.conversion.xml_template import Template, template_of
+from processor.steps.conversion.xml_template import template_of
 from processor.steps.conversion.xml_tree import Node, Path
 
 _RENAMED = re.compile(r"(.+)#[0-9]+")
@@ -55,12 +57,14 @@ class Table:
         self.structure = self._structure()
         self.constants = _constants(survey, taken=self.structure)
 
-    def template(self) -> Template | None:
-        """Return the template of the rows if they are many."""
-        row = self.survey.layout.row
-        if row is None or not self.survey.has_many_rows:
+    def bulk(self) -> Bulk | None:
+        """Return what takes the rows in bulk if they are many."""
+        if not self.survey.has_many_rows:
             return None
-        return template_of(self.survey.shape(row), self.kinds[row].record)
+        row = self.survey.layout.row
+        template = template_of(self.survey.shape(row), self.kinds[row].record) if row is not None else None
+        rows = {path: Row(self.survey.shape(path), kind.record, kind.column) for path, kind in self.kinds.items()}
+        return Bulk(rows, template)
 
     def text_columns(self) -> list[TextColumn]:
         """Return the columns that are texts, and so may earn a type."""

@@ -15,14 +15,10 @@ from dataclasses import dataclass, field
 
 from processor.steps.conversion.xml_record import TEXT, Child, Record
 from processor.steps.conversion.xml_shape import Shape
+from processor.steps.conversion.xml_text import finished, has_characters
 
 _MOST_SHAPES = 300
 _SPACE = "[ \\t\\n]*+"
-_NO_CHARACTERS = bytes({*range(32)} - set(b"\t\n\r"))
-_REFERENCE = re.compile(rb"&(?:(#[0-9]{1,7}|#x[0-9A-Fa-f]{1,6}|[a-z]{2,4});)?")
-# The ampersand comes last, so that none that it makes is taken for the start of a reference.
-_PREDEFINED = {b"lt": b"<", b"gt": b">", b"quot": b'"', b"apos": b"'", b"amp": b"&"}
-
 _QUOTED = """(?:"([^"<\\t\\n]*+)"|'([^'<\\t\\n]*+)')"""
 
 Region = Callable[[bytes], bytes]
@@ -48,21 +44,11 @@ class _Part:
 
 
 class Template:
-    """Matches rows of one shape; `pattern` tells whether two templates are the same."""
+    """Matches rows of one shape."""
 
-    def __init__(self, part: _Part, name: str, *, is_empty: bool) -> None:
-        self.pattern = part.pattern
-        self.end_tag = b"/>" if is_empty else f"</{name}>".encode()
+    def __init__(self, part: _Part) -> None:
         self._row = re.compile((_SPACE + part.pattern).encode())
-        # Without groups many rows are one match.
-        self._rows = re.compile(f"(?:{_SPACE}{_without_groups(part.pattern)})+".encode())
         self._encode = _encoder(part)
-
-    def skip(self, buffer: bytes, start: int) -> tuple[int, bool]:
-        """Return where the rows end that begin at `start`, and whether they are XML in all they say."""
-        match = self._rows.match(buffer, start)
-        end = match.end() if match else start
-        return end, end == start or _has_xml_text(buffer[start:end])
 
     def take(self, buffer: bytes, start: int) -> tuple[int, int, bytes | None]:
         """Return where the rows end that begin at `start`, their number, and JSON Lines of them (None: in doubt)."""
@@ -73,17 +59,14 @@ class Template:
             rows.append(found.groups(b""))
         if not rows:
             return end, 0, b""
-        if not _has_characters(buffer[start:end]):
+        if not has_characters(buffer[start:end]):
             return end, len(rows), None
         encode = self._encode
-        return end, len(rows), _finished(b"\x03".join([encode(row) for row in rows]) + b"\x03")
+        return end, len(rows), _without_marks(b"\x03".join([encode(row) for row in rows]) + b"\x03")
 
 
-def template_of(shape: Shape, record: Record | None, wrap: str = "") -> Template | None:
-    """Return the template of the rows of `shape`, or None if they are not of a kind that one expression can match.
-
-    `wrap` is the key under which each row stands in an object of its own, if it does.
-    """
+def template_of(shape: Shape, record: Record | None) -> Template | None:
+    """Return the template of the rows of `shape`, or None if they are not of a kind that one expression can match."""
     part = _Part()
     try:
         _add_element(part, shape, record, [_MOST_SHAPES])
@@ -91,9 +74,7 @@ def template_of(shape: Shape, record: Record | None, wrap: str = "") -> Template
         return None
     if record is None:
         part.json = f"{{\x02{TEXT}\x02:{part.json}}}"
-    if wrap:
-        part.json = f"{{\x02{_literal(wrap)}\x02:{part.json}}}"
-    return Template(part, shape.name, is_empty=not (shape.children or shape.has_text))
+    return Template(part)
 
 
 def _add_element(part: _Part, shape: Shape, record: Record | None, budget: list[int], *, is_there: bool = True) -> None:
@@ -202,75 +183,12 @@ def _literal(key: str) -> str:
     return key.replace("%", "%%")
 
 
-def _has_characters(text: bytes) -> bool:
-    """Tell whether the matched `text` is UTF-8 of nothing but characters that XML has in texts."""
-    if len(text.translate(None, _NO_CHARACTERS)) != len(text) or b"]]>" in text:
-        return False
-    if text.isascii():
-        return True
-    try:
-        text.decode()
-    except UnicodeDecodeError:
-        return False
-    return b"\xef\xbf\xbe" not in text and b"\xef\xbf\xbf" not in text
-
-
-def _has_xml_text(text: bytes) -> bool:
-    if not _has_characters(text):
-        return False
-    return _has_only_predefined(text) or all(_referred(match) is not None for match in _REFERENCE.finditer(text))
-
-
-def _referred(match: re.Match[bytes]) -> bytes | None:
-    """Return the character that a reference stands for, or None for what is not a reference to an XML character."""
-    name: bytes | None = match[1]
-    if name is None or name[:1] != b"#":
-        return _PREDEFINED.get(name or b"")
-    code = int(b"0" + name[1:], base=0) if name[1:2] == b"x" else int(name[1:])
-    if code in (9, 10, 13) or 0x20 <= code <= 0xD7FF or 0xE000 <= code <= 0xFFFD or 0x10000 <= code <= 0x10FFFF:  # noqa: PLR2004 - XML 1.0, Char
-        return chr(code).encode()
-    return None
-
-
-def _finished(text: bytes) -> bytes | None:
+def _without_marks(text: bytes) -> bytes | None:
     """Turn marked values into JSON strings and null; None if a reference is not one."""
     if b"\x01" in text:
         for mark, meaning in _MARKS:
             text = text.replace(mark, meaning)
-    if b"&" in text:
-        try:
-            text = _without_references(text)
-        except ValueError:
-            return None
-    for character, escape in _ESCAPES:
-        text = text.replace(character, escape)
-    return text.translate(_PUNCTUATION)
+    return finished(text)
 
 
 _MARKS = ((b"\x01=", b"\x02"), (b"\x01>", b"\x02"), (b"\x01/", b"\x02"), (b"\x01<", b"null"), (b"<", b"\x02"))
-_ESCAPES = ((b"\\", b"\\\\"), (b'"', b'\\"'), (b"\n", b"\\n"), (b"\t", b"\\t"), (b"\r", b"\\r"))
-_PUNCTUATION = bytes.maketrans(b"\x02\x03", b'"\n')
-
-
-def _without_references(text: bytes) -> bytes:
-    if not _has_only_predefined(text):
-        return _REFERENCE.sub(_required, text)
-    for name, character in _PREDEFINED.items():
-        text = text.replace(b"&%b;" % name, character)
-    return text
-
-
-def _has_only_predefined(text: bytes) -> bool:
-    left = text.count(b"&")
-    for name in reversed(_PREDEFINED):
-        if not left:
-            break
-        left -= text.count(b"&%b;" % name)
-    return not left
-
-
-def _required(match: re.Match[bytes]) -> bytes:
-    character = _referred(match)
-    if character is None:
-        raise ValueError
-    return character

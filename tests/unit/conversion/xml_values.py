@@ -27,7 +27,8 @@ def converted(document: bytes | str, typing: Typing = Typing.TEXT) -> tuple[Rece
 
 
 def rows_of(document: bytes | str, typing: Typing = Typing.TEXT) -> list[dict[str, Any]]:
-    return converted(document, typing)[1].table().to_pylist()
+    found: list[dict[str, Any]] = converted(document, typing)[1].table().to_pylist()
+    return found
 
 
 def assert_nothing_lost(document: bytes | str) -> Receipt:

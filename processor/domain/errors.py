@@ -34,6 +34,13 @@ class Failure:
     hint: str = ""
     retry_after_seconds: float | None = None  # the store's own word on when to come back
 
+    def __post_init__(self) -> None:
+        """Make the text one that can be written: names of files may hold bytes that are no text at all."""
+        for name in ("message", "hint"):
+            text: str = getattr(self, name)
+            if not text.isascii():
+                object.__setattr__(self, name, text.encode("utf-8", "backslashreplace").decode())
+
     def __str__(self) -> str:
         """Return message and remedy in one line."""
         return f"{self.message} ({self.hint})" if self.hint else self.message

@@ -1,11 +1,13 @@
 """Damaged files of every kind through the whole way: each has its end, and none finds a bug in a worker."""
 
+import gzip
 import io
 import json
 import os
 import random
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -132,6 +134,25 @@ def test_a_damaged_stream_is_refused_or_is_a_stream_in_order(frames: list[Frame]
         return
     assert isinstance(read[-1], EndOfStream | Failed)
     assert read == list(read_frames(io.BytesIO(encoded(read))))
+
+
+def test_what_is_refused_under_a_name_that_is_no_text_is_refused_for_its_own_reason(
+    make_daemon: MakeDaemon, objects: Bucket
+) -> None:
+    rng = random.Random(5)
+    daemon = make_daemon()
+    noise = [Content(suffix, b"\x81\x8d\xff" * 50) for suffix in (".csv", ".tsv", ".json", ".jsonl", ".xml", ".csv.gz")]
+    hostile = [*noise, Content(".tsv.gz", gzip.compress(noise[0].data)), *(make(rng) for make in HOSTILE)]
+    for number, content in enumerate(hostile):
+        name = b"latin-\xe9-%d%s" % (number, content.suffix.encode())
+        Path(os.fsdecode(os.path.join(os.fsencode(daemon.watch), name))).write_bytes(content.data)
+
+    assert daemon.once() == 1
+
+    assert [fields for fields in daemon.failures() if fields.get("code") in _BUGS] == []
+    assert len(list(daemon.events("file.failed"))) >= len(noise) - 1
+    fates = {sha256(content.data): Fate.EITHER for content in hostile}
+    assert Checker(daemon.watch, daemon.errors, daemon.ledger, objects, fates).run() == []
 
 
 @pytest.mark.slow

@@ -1,11 +1,11 @@
 """One COPY into the Parquet object: its options, its key-value metadata, and what its statistics say."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from processor.domain.conversion import Compression, ConversionOptions
-from processor.steps.conversion.duck import bounded, connection, keeps_order_unasked
-from processor.steps.conversion.typing_sql import literal, quoted
+from processor.steps.conversion.duck import bounded, keeps_order_unasked, run
+from processor.steps.conversion.typing_sql import quoted
 
 # Row groups end at this many bytes as well, so that neither many columns nor long texts fill the memory.
 _ROW_GROUP_BYTES = 32 << 20
@@ -42,14 +42,16 @@ def copy_to_parquet(
     Raises duckdb.Error for all that goes wrong while reading, checking and writing, and DeliveryError
     (`conversion.memory`) when the memory limit does not suffice.
     """
-    sql = f"COPY ({select}) TO '/dev/fd/{int(fd)}' ({_options(options, key_values, is_stripe=is_stripe)})"
+    keys, values = list(zip(*key_values, strict=True)) or ((), ())
+    sql = f"COPY ({select}) TO '/dev/fd/{int(fd)}' ({_options(options, keys, is_stripe=is_stripe)})"
     with bounded(options):
-        (answer,) = connection(options).execute(sql).fetchall()
+        (answer,) = run(sql, options, values).fetchall()
     _, rows, _, _, statistics, *_ = answer
     return Written(rows, {name: int(of["null_count"]) for name, of in (statistics or {}).items() if "null_count" in of})
 
 
-def _options(options: ConversionOptions, key_values: Iterable[tuple[str, str]], *, is_stripe: bool) -> str:
+def _options(options: ConversionOptions, keys: Sequence[str], *, is_stripe: bool) -> str:
+    """Return the options of COPY. The values of the metadata are bound: they differ from file to file."""
     parts = [
         "FORMAT parquet",
         "USE_TMP_FILE false",
@@ -61,7 +63,7 @@ def _options(options: ConversionOptions, key_values: Iterable[tuple[str, str]], 
         parts.append(f"ROW_GROUP_SIZE_BYTES {_ROW_GROUP_BYTES}")
     if options.compression is Compression.ZSTD:
         parts.append(f"COMPRESSION_LEVEL {int(options.compression_level)}")
-    pairs = ", ".join(f"{quoted(key)}: {literal(value)}" for key, value in key_values)
+    pairs = ", ".join(f"{quoted(key)}: ${number}" for number, key in enumerate(keys, 1))
     if pairs:
         parts.append(f"KV_METADATA {{{pairs}}}")
     return ", ".join(parts)

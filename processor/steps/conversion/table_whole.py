@@ -9,13 +9,14 @@ from processor.steps.conversion.table_receipt import Sample
 from processor.steps.conversion.typing import ColumnType
 from processor.steps.conversion.typing_sql import quoted
 
+_LEAST_LONGEST = 1024
+
 
 @contextmanager
 def typed_query(rows: Sample, names: Sequence[str], types: Sequence[ColumnType], part: slice) -> Iterator[str]:
     """Yield the query for the columns `part` of `rows`. DuckDB's reader casts as it reads: half the work of a CAST."""
-    lines = [encode_row([None if text is None else text.encode() for text in row[part]]) for row in rows]
-    longest = max(map(len, lines), default=0)
-    with filled(b"".join(lines)) as path:
+    text, longest = _clean_text(rows, part)
+    with filled(text) as path:
         table = read_csv(
             path,
             CLEAN,
@@ -27,3 +28,19 @@ def typed_query(rows: Sample, names: Sequence[str], types: Sequence[ColumnType],
         )
         chosen = ", ".join(f"c{i} AS {quoted(name)}" for i, name in enumerate(names[part]))
         yield f"SELECT {chosen} FROM {table}"  # noqa: S608 - names are quoted
+
+
+def _clean_text(rows: Sample, part: slice) -> tuple[bytes, int]:
+    """Return the rows as the pipe has them, and a length in bytes that no line exceeds, the same for many tables."""
+    lines = [_line(row[part]) for row in rows]
+    longest = 4 * max(map(len, lines), default=0)
+    return "".join(lines).encode(), max(_LEAST_LONGEST, 1 << longest.bit_length())
+
+
+def _line(row: Sequence[str | None]) -> str:
+    """Return one line: every value in quotes, NULL without."""
+    if None not in row:
+        line = '"' + '","'.join(row) + '"\n'  # type: ignore[arg-type]
+        if line.count('"') == 2 * len(row):
+            return line
+    return encode_row([None if text is None else text.encode() for text in row]).decode()

@@ -161,6 +161,29 @@ def test_the_parquet_carries_metadata_facts_and_the_reason_for_each_type() -> No
     assert receipt.facts == (("delimiter", ";"),)
 
 
+def test_tables_alike_in_all_but_values_and_metadata_have_each_its_own() -> None:
+    for number in range(3):
+        table: Table = {"a": [str(number), None], "b": ['say "x"', f"plain {number}"]}
+        output = MemoryOutput()
+        reading, columns = reading_of(table), [TextColumn("a", "a"), TextColumn("b", "b")]
+        rows = list(zip(*table.values(), strict=True))
+        metadata = [("source-sha256", f"$1 '{number}'"), ("source-path", "?")]
+        write_table(reading, columns, ConversionOptions(), output, metadata, sample=rows, is_whole=True)
+        assert output.table().to_pydict() == {"a": [number, None], "b": ['say "x"', f"plain {number}"]}
+        assert output.key_values()["source-sha256"] == f"$1 '{number}'"
+    assert len(duck._kept) <= duck._MOST_KEPT
+
+
+def test_a_statement_outlives_neither_its_connection_nor_many_others() -> None:
+    options = ConversionOptions()
+    for number in range(duck._MOST_KEPT + 5):
+        assert duck.run(f"SELECT {number}, $1", options, ("x",)).fetchall() == [(number, "x")]
+    assert len(duck._kept) == duck._MOST_KEPT
+    assert "SELECT 0, $1" not in duck._kept
+    duck.close()
+    assert duck.run("SELECT 68, $1", options, ("y",)).fetchall() == [(68, "y")]
+
+
 @pytest.mark.parametrize("compression", list(Compression))
 def test_pages_are_compressed_and_grouped_as_configured(compression: Compression) -> None:
     options = ConversionOptions(compression=compression, row_group_rows=2048)

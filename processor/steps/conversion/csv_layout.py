@@ -150,6 +150,8 @@ def _header_of_other_width(above: Record, line: Record, dialect: Dialect, width:
     """
     if line.line != above.line + 1 + above.text.count(b"\n") or above.text.startswith(COMMENT):
         return []
+    if _is_prose(above.fields) and not _is_prose(line.fields):
+        return []
     names = above.fields
     other = Repair(dialect, width).fields(above)
     if other and len(other) == width and all(other):

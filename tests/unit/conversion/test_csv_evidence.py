@@ -1,0 +1,148 @@
+"""Doubtful texts where the evidence decides: how they are read, and what is refused when it does not."""
+
+from pathlib import Path
+
+import pytest
+
+from processor.domain.conversion import ConversionOptions, DataFormat, MalformedRows
+from processor.domain.errors import DeliveryError
+from processor.steps.conversion.csv import convert_csv
+from processor.steps.conversion.csv_header import name_columns
+from processor.steps.conversion.csv_table import PIECE_BYTES
+from processor.streams.source import BytesSource
+from tests.unit.conversion.csv_tables import WithRejects, convert
+
+ROWS = b"".join(b"%d,2020-01-%02d,x %d\n" % (i, 1 + i % 28, i) for i in range(20))
+
+
+def test_one_row_longer_than_a_piece_keeps_all_of_its_columns(tmp_path: Path) -> None:
+    source = tmp_path / "one.csv"
+    source.write_text("a,b,c\n" + "x" * PIECE_BYTES + ",2,3\n")
+    found = convert(source)
+    assert found.names == ["a", "b", "c"]
+    assert [row[1:] for row in found.rows] == [("2", "3")]
+
+
+@pytest.mark.parametrize("separator", [b";", b"\t", b"|"])
+def test_a_header_written_with_another_separator_names_the_columns(separator: bytes) -> None:
+    found = convert(separator.join([b"n", b"day", b"text"]) + b"\n" + ROWS)
+    assert found.names == ["n", "day", "text"]
+    assert len(found.rows) == 20
+
+
+def test_a_header_with_fewer_names_names_the_first_columns() -> None:
+    found = convert(b"a,b,c\n" + b"".join(b"%d,2,3,4,5\n" % i for i in range(9)))
+    assert found.names == ["a", "b", "c", "column3", "column4"]
+    assert len(found.rows) == 9
+
+
+def test_a_header_with_more_names_than_any_row_has_values_loses_none_of_them() -> None:
+    text = b"n,day,text,more\n" + ROWS
+    with pytest.raises(DeliveryError, match="do not have 4 fields"):
+        convert(text)
+    found = convert(text, "keep")
+    assert found.names == ["n", "day", "text", "more"]
+    assert found.rows[3] == ("3", "2020-01-04", "x 3", None)
+
+
+def test_a_table_above_the_header_of_another_is_rows_and_never_names() -> None:
+    text = b"city,zip\nRome,00100\nOslo,00200\nBern,00300\n\nn,day,text\n" + ROWS
+    with pytest.raises(DeliveryError, match="lines 1, 2, 3, 4"):
+        convert(text)
+    found = convert(text, "keep")
+    assert found.names == ["n", "day", "text"]
+    assert found.rows[1] == ("Rome", "00100", None)
+    assert len(found.rows) == 24
+
+
+def test_sentences_above_a_table_are_no_table() -> None:
+    notes = b"".join(b"Note %d, about the report, of 2019\n" % i for i in range(5))
+    found = convert(notes + b"n,day,text,more\n" + ROWS.replace(b"\n", b",z\n"))
+    assert (found.names, len(found.rows)) == (["n", "day", "text", "more"], 20)
+    assert found.key_values["preamble"].startswith("Note 0, about")
+
+
+def test_a_table_of_two_columns_below_a_blank_line_is_no_footer() -> None:
+    text = b"n,day,text\n" + ROWS + b"\ncity,people\nRome,5\nOslo,6\n"
+    with pytest.raises(DeliveryError, match="lines 23, 24, 25"):
+        convert(text)
+    assert convert(text, "keep").rows[-1] == ("Oslo", "6", None)
+
+
+def test_pairs_below_a_table_are_a_footer() -> None:
+    found = convert(b"n,day,text,more\n" + ROWS.replace(b"\n", b",z\n") + b"\nAuthor,Jane\nUnit,kg\n")
+    assert len(found.rows) == 20
+    assert found.key_values["footer"] == "Author,Jane\nUnit,kg"
+
+
+@pytest.mark.parametrize("mark", [b"^", b"/", b"~", b"#", b"\\", b"\0"])
+def test_whatever_mark_stands_before_quotes_inside_of_fields_is_the_escape(mark: bytes) -> None:
+    rows = b"".join(b'%d,"the %b"best%b" of, all"\n' % (i, mark, mark) for i in range(9))
+    assert convert(b"n,text\n" + rows).rows[4] == ("4", 'the "best" of, all')
+
+
+def test_quotes_that_nobody_doubled_in_any_row_are_part_of_their_fields() -> None:
+    rows = b"".join(b'%d,"the "best" of, all","x"\n' % i for i in range(9))
+    assert convert(b"n,text,z\n" + rows).rows[4] == ("4", 'the "best" of, all', "x")
+
+
+def test_single_quotes_may_enclose_line_endings() -> None:
+    rows = b"".join(b"%d,'Chair, no. %d;\nof oak',x\n" % (i, i) for i in range(9))
+    assert convert(b"n,text,z\n" + rows).rows[4] == ("4", "Chair, no. 4;\nof oak", "x")
+
+
+@pytest.mark.parametrize("mode", ["refuse", "keep"])
+def test_rows_with_two_separators_are_never_a_table_of_something_else(mode: str) -> None:
+    lines = [f"{i},8:{i:02d},http://x.test/?a={i}&b=2,note" for i in range(40)]
+    text = "\n".join(["n,time,address,note", *(x if i % 2 else x.replace(",", "|") for i, x in enumerate(lines)), ""])
+    if mode == "refuse":
+        with pytest.raises(DeliveryError, match=r"csv\.|fields"):
+            convert(text.encode(), mode)
+    else:
+        found = convert(text.encode(), mode)
+        assert {row[2] for row in found.rows} >= {f"http://x.test/?a={i}&b=2" for i in range(40)}
+
+
+def test_a_stray_quote_after_a_field_of_several_lines_is_a_character() -> None:
+    text = b"a,b,c\n" + ROWS + b'7,"two\nlines","x\n' + ROWS
+    assert convert(text, "keep").rows[20] == ("7", "two\nlines", '"x')
+
+
+def test_a_text_cut_off_behind_a_field_of_several_lines_is_refused() -> None:
+    with pytest.raises(DeliveryError) as refusal:
+        convert(b"a,b,c\n" + ROWS + b'7,"two\nlines","cut o')
+    assert refusal.value.failure.code == "csv.unterminated-quote"
+
+
+def test_a_row_with_a_quote_too_few_is_aligned_by_the_width() -> None:
+    rows = b"a,b,c\n" + ROWS
+    assert convert(rows + b'1,"x, y,z\n' + ROWS, "keep").rows[20] == ("1", '"x, y', "z")
+    assert convert(rows + b'1,x, y",z\n' + ROWS, "keep").rows[20] == ("1", 'x, y"', "z")
+
+
+def test_a_long_row_of_sound_quotes_is_not_made_to_fit() -> None:
+    found = convert(b'a,b,c\n"1","2","3"\n"1","2","3","4"\n1,"p","q",2\n"1","2","3"\n', "keep")
+    assert found.rows[1] == ("1", "2", "3", ["4"])
+    assert found.rows[2] == ("1", "p", "q", ["2"])
+
+
+def test_a_row_that_the_own_separator_divides_is_not_divided_at_commas_with_spaces() -> None:
+    assert convert(b"n,day,text\n" + ROWS + b"1,2, x, y\n" + ROWS, "keep").rows[20] == ("1", "2", " x", [" y"])
+
+
+def test_a_row_of_words_is_not_taken_apart_at_its_spaces() -> None:
+    assert convert(b"n,day,text\n" + ROWS + b"no data today\n" + ROWS, "keep").rows[20] == ("no data today", None, None)
+
+
+def test_a_table_with_many_malformed_rows_is_written_once() -> None:
+    lines = [f"{i},2,3" if i % 3 else (f"x{i},2,3,4" if i % 2 else f"y{i}") for i in range(4000)]
+    output = WithRejects()
+    options = ConversionOptions(malformed_rows=MalformedRows.KEEP)
+    source = BytesSource("t.csv", "\n".join(["a,b,c", *lines, ""]).encode())
+    assert convert_csv(source, DataFormat.CSV, options, output, ()).rows == 4000
+    assert output.begun == 1
+
+
+def test_a_name_that_comes_again_and_again_is_made_unique_in_a_moment() -> None:
+    names = name_columns([b"x"] * 25_000, 25_000)
+    assert len({name.name for name in names}) == 25_000

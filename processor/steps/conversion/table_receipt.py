@@ -62,7 +62,6 @@ _WHY = {
     Kind.DECIMAL: "decimal numbers with more digits than a double holds",
     Kind.BOOLEAN: "true or false",
     Kind.DATE: "ISO 8601 dates",
-    Kind.TIME: "ISO 8601 times of day",
     Kind.TIMESTAMP: "ISO 8601 moments without an offset",
     Kind.TIMESTAMP_NS: "ISO 8601 moments without an offset, some with nanoseconds",
     Kind.TIMESTAMPTZ: "ISO 8601 instants with an offset, kept as UTC",

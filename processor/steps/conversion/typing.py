@@ -13,14 +13,16 @@ from math import isfinite
 
 
 class Kind(StrEnum):
-    """The types a column of text can earn, in DuckDB's words."""
+    """The types a column of text can earn, in DuckDB's words.
+
+    TIME is none of them: Spark before 4.1 can open no file that has such a column. Times of day stay text.
+    """
 
     BIGINT = "BIGINT"
     DOUBLE = "DOUBLE"
     DECIMAL = "DECIMAL"
     BOOLEAN = "BOOLEAN"
     DATE = "DATE"
-    TIME = "TIME"
     TIMESTAMP = "TIMESTAMP"
     TIMESTAMP_NS = "TIMESTAMP_NS"
     TIMESTAMPTZ = "TIMESTAMPTZ"
@@ -65,7 +67,6 @@ _FORM = re.compile(
     rf"|(?P<exponent>(?:{_INTEGER}(?:\.[0-9]*)?|-?\.[0-9]+)[eE][+-]?[0-9]{{1,4}})"
     rf"|(?P<truth>[tT][rR][uU][eE]|[fF][aA][lL][sS][eE])"
     rf"|(?P<day>{_DAY})"
-    rf"|(?P<clock>{_CLOCK}(?:\.[0-9]{{1,6}})?)"
     rf"|(?P<moment>{_DAY}[ T](?:{_CLOCK}(?:\.(?P<fraction>[0-9]{{1,9}}))?|(?:[01][0-9]|2[0-3]):[0-5][0-9])"
     rf"(?P<offset>Z|[+-](?:0[0-9]|1[0-5])(?::?[0-5][0-9])?)?)"
 )
@@ -103,8 +104,6 @@ def classify(text: str) -> Value:
             return _ONE[Kind.BOOLEAN]
         case "day":
             return _ONE[Kind.DATE] if _is_day(text) else _NOTHING
-        case "clock":
-            return _ONE[Kind.TIME]
         case _:
             return _moment(text, match["fraction"] or "", match["offset"])
 
@@ -214,7 +213,6 @@ _PREFERENCE = (
     Kind.TIMESTAMP,
     Kind.TIMESTAMPTZ,
     Kind.TIMESTAMP_NS,
-    Kind.TIME,
 )
 
 
@@ -319,6 +317,7 @@ _FAULTS = (
     (re.compile(r"\+[0-9.].*", re.DOTALL), "has a plus sign"),
     (re.compile(r"-?[0-9]*\.?[0-9]+([eE][+-]?[0-9]+)?"), "is a number that no type holds exactly"),
     (re.compile(r"[0-9]{1,4}[/.][0-9]{1,2}[/.][0-9]{1,4}.*", re.DOTALL), "is a date in no unambiguous form"),
+    (re.compile(_CLOCK + r"(\.[0-9]+)?"), "is a time of day, a type that not all readers of Parquet know"),
     (re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}.*", re.DOTALL), "is no date or time that its type holds exactly"),
 )
 

@@ -133,9 +133,6 @@ def check(column_type: ColumnType, c: str, x: str) -> Check:
             return Check(c, f"starts_with({x}::VARCHAR, {c})", x, close)
         case Kind.DATE:
             return Check(c, f"{x}::VARCHAR = {c} AND strlen({c}) = 10", x)
-        case Kind.TIME:
-            close = f"{_matches(c, f'{_MINUTE}:[0-5][0-9]([.][0-9]{{1,6}})?')} AND {x} IS NOT NULL"
-            return Check(c, f"{x}::VARCHAR = {c} AND {c} < '24'", x, close)
         case Kind.TIMESTAMP:
             close = f"{_is_moment(c, 6)} AND {x} {_TIMES}"
             return Check(c, f"{_as_written(column_type.example, c, x)} AND {x} {_TIMES}", x, close)

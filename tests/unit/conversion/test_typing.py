@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from processor.domain.conversion import ConversionOptions, Typing
-from processor.steps.conversion.typing import Evidence, Kind, classify
+from processor.steps.conversion.typing import TEXT, Evidence, Kind, classify
 from tests.unit.conversion.tables import type_of, written
 
 
@@ -30,7 +30,7 @@ from tests.unit.conversion.tables import type_of, written
         (("99999999999999999999999999999999999999",), "DECIMAL(38,0)"),
         (("true", "FALSE", "True", None), "BOOLEAN"),
         (("2024-01-01", "0001-01-01", "9999-12-31", "2024-02-29"), "DATE"),
-        (("10:30:00", "23:59:59.123456", "00:00:00.50"), "TIME"),
+        (("10:30:00", "23:59:59.123456", "00:00:00.50"), "VARCHAR"),
         (("2024-01-01 10:30:00", "2024-01-01T10:30:00.5", "2024-01-01 10:30"), "TIMESTAMP"),
         (("2024-01-01T10:30:00", "2024-12-31T23:59:59"), "TIMESTAMP"),
         (("2024-01-01T10:30:00Z", "2024-01-01T10:30:00+02:00", "2024-01-01 10:30:00.5-0330"), "TIMESTAMPTZ"),
@@ -139,3 +139,10 @@ def test_evidence_only_ever_takes_types_away() -> None:
 def test_classify_looks_at_no_text_longer_than_a_number_can_be() -> None:
     assert classify("1" * 351).kinds == frozenset()
     assert Kind.DOUBLE in classify("1" + "0" * 300).kinds
+
+
+def test_times_of_day_stay_text_since_not_every_reader_of_parquet_can_open_them() -> None:
+    evidence = Evidence()
+    evidence.add(["10:30:00"])
+    assert evidence.proposal() is TEXT
+    assert evidence.against == "'10:30:00' is a time of day, a type that not all readers of Parquet know"

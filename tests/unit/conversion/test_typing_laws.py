@@ -124,7 +124,6 @@ def test_duckdb_and_polars_read_the_same_values(column: list[Text]) -> None:
         "VARCHAR",
         "BOOLEAN",
         "DATE",
-        "TIME",
         "TIMESTAMP",
         "TIMESTAMPTZ",
     ):

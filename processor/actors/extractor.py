@@ -13,7 +13,8 @@ from processor.steps.conversion import Metadata
 from processor.steps.streaming import ExtractRequest, share_extraction, stream_extraction
 from processor.steps.units import MOST_OBJECTS, Work
 
-_WORTH_SHARING = 8 << 20  # bytes; below this a second worker costs more than it brings
+# Bytes; below this a second worker costs more than it brings. Not much, since a table takes 10 ms, however small.
+_WORTH_SHARING = 256 << 10
 
 
 class Extractor(WorkerStage):

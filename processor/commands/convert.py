@@ -1,11 +1,8 @@
 """`processor convert`: one data file to one Parquet file, by the daemon's code under its protections."""
 
-import os
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO
 
 from processor.commands.local import LocalWorker
 from processor.config import Settings
@@ -13,6 +10,7 @@ from processor.domain.conversion import DataFormat, Receipt
 from processor.domain.errors import DeliveryError, refused
 from processor.domain.files import FileMetadata, FileType, Kind
 from processor.domain.keys import escape
+from processor.steps.extraction.directory import Directory, PartFile
 from processor.steps.streaming import ConvertRequest, stream_conversion
 from processor.streams.frames import Begin, Content, Data, End, Failed, Frame, Restart
 
@@ -39,14 +37,16 @@ def convert_file(worker: LocalWorker, settings: Settings, source: Path, target: 
     stream = worker.stream(
         stream_conversion, lambda id_: ConvertRequest(id_, root, file, settings.conversion, metadata)
     )
-    writing = _Writing(target)
+    writing = None
     try:
+        writing = _Writing(target)
         for frame in stream.frames():
             writing.take(frame)
         return writing.finish()
     finally:
         stream.close()
-        writing.discard()
+        if writing is not None:
+            writing.directory.close()
 
 
 def batch(settings: Settings, lines: Iterable[str]) -> Iterator[str]:
@@ -86,27 +86,28 @@ class _Writing:
     """The files that the stream becomes."""
 
     def __init__(self, target: Path) -> None:
-        self._target = target
-        self._open: BinaryIO | None = None
-        self._partial: dict[Path, Path] = {}
+        self._files = {
+            Content.PARQUET: target,
+            Content.REJECTS: target.with_name(f"{target.name}.rejects.jsonl"),
+        }
+        self.directory = Directory(target.parent)
+        self._part: PartFile | None = None
+        self._begun: list[Content] = []
         self._receipt: Receipt | None = None
 
     def take(self, frame: Frame) -> None:
         """Write one frame. Raises DeliveryError when it says that the conversion failed."""
         match frame:
             case Begin(content=content):
-                suffix = ".rejects.jsonl" if content is Content.REJECTS else ""
-                final = self._target.with_name(self._target.name + suffix)
-                partial = final.with_name(f".{final.name}.{os.getpid()}.partial")
-                self._partial[final] = partial
-                self._open = partial.open("wb")
+                self._begun.append(content)
+                self._part = self.directory.part(self._files[content].name)
             case Data(data):
-                self._file.write(data)
+                assert self._part is not None, "frames come in their order"
+                self._part.write(data)
             case Restart():
-                self._file.seek(0)
-                self._file.truncate()
+                assert self._part is not None, "frames come in their order"
+                self._part.restart()
             case End(receipt=receipt):
-                self._file.close()
                 self._receipt = receipt or self._receipt
             case Failed(failure):
                 raise DeliveryError(failure)
@@ -116,20 +117,6 @@ class _Writing:
     def finish(self) -> Converted:
         """Give the files their names."""
         assert self._receipt is not None, "a stream that ended well has a receipt"
-        for final, partial in self._partial.items():
-            partial.rename(final)
-        finals, self._partial = list(self._partial), {}
-        return Converted(self._receipt, finals[0], finals[1] if len(finals) > 1 else None)
-
-    def discard(self) -> None:
-        """Remove what did not become whole."""
-        if self._open is not None:
-            self._open.close()
-        for partial in self._partial.values():
-            with suppress(FileNotFoundError):
-                partial.unlink()
-
-    @property
-    def _file(self) -> BinaryIO:
-        assert self._open is not None, "frames come in their order"
-        return self._open
+        self.directory.keep(replace=True)
+        rejects = self._files[Content.REJECTS] if Content.REJECTS in self._begun else None
+        return Converted(self._receipt, self._files[Content.PARQUET], rejects)

@@ -8,8 +8,8 @@ from processor.config import Settings
 from processor.domain.errors import DeliveryError, Failure, refused
 from processor.domain.files import FileType
 from processor.domain.keys import escape, parquet_key, rejects_key
-from processor.domain.members import Member, MemberReceipt
-from processor.steps.extraction.directory import DirectorySink, PartFile
+from processor.domain.members import Member
+from processor.steps.extraction.directory import Directory, PartFile
 from processor.steps.streaming import ExtractRequest, stream_extraction
 from processor.streams.frames import Bad, Begin, Content, Data, End, Failed, Frame, Restart, Skipped
 
@@ -27,31 +27,36 @@ class Extracted:
 def extract_file(settings: Settings, source: Path, directory: Path) -> Extracted:
     """Extract the archive `source` below `directory`, which is made if need be. Raises DeliveryError, OSError."""
     with LocalWorker(settings) as worker:
-        root, file = worker.examine(source)
-        if file.kind.type is not FileType.ARCHIVE:
-            raise refused("extract.no-archive", f"{source}: {file.kind.mismatch or 'no archive by its name'}")
-        directory.mkdir(parents=True, exist_ok=True)
-        metadata = (("source-sha256", file.checksum or ""), ("source-path", escape(file.relative_path)))
-        stream = worker.stream(
-            stream_extraction, lambda id_: ExtractRequest(id_, root, file, settings.extraction, metadata)
-        )
-        writing = _Writing(DirectorySink(directory))
-        try:
-            for frame in stream.frames():
-                writing.take(frame)
-        finally:
-            stream.close()
-            writing.sink.close()
-        return writing.result
+        return extract_by(worker, settings, source, directory)
+
+
+def extract_by(worker: LocalWorker, settings: Settings, source: Path, directory: Path) -> Extracted:
+    """Do the same by a worker that is there already."""
+    root, file = worker.examine(source)
+    if file.kind.type is not FileType.ARCHIVE:
+        raise refused("extract.no-archive", f"{source}: {file.kind.mismatch or 'no archive by its name'}")
+    directory.mkdir(parents=True, exist_ok=True)
+    metadata = (("source-sha256", file.checksum or ""), ("source-path", escape(file.relative_path)))
+    stream = worker.stream(
+        stream_extraction, lambda id_: ExtractRequest(id_, root, file, settings.extraction, metadata)
+    )
+    writing = _Writing(Directory(directory))
+    try:
+        for frame in stream.frames():
+            writing.take(frame)
+    finally:
+        stream.close()
+        writing.directory.close()
+    return writing.result
 
 
 class _Writing:
     """Frames become files; a file has its name only when it is whole."""
 
-    def __init__(self, sink: DirectorySink) -> None:
-        self.sink = sink
+    def __init__(self, directory: Directory) -> None:
+        self.directory = directory
         self.result = Extracted()
-        self._member: Member | None = None
+        self._begun: Begin | None = None
         self._part: PartFile | None = None
 
     def take(self, frame: Frame) -> None:
@@ -61,14 +66,14 @@ class _Writing:
                 self._begin(frame)
             case Data(data):
                 assert self._part is not None, "frames come in their order"
-                self._write(data)
+                self._part.write(data)
             case Restart():
                 assert self._part is not None, "frames come in their order"
                 self._part.restart()
             case End():
-                self._end(frame)
-            case Bad(member, name, failure):
-                self._bad(member, name, failure)
+                self._end()
+            case Bad(name=name, failure=failure):
+                self._bad(name, failure)
             case Skipped(name=name, reason=reason):
                 self.result.skipped.append((escape(name), reason))
             case Failed(failure):
@@ -77,25 +82,21 @@ class _Writing:
                 pass
 
     def _begin(self, begin: Begin) -> None:
-        member = Member(begin.member, begin.name, begin.raw_name, again=begin.again)
-        parquet = parquet_key(member.key)
-        key = {Content.AS_IS: member.key, Content.PARQUET: parquet, Content.REJECTS: rejects_key(parquet)}
-        self._member = member
-        self._part = self.sink.part(key[begin.content])
+        key = Member(begin.member, begin.name, begin.raw_name, again=begin.again).key
+        parquet = parquet_key(key)
+        keys = {Content.AS_IS: key, Content.PARQUET: parquet, Content.REJECTS: rejects_key(parquet)}
+        self._begun = begin
+        self._part = self.directory.part(keys[begin.content])
 
-    def _write(self, data: bytes) -> None:
-        assert self._part is not None
-        self._part.write(data)
-
-    def _end(self, end: End) -> None:
-        assert self._member is not None
+    def _end(self) -> None:
+        assert self._begun is not None, "frames come in their order"
         try:
-            self.sink.end(self._member, MemberReceipt(end.size_bytes, end.sha256))
+            self.directory.keep()
         except DeliveryError as error:
-            self._bad(self._member.index, self._member.name, error.failure)
+            self._bad(self._begun.name, error.failure)
         else:
             self.result.written += 1
 
-    def _bad(self, index: int, name: bytes, failure: Failure) -> None:
-        self.sink.bad(Member(index, name, name), failure)
+    def _bad(self, name: bytes, failure: Failure) -> None:
+        self.directory.drop()
         self.result.bad.append((escape(name), failure))

@@ -1,4 +1,4 @@
-"""Extract to a directory instead of a store: the same members under the same keys, as files.
+"""Files below a directory, for the commands that write some: objects under their keys.
 
 The one place here that writes files, and only where the user said. Every directory on the way is opened by itself and
 never through a link; a file appears under its name only when it is complete, and never in the place of another.
@@ -6,24 +6,13 @@ never through a link; a file appears under its name only when it is complete, an
 
 import errno
 import os
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
-from processor.domain.archives import ExtractionOptions
-from processor.domain.errors import DeliveryError, Failure, refused, transient
-from processor.domain.files import ArchiveKind
-from processor.domain.keys import parquet_key, rejects_key
-from processor.domain.members import Member, MemberReceipt
-from processor.steps.extraction.archive import extract
-from processor.steps.extraction.problems import BrokenArchiveError
-from processor.streams.source import Source
+from processor.domain.errors import DeliveryError, refused, transient
 
 _DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_PIPE_BYTES = 1 << 20
 
 
 class PartFile:
@@ -51,14 +40,18 @@ class PartFile:
         self._file.seek(0)
         self._file.truncate()
 
-    def commit(self) -> None:
-        """Give the file its name. Raises DeliveryError when the name is taken or can not be."""
+    def commit(self, *, replace: bool) -> None:
+        """Give the file its name. Raises DeliveryError when that can not be, or is taken and it may not `replace`."""
         *directories, name = self._key.split("/")
         with _told(self._key):
             self._file.close()
             self._parent = _make_directories(self._root, directories)
-            # A link, unlike a rename, never takes the place of another file.
-            os.link(self._name, name, src_dir_fd=self._root, dst_dir_fd=self._parent, follow_symlinks=False)
+            if replace:
+                os.rename(self._name, name, src_dir_fd=self._root, dst_dir_fd=self._parent)
+                self._name = ""
+            else:
+                # A link, unlike a rename, never takes the place of another file.
+                os.link(self._name, name, src_dir_fd=self._root, dst_dir_fd=self._parent, follow_symlinks=False)
             self._committed = name
 
     def settle(self) -> None:
@@ -69,7 +62,8 @@ class PartFile:
     def discard(self) -> None:
         """Leave nothing behind, nor what was committed and not settled."""
         self._file.close()
-        os.unlink(self._name, dir_fd=self._root)
+        if self._name:
+            os.unlink(self._name, dir_fd=self._root)
         if self._committed:
             os.unlink(self._committed, dir_fd=self._parent)
         if self._parent is not None:
@@ -111,132 +105,34 @@ def _failure(key: str, error: OSError) -> DeliveryError:
             return transient("directory.unwritable", f"{key!r} can not be written: {error.strerror}")
 
 
-class DirectorySink:
-    """Writes members below `directory`, which exists; `failures` tells what went wrong with which member."""
+class Directory:
+    """A directory, which exists, and the files that are on their way into it."""
 
     def __init__(self, directory: Path) -> None:
         self._root = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self._number = 0
         self._parts: list[PartFile] = []
-        self.written = 0
-        self.failures: list[tuple[Member, Failure]] = []
-        self.not_files: list[tuple[Member, str]] = []
 
     def close(self) -> None:
         """Drop what is not complete."""
-        self._discard()
+        self.drop()
         os.close(self._root)
 
-    def begin(self, member: Member) -> None:
-        """Begin a member that is written as it is."""
-        self.part(member.key)
-
-    def data(self, chunk: bytes) -> None:
-        """Write to the member that began last."""
-        self._parts[-1].write(chunk)
-
-    def output(self, member: Member) -> "_FilesOutput":
-        """Return where the member's Parquet and rejects go."""
-        return _FilesOutput(self, member.key)
-
-    def end(self, member: Member, receipt: MemberReceipt) -> None:  # noqa: ARG002 - a Sink
-        """Give the member's files their names."""
-        for part in self._parts:
-            part.commit()
-        while self._parts:
-            self._parts.pop().settle()
-        self.written += 1
-
-    def bad(self, member: Member, failure: Failure) -> None:
-        """Drop the member's files."""
-        self._discard()
-        self.failures.append((member, failure))
-
-    def not_a_file(self, member: Member, reason: str) -> None:
-        """Create nothing."""
-        self.not_files.append((member, reason))
-
     def part(self, key: str) -> PartFile:
-        """Begin a file of the current member."""
+        """Begin a file."""
         self._number += 1
         part = PartFile(self._root, key, self._number)
         self._parts.append(part)
         return part
 
-    def _discard(self) -> None:
+    def keep(self, *, replace: bool = False) -> None:
+        """Give the files their names, all or none. Raises DeliveryError when a name is taken, unless they `replace`."""
+        for part in self._parts:
+            part.commit(replace=replace)
+        while self._parts:
+            self._parts.pop().settle()
+
+    def drop(self) -> None:
+        """Drop the files that were not kept."""
         while self._parts:
             self._parts.pop().discard()
-
-
-class _FilesOutput:
-    """The files of one data member (an Output)."""
-
-    def __init__(self, sink: DirectorySink, key: str) -> None:
-        self._sink = sink
-        self._key = parquet_key(key)
-        self._parquet: PartFile | None = None
-
-    @contextmanager
-    def parquet(self) -> Iterator[int]:
-        """Begin the Parquet, or begin it anew."""
-        if self._parquet is None:
-            self._parquet = self._sink.part(self._key)
-        else:
-            self._parquet.restart()
-        with _into(self._parquet) as write_end:
-            yield write_end
-
-    @contextmanager
-    def rejects(self) -> Iterator[BinaryIO]:
-        """Begin the rejected rows."""
-        with _into(self._sink.part(rejects_key(self._key))) as write_end, os.fdopen(os.dup(write_end), "wb") as file:
-            yield file
-
-
-@contextmanager
-def _into(part: PartFile) -> Iterator[int]:
-    """Yield the write end of a pipe that ends in `part`."""
-    read_end, write_end = os.pipe()
-    errors: list[DeliveryError] = []
-    pump = threading.Thread(target=_pump, args=(read_end, part, errors), name="to-file", daemon=True)
-    pump.start()
-    try:
-        yield write_end
-    finally:
-        os.close(write_end)
-        pump.join()
-        os.close(read_end)
-    if errors:
-        raise errors[0]
-
-
-def _pump(read_end: int, part: PartFile, errors: list[DeliveryError]) -> None:
-    while data := os.read(read_end, _PIPE_BYTES):
-        if errors:
-            continue  # a writer that finds no reader would not know why
-        try:
-            part.write(data)
-        except DeliveryError as error:
-            errors.append(error)
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What became of an archive that was extracted to a directory; `failure` tells why it was not read to its end."""
-
-    written: int
-    bad: tuple[tuple[Member, Failure], ...]
-    not_files: tuple[tuple[Member, str], ...]
-    failure: Failure | None = None
-
-
-def extract_to_directory(source: Source, kind: ArchiveKind, options: ExtractionOptions, directory: Path) -> Report:
-    """Extract `source` below `directory`, which exists; data members become Parquet, as in the store."""
-    sink, failure = DirectorySink(directory), None
-    try:
-        extract(source, kind, options, sink)
-    except BrokenArchiveError as error:
-        failure = error.failure
-    finally:
-        sink.close()
-    return Report(sink.written, tuple(sink.failures), tuple(sink.not_files), failure)

@@ -61,6 +61,11 @@ class FileDigests:
     part_size_bytes: int
     parts: bytes
 
+    @property
+    def count(self) -> int:
+        """How many parts there are."""
+        return len(self.parts) // _SHA256_BYTES
+
     def part(self, number: int) -> bytes:
         """Return the digest of the part with this number, from 1."""
         return self.parts[(number - 1) * _SHA256_BYTES : number * _SHA256_BYTES]

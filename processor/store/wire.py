@@ -19,6 +19,8 @@ from processor.store.body import Body, FilePart
 
 # Up to this a copy costs less than another call of the kernel, and another packet.
 _TOGETHER_BYTES = 64 << 10
+# Each piece has the whole timeout to itself (`socket.sendall`): a slow line is no dead one.
+_PIECE_BYTES = 256 << 10
 _CUTS_A_HEADER = re.compile(r"[\r\n\0]")
 
 
@@ -118,7 +120,9 @@ def _send(connection: socket.socket, head: bytes, body: Body) -> None:
         connection.sendall(head + body)
     else:
         connection.sendall(head)
-        connection.sendall(body)
+        view = memoryview(body)
+        for at in range(0, len(view), _PIECE_BYTES):
+            connection.sendall(view[at : at + _PIECE_BYTES])
 
 
 def _head(target: str, headers: Mapping[str, str]) -> bytes:

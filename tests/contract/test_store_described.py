@@ -86,7 +86,12 @@ def test_the_request_that_makes_an_object_says_how_it_is_to_be_stored(
 @SIZES
 def test_a_store_that_takes_tags_and_a_class_has_them_afterwards(described: Make, bucket: S3Store, size: int) -> None:
     send(described(s3_tags="team=data&kind=a b", s3_storage_class="STANDARD"), size)
-    tags = bucket.call("get_object_tagging", "read the tags", Key="described")["TagSet"]
+    try:
+        tags = bucket.call("get_object_tagging", "read the tags", Key="described")["TagSet"]
+    except DeliveryError as error:
+        if "NotImplemented" not in str(error):
+            raise
+        pytest.skip("this store knows no tags")
     assert {tag["Key"]: tag["Value"] for tag in tags} == {"team": "data", "kind": "a b"}
     head = bucket.head("described")
     assert head is not None

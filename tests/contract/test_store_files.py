@@ -135,6 +135,18 @@ def test_a_file_that_is_cut_short_while_it_is_sent_is_aborted(
     assert list(bucket.list_uploads()) == []
 
 
+@pytest.mark.parametrize("size", [2 * PART, 7 * PART])
+def test_a_file_that_has_another_number_of_parts_than_when_it_was_read_is_not_begun(
+    store: S3Store, proxy: FaultProxy, path: Path, size: int
+) -> None:
+    digests = digests_of(path)
+    os.truncate(path, size)
+    with pytest.raises(DeliveryError) as caught:
+        send(store, path, digests)
+    assert caught.value.failure.code == "source.changed"
+    assert proxy.seen == []
+
+
 def test_a_next_try_sends_only_the_parts_that_are_missing(
     store: S3Store, bucket: S3Store, proxy: FaultProxy, path: Path
 ) -> None:

@@ -2,8 +2,10 @@
 
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 
 import pytest
 from urllib3.exceptions import ProtocolError
@@ -112,6 +114,25 @@ def test_a_server_that_refuses_a_body_before_it_has_read_it_is_heard(serve: Call
     reply = server.wire.put("/b/k", {"host": "h", "content-length": str(8 << 20)}, bytes(8 << 20))
     assert reply.status == 400
     assert server.wire.idle == []
+
+
+def test_a_slow_line_is_no_dead_one(serve: Callable[..., Server]) -> None:
+    size = 32 << 20
+
+    def read_slowly(connection: socket.socket) -> None:
+        pace = threading.Event()
+        left = size
+        while left > 0:
+            pace.wait(0.003)
+            left -= len(connection.recv(64 << 10))
+        connection.sendall(OK)
+
+    server = serve(read_slowly)
+    wire = replace(server.wire, timeout_seconds=0.8)
+    began = time.monotonic()
+    assert wire.put("/b/k", {"host": "h", "content-length": str(size)}, memoryview(bytes(size))).status == 200
+    assert time.monotonic() - began > wire.timeout_seconds, "the line was slow"
+    wire.close()
 
 
 @pytest.mark.parametrize("reply", [b"", b"nonsense\r\n\r\n", OK[:-1]])

@@ -168,9 +168,11 @@ def _concat(pieces: Sequence[str]) -> str:
 
 
 def can_echo(fields: dict[str, Plan]) -> bool:
-    """Tell whether all keys are written as they are."""
+    """Tell whether all values tell how they were written, and all keys are written as they are."""
     return all("\\" not in write_string(key) and _can_echo(plan) for key, plan in fields.items())
 
 
 def _can_echo(plan: Plan) -> bool:
-    return can_echo(plan.fields) and (plan.element is None or _can_echo(plan.element))
+    if plan.element is not None:
+        return _can_echo(plan.element)
+    return can_echo(plan.fields) if plan.fields else plan.form not in (Form.PLAIN, Form.JSON)

@@ -33,8 +33,14 @@ _PARTED = "|".join(
 )
 _DOUBLE = f"0|-?(?:0\\.[0-9]{{1,{_DOUBLE_DIGITS}}}|[1-9][0-9]{{0,{_DOUBLE_WHOLE - 1}}}|{_PARTED})(?:[eE]-0?[0-9])?"
 _DOUBLE_WITH_EXPONENT = _DOUBLE.replace("[eE]-0?[0-9]", "[eE][-+]?[0-9]{1,2}")
-# The shortest text of a double has at most 17 digits; whether this is the shortest is another question.
-_LONG_DOUBLE = r"0|-?(?:0\.[0-9]+|[1-9][0-9]*(?:\.[0-9]+)?)(?:[eE][-+]?[0-9]{1,3})?"
+# A decimal of any length; whether it is its double's shortest text is another question, which LONG_NUMBER is for.
+_EXPONENT = "(?:[eE][-+]?[0-9]{1,3})?"
+_LONG_DOUBLE = f"0|-?(?:(?:0|[1-9][0-9]*)\\.[0-9]+{_EXPONENT}|[1-9][0-9]{{0,{_DOUBLE_DIGITS - 1}}}{_EXPONENT})"
+# A number with a point that may have more than 15 digits, or one that is far from 1.
+LONG_NUMBER = (
+    r"(?:[0-9]{1,4}\.[0-9]{12,}|[0-9]{5,}\.[0-9]{6,}|[0-9]{10,}\.[0-9]+)(?:[eE][-+]?[0-9]+)?"
+    r"|[0-9.]+[eE][-+]?[0-9]{3}"
+)
 # More would cost more to compile than it saves.
 _MOST_PLACES = 600
 

@@ -14,7 +14,7 @@ from processor.steps.conversion.duck import connection
 from processor.steps.conversion.json_echo import Echo, can_echo, style_of
 from processor.steps.conversion.json_exact import parse
 from processor.steps.conversion.json_feed import Feed, lines_of
-from processor.steps.conversion.json_pattern import Pattern, can_prove
+from processor.steps.conversion.json_pattern import LONG_NUMBER, Pattern, can_prove
 from processor.steps.conversion.json_plan import Form, RowPlan, needs_another_look, plan_rows
 from processor.steps.conversion.json_rows import Rows, on_one_line
 from processor.steps.conversion.json_schema import Schema
@@ -100,7 +100,7 @@ class JsonTable:
     def _write_proved(self, output: Output, metadata: Facts) -> Receipt:
         """Read, prove and write in one pass, if the first look gives hope."""
         plan = self.plan()
-        if not plan.direct or not can_prove(plan):
+        if not can_prove(plan):
             raise _NotProvedError
         try:
             return self._write_as_they_stand(plan, output, metadata, proofs=self._proofs(plan))
@@ -126,7 +126,10 @@ class JsonTable:
         if plan.direct:
             return self._write_as_they_stand(plan, output, metadata)
         if can_prove(plan):
-            return self._write_mixed(plan, output, metadata)
+            try:
+                return self._write_proved(output, metadata)
+            except _NotProvedError:
+                return self._write_mixed(plan, output, metadata)
         return self._write_anew(lambda: (parse(row) for _, row in self._rows.read()), output, metadata)
 
     def _learn(self, row: bytes) -> object:
@@ -254,14 +257,15 @@ _CHEAPEST_COPIED = (Form.BOOLEAN, Form.BIGINT, Form.DOUBLE, Form.STRING, *Form)
 def _proved_by(pattern: Pattern) -> str:
     """Return the condition that a row is proved.
 
-    DuckDB writes each double as the shortest text that reads back as it, so a row that is written back as it stood,
-    but for spaces, has only such numbers.
+    A double that is written back as its number stood, by one of DuckDB's two ways to write it, is the number's value.
     """
     proved = f"regexp_full_match(j, {literal(pattern.text)})"
     if pattern.proves_doubles:
         return proved
-    back, stood = (f"replace(replace({text}, ': ', ':'), ', ', ',')" for text in ("json(j)", "j"))
-    return f"CASE WHEN NOT {proved} THEN false WHEN json(j) = j THEN true ELSE {back} = {stood} END"
+    double = "TRY_CAST(n AS DOUBLE)"
+    same = f"coalesce({double}::VARCHAR = n OR to_json({double})::VARCHAR = n, false)"
+    long_numbers = f"list_transform(regexp_extract_all(j, {literal(LONG_NUMBER)}), lambda n: {same})"
+    return f"CASE WHEN {proved} THEN coalesce(list_bool_and({long_numbers}), true) ELSE false END"
 
 
 def _records(plan: RowPlan, relation: str) -> str:

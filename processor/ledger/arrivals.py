@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Collection, Iterable, Iterator
+from operator import attrgetter
 
 import orjson
 
@@ -13,6 +14,8 @@ from processor.ledger.keys import Keys, key_of
 from processor.ledger.reached import ORPHAN_PLACES, Reached
 from processor.ledger.records import Found, Intake
 
+_path = attrgetter("relative_path")
+
 # More ranges than this are not told to a worker: what it then makes again is recognised when it is stored.
 _MOST_RANGES = 1000
 
@@ -21,9 +24,13 @@ class Arrivals(Keys, Reached):
     """Found files become pending, pending ones jobs."""
 
     def found(self, files: Iterable[Found], now_ms: int) -> Intake:
-        """Record stable files: new and changed ones become pending, unchanged ones stay what they are."""
+        """Record stable files: new and changed ones become pending, unchanged ones stay what they are.
+
+        Of files found together the first by path is the first to be admitted.
+        """
         new = changed = known = 0
-        for file in files:
+        # As their index has them, not as a directory lists them: the reverse of it would leave pages half empty.
+        for file in sorted(files, key=_path):
             path = self._prefix + escape(file.relative_path)
             row = self._write(
                 "SELECT id, status, size_bytes, modified_ns FROM file_progress WHERE file_path=?", path

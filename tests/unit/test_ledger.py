@@ -93,6 +93,19 @@ def test_files_go_on_their_way_in_the_order_they_came_as_far_as_there_is_room(le
     assert [job.file.relative_path for job in jobs] == [b"2", b"3", b"4"]
 
 
+def test_the_order_in_which_files_are_listed_leaves_no_page_half_empty(tmp_path: Path) -> None:
+    sizes = []
+    for step in (1, -1):
+        path = tmp_path / f"{step}.db"
+        ledger = Ledger(path, ROOT)
+        names = [b"directory/a-file-with-a-name-of-the-usual-length-%06d" % number for number in range(5000)][::step]
+        for start in range(0, len(names), 1000):
+            ledger.found([found(name) for name in names[start : start + 1000]], start)
+        ledger.close()
+        sizes.append(path.stat().st_size)
+    assert sizes[1] < 1.1 * sizes[0]
+
+
 def test_a_completed_file_is_not_admitted_again_until_it_changes(ledger: Ledger) -> None:
     (job,) = admitted(ledger, b"a")
     job = with_checksum(job)

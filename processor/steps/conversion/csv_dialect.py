@@ -241,14 +241,15 @@ def _has_spaced_quotes(piece: bytes, delimiter: bytes, quote: bytes) -> bool:
 
 def _score(survey: Survey, layout: Layout, dialect: Dialect, own: bytes) -> float:
     body = [record for record in survey.first if layout.is_body(record)][:_LONGEST_SCORED]
-    rows = [record for record in body if len(record.fields) == layout.width]
+    width = layout.usual or layout.width
+    rows = [record for record in body if len(record.fields) == width]
     if not rows:
         return 0.0
-    regular = sum(_nearness(len(record.fields), layout.width) for record in body) / len(body)
+    regular = sum(_nearness(len(record.fields), width) for record in body) / len(body)
     covered = min(1.0, (len(body) + 1) / (min(len(survey.first), _LONGEST_SCORED) + 1))
     sound = 1 - sum(record.odd for record in body) / len(body)
-    types = _plausibility(rows, layout.width, dialect.quote) * (1 - _SPACE * _spaced_share(rows))
-    shape = layout.width / (layout.width + 0.5) if dialect.delimiter else _one_column(rows, own)
+    types = _plausibility(rows, width, dialect.quote) * (1 - _SPACE * _spaced_share(rows))
+    shape = width / (width + 0.5) if dialect.delimiter else _one_column(rows, own)
     return regular * regular * math.sqrt(covered) * (0.3 + 0.7 * sound) * types * shape * _prior(dialect, own)
 
 

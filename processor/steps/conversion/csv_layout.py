@@ -37,6 +37,7 @@ class Layout:
     footer: tuple[Record, ...] = ()
     header: tuple[bytes | None, ...] = ()  # where the first record is a header of another width than the rows
     above_line: int = 0  # the first of the rows above the header
+    usual: int = 0  # the width of most rows, where the header promises more
 
     def is_body(self, record: Record) -> bool:
         """Whether the record is in the table and no comment; blank lines are not asked about."""
@@ -62,12 +63,13 @@ def lay_out(survey: Survey, dialect: Dialect) -> Layout | None:
     if width == 1:
         return Layout(1, survey.first[0].line)
     start, header = _start(survey.first, dialect, width)
-    if header and len(header) > width and all(header):
-        width = len(header)  # each row lacks values that the header promises
     first_line = survey.first[start].line
     above = survey.first[:start]
     is_preamble = _is_note(above, width)
     footer = _footer(survey, dialect, width, first_line)
+    usual = 0
+    if header and len(header) > width and all(header):
+        width, usual = len(header), width  # each row lacks values that the header promises
     return Layout(
         width,
         first_line,
@@ -76,6 +78,7 @@ def lay_out(survey: Survey, dialect: Dialect) -> Layout | None:
         tuple(footer),
         tuple(header),
         0 if is_preamble else above[0].line,
+        usual,
     )
 
 

@@ -36,8 +36,9 @@ def test_a_header_with_fewer_names_names_the_first_columns() -> None:
     assert len(found.rows) == 9
 
 
-def test_a_header_with_more_names_than_any_row_has_values_loses_none_of_them() -> None:
-    text = b"n,day,text,more\n" + ROWS
+@pytest.mark.parametrize("separator", [b",", b";", b"|", b"~"])
+def test_a_header_with_more_names_than_any_row_has_values_loses_none_of_them(separator: bytes) -> None:
+    text = (b"n,day,text,more\n" + ROWS).replace(b",", separator)
     with pytest.raises(DeliveryError, match="do not have 4 fields"):
         convert(text)
     found = convert(text, "keep")

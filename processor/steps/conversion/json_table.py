@@ -115,20 +115,19 @@ class JsonTable:
         which = "".join(f" WHEN {proof} THEN {index}" for index, proof in enumerate(proofs))
         record = _records(plan, "(SELECT unnest($rows) AS j)")
         query = f"SELECT CASE{which} END AS proof, count(*) FROM ({record}) GROUP BY proof"  # noqa: S608
-        rows = [on_one_line(row).decode() for row in self._sample]
-        found = dict(connection(self._options).execute(query, {"rows": rows}).fetchall())
+        found = dict(connection(self._options).execute(query, {"rows": self._sample_lines()}).fetchall())
         if None in found:
             raise _NotProvedError
-        return proofs if found.get(0, 0) * 2 > len(rows) else proofs[1:]
+        return proofs if 2 * found.get(0, 0) > len(self._sample) else proofs[1:]
 
     def _write_learned(self, output: Output, metadata: Facts) -> Receipt:
         plan = self.plan()
         if plan.direct:
             return self._write_as_they_stand(plan, output, metadata)
-        if can_prove(plan):
-            try:
-                return self._write_proved(output, metadata)
-            except _NotProvedError:
+        try:
+            return self._write_proved(output, metadata)
+        except _NotProvedError:
+            if can_prove(plan) and self._mostly_proved(Pattern(self._schema.root, plan)):
                 return self._write_mixed(plan, output, metadata)
         return self._write_anew(lambda: (parse(row) for _, row in self._rows.read()), output, metadata)
 
@@ -141,11 +140,23 @@ class JsonTable:
     def _learn_all(self) -> None:
         for _ in range(_MOST_LOOKS):
             plan = self.plan()
-            if not can_prove(plan) or not self._learn_unproved(Pattern(self._schema.root, plan)):
+            if not can_prove(plan):
+                break
+            pattern = Pattern(self._schema.root, plan)
+            if not self._mostly_proved(pattern) or not self._learn_unproved(pattern):
                 break
             if not needs_another_look(self._schema.root):
                 return
         self._learn_each()
+
+    def _mostly_proved(self, pattern: Pattern) -> bool:
+        """Tell whether it pays to look for the rows that `pattern` does not prove."""
+        query = f"SELECT count(*) FILTER ({_proved_by(pattern)}) FROM (SELECT unnest($rows) AS j)"  # noqa: S608
+        ((proved,),) = connection(self._options).execute(query, {"rows": self._sample_lines()}).fetchall()
+        return bool(2 * proved > len(self._sample))
+
+    def _sample_lines(self) -> list[str]:
+        return [on_one_line(row).decode() for row in self._sample]
 
     def _learn_each(self) -> None:
         for _, row in self._rows.read():

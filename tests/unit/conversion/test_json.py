@@ -1,6 +1,7 @@
 """JSON becomes Parquet that holds every value, or is refused with the place where it is none."""
 
 import json
+from collections.abc import Callable
 
 import pytest
 
@@ -9,7 +10,7 @@ from processor.domain.errors import DeliveryError
 from processor.steps.conversion import json_table
 from processor.steps.conversion.json import plan_json
 from processor.streams.source import BytesSource
-from tests.unit.conversion.json_values import converted, types
+from tests.unit.conversion.json_values import converted, load, same_rows, types
 
 
 @pytest.fixture(params=["looked at whole", "proved row by row"])
@@ -241,6 +242,73 @@ def test_typing_text_makes_every_column_text() -> None:
     receipt, rows = converted('{"a":1.10,"b":"x","c":{"d":1}}\n{"a":2}\n', DataFormat.JSONL, options)
     assert set(types(receipt).values()) == {"VARCHAR"}
     assert rows == [{"a": "1.10", "b": "x", "c": '{"d":1}'}, {"a": "2", "b": None, "c": None}]
+
+
+@pytest.fixture
+def _in_one_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the sample be a few rows, and nothing be looked at beyond it."""
+
+    def fail(_: json_table.JsonTable) -> None:
+        pytest.fail("a row was not proved")
+
+    monkeypatch.setattr(json_table, "_SAMPLE_BYTES", 200)
+    monkeypatch.setattr(json_table.JsonTable, "_learn_all", fail)
+
+
+@pytest.mark.usefixtures("_in_one_pass")
+@pytest.mark.parametrize("ascii_only", [True, False], ids=["ascii", "utf-8"])
+@pytest.mark.parametrize("separators", [(",", ":"), (", ", ": ")], ids=["dense", "spaced"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        lambda number: number / 7,
+        lambda number: number / 7e9,
+        lambda number: 1e300 / (number + 1),
+        lambda number: 10**30 + number,
+        lambda number: -(10**18) - number,
+        lambda number: [number, "Zürich", None, True][number % 4],
+        lambda number: f'"\\é\n{number}',
+        lambda number: [number / 3, number],
+        lambda number: {"x": number / 3, "y": [{"z": "ü"}] * (number % 3)},
+    ],
+    ids=["doubles", "small", "huge", "long", "negative", "mixed", "escapes", "lists", "nested"],
+)
+def test_what_the_usual_writers_write_is_proved_in_one_pass(
+    value: Callable[[int], object], separators: tuple[str, str], ascii_only: bool
+) -> None:
+    expected = [{"id": number, "v": value(number)} for number in range(400)]
+    text = "\n".join(json.dumps(row, separators=separators, ensure_ascii=ascii_only) for row in expected)
+    found = converted(text, DataFormat.JSONL)
+    assert same_rows([load(json.dumps(row)) for row in expected], found)
+
+
+@pytest.mark.parametrize(
+    "surprise",
+    [
+        "0.1000000000000000055",
+        "12345678901234567.5",
+        "1e400",
+        "1e-400",
+        "-0",
+        "00",
+        "1.",
+        "NaN",
+        '"1.5"',
+        "1234567890123456789",
+    ],
+)
+def test_a_late_number_that_is_no_double_is_kept_or_refused(surprise: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(json_table, "_SAMPLE_BYTES", 200)
+    lines = [f'{{"a": {number / 7}, "s": "\\u00e9"}}' for number in range(300)] + [f'{{"a": {surprise}, "s": "x"}}']
+    try:
+        expected = [load(line) for line in lines]
+    except ValueError:
+        expected = []
+    if not expected or surprise == "NaN":
+        with pytest.raises(DeliveryError, match=r"json\.syntax|line 301"):
+            converted("\n".join(lines), DataFormat.JSONL)
+        return
+    assert same_rows(expected, converted("\n".join(lines), DataFormat.JSONL))
 
 
 @both_ways

@@ -75,8 +75,8 @@ def run(settings: Settings, *, once: bool = False) -> int:
             parts.callback(_metrics(settings, tally, tree, pulse).close)
         inbox = Inbox()
         parts.callback(inbox.close)
-        # Files that wait already gain nothing by workers that are warm before they come, nor files that go elsewhere.
-        warm_up = None if once or settings.engine is Engine.DASK else prepare
+        # Files that wait already gain nothing by workers that are warm before they come.
+        warm_up = None if once else prepare
         pool = Pool(settings.workers or os.cpu_count() or 1, worker_limits(settings), inbox.worker_end, warm_up)
         parts.callback(pool.stop)
         elsewhere = None if settings.engine is Engine.LOCAL else _cluster(settings, store)

@@ -141,6 +141,9 @@ class Settings(BaseSettings):
     )
     dask_tls_cert: Path | None = Field(None, description="PEM file with this host's certificate for the cluster")
     dask_tls_key: Path | None = Field(None, description="PEM file with the key of that certificate")
+    dask_min_size: int = Field(
+        _MIB, ge=0, description="data files and archives of fewer bytes are worked on by this host itself"
+    )
     path_map: str = Field(
         "",
         description="`/here=/there`: where workers find what lies `/here`; empty: files reach them through the store",

@@ -17,7 +17,7 @@ class Converter(WorkerStage):
         """Start the conversion; the job moves on at once, since the Uploader consumes what the worker makes."""
         job = message.job
         metadata = (("source-sha256", job.file.checksum or ""), ("source-path", escape(job.file.relative_path)))
-        if self.elsewhere is not None:
+        if self.goes_elsewhere(job):
             self.hand_out(message, Work(self.settings.conversion, metadata))
             return
         options = replace(self.settings.conversion, threads=self.threads_for(job.file.size_bytes))

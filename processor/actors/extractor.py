@@ -24,7 +24,7 @@ class Extractor(WorkerStage):
         """Start the extraction; members that are stored already are left out. A large zip is shared among workers."""
         job = message.job
         metadata = (("source-sha256", job.file.checksum or ""), ("source-path", escape(job.file.relative_path)))
-        if self.elsewhere is not None:
+        if self.elsewhere is not None and self.goes_elsewhere(job):
             self.hand_out(message, *self._works(message, metadata, self.elsewhere))
             return
         threads = self.threads_for(job.file.size_bytes) if job.file.kind.archive is not ArchiveKind.ZIP else 1

@@ -11,6 +11,7 @@ from processor.actors.messages import Process
 from processor.actors.stage import Stage
 from processor.config import Settings
 from processor.domain.errors import DeliveryError
+from processor.domain.jobs import Job
 from processor.engine.pool import Pool
 from processor.engine.seam import Engine
 from processor.steps.units import Work
@@ -63,6 +64,10 @@ class WorkerStage(Stage):
         except Exception as error:
             work.cancel()
             raise worker_failed(error) from error
+
+    def goes_elsewhere(self, job: Job) -> bool:
+        """Tell whether the file is worth handing out: completing what comes back costs as much as a small file."""
+        return self.elsewhere is not None and job.file.size_bytes >= self.settings.dask_min_size
 
     def hand_out(self, message: Process, *works: Work) -> None:
         """Pass the job on to the Uploader, which has workers on other hosts do these works and completes them."""

@@ -12,6 +12,7 @@ import pickle
 import platform
 import socket
 import threading
+import time
 import uuid
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -37,6 +38,7 @@ _GATHER_SECONDS = 60.0
 _ANSWER_SECONDS = 10.0
 _ASKERS = 4  # each may wait for a frozen worker until the scheduler gives that up
 _SETTLERS = 4
+_SLOTS_SECONDS = 1.0  # asking costs as much as submitting
 _KEYS = "processor-"
 
 _Request = TypeVar("_Request")
@@ -77,6 +79,7 @@ class Cluster:
         self._settlers = ThreadPoolExecutor(_SETTLERS, thread_name_prefix="cluster")
         self._name = f"{_KEYS}{socket.gethostname()}-{os.getpid()}"
         self._stopped = False
+        self._slots, self._slots_until = 0, 0.0
         # What Dask would write to stderr about lost connections, the failures say.
         logging.getLogger("distributed").setLevel(logging.CRITICAL)
 
@@ -94,13 +97,16 @@ class Cluster:
         client = self._client
         if client is None or client.status != "running":
             raise DeliveryError(_unreachable(self._address.scheduler, "there is no connection"))
-        try:
-            threads: dict[str, int] = client.nthreads()
-        except Exception as error:
-            raise DeliveryError(_unreachable(self._address.scheduler, error)) from error
-        if not threads:
+        now = time.monotonic()
+        if now >= self._slots_until:
+            try:
+                self._slots = sum(client.nthreads().values())
+            except Exception as error:
+                raise DeliveryError(_unreachable(self._address.scheduler, error)) from error
+            self._slots_until = now + _SLOTS_SECONDS if self._slots else 0.0
+        if not self._slots:
             raise DeliveryError(_no_workers())
-        return sum(threads.values())
+        return self._slots
 
     def submit(self, function: Callable[[_Request], _Result], request: _Request) -> "Future[_Result]":
         """Run `function(request)` on a worker. Raises DeliveryError `cluster.unreachable`, `cluster.no-workers`.
@@ -163,7 +169,7 @@ class Cluster:
         return None if workers else _no_workers()
 
     def _drop(self) -> None:
-        client, self._client = self._client, None
+        client, self._client, self._slots_until = self._client, None, 0.0
         if client is not None:
             threading.Thread(target=_close, args=(client,), name="cluster-close", daemon=True).start()
 

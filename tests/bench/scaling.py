@@ -18,24 +18,23 @@ from tests.bench.tools import OUT, ROOT
 
 # CPU milliseconds as `--measure` found them: two processors, shared with other work.
 MEASURED: dict[str, float] = {
-    "daemon, small file": 7.0,
-    "daemon, data file": 26.6,
-    "daemon, member": 9.6,
-    "scheduler, unit": 10.67,
-    "worker, CSV of 10 KB": 44.33,
-    "worker, member of 10 KB": 34.47,
-    "worker, MB of CSV": 73.75,
-    "daemon, MB of CSV": 4.58,
-    "worker, MB of JSON Lines": 47.08,
-    "daemon, MB of JSON Lines": 3.54,
-    "worker, MB of XML": 84.17,
-    "daemon, MB of XML": 5.0,
-    "worker, MB of regular": 21.04,
-    "daemon, MB of regular": 4.37,
+    "daemon, small file": 6.3,
+    "daemon, data file": 27.15,
+    "daemon, member": 10.5,
+    "scheduler, unit": 6.18,
+    "worker, CSV of 10 KB": 27.43,
+    "worker, member of 10 KB": 16.82,
+    "worker, MB of CSV": 38.24,
+    "daemon, MB of CSV": 3.27,
+    "worker, MB of JSON Lines": 22.51,
+    "daemon, MB of JSON Lines": 2.74,
+    "worker, MB of XML": 50.32,
+    "daemon, MB of XML": 4.87,
+    "alone, data file": 8.74,
+    "alone, member": 2.81,
 }
 
-HASH_MB_A_SECOND = 1500.0  # SHA-256 by one thread with SHA-NI; the Checksummer has two
-HASH_THREADS = 2
+HASH_THREADS = 2  # the Checksummer's
 LEDGER_COMMITS_A_SECOND = 3100.0  # SQLite, WAL, synchronous=FULL, one by one
 COMMITS_A_FILE = 3.0  # under load reports are committed in groups; this is without
 STORE_WRITES_A_SECOND = (
@@ -182,7 +181,7 @@ def _route(workload: Workload, measured: dict[str, float], *, cluster: bool) -> 
     ]
     return [
         *read,
-        ("hashing", megabytes / HASH_MB_A_SECOND),
+        ("hashing", megabytes * measured["daemon, MB of CSV"] / 1000),
         ("daemon", daemon / 2),
         "fork",
         *(fetched if cluster else []),

@@ -62,7 +62,7 @@ def _of_cluster(directory: Path, address: StoreAddress) -> dict[str, float]:
     cluster = ClusterPrograms(directory / "cluster", address.environment())
     cluster.start_scheduler()
     cluster.start_workers(2)
-    daemon = Daemon(directory / "home", address, ENGINE="dask", WORKERS=1, MAX_CONCURRENCY=8)
+    daemon = Daemon(directory / "home", address, ENGINE="dask", WORKERS=1, DASK_MIN_SIZE=0, MAX_CONCURRENCY=8)
     daemon.environment["DASK_SCHEDULER"] = cluster.address
     daemon.environment["PATH_MAP"] = f"{daemon.watch}={daemon.watch}"
     daemon.start()
@@ -180,20 +180,12 @@ def _members(count: int) -> Callable[[Path], None]:
     return make
 
 
-def _random(path: Path, size: int) -> None:
-    with path.open("wb") as file:
-        chance = random.Random(1)
-        for _ in range(size // _MIB):
-            file.write(chance.randbytes(_MIB))
-
-
 _LARGE: dict[str, Callable[[Path, int], None]] = {
     "CSV": data.mixed_csv,
     "JSON Lines": data.json_lines,
     "XML": data.xml,
-    "regular": _random,
 }
-_SUFFIX = {"CSV": ".csv", "JSON Lines": ".jsonl", "XML": ".xml", "regular": ".bin"}
+_SUFFIX = {"CSV": ".csv", "JSON Lines": ".jsonl", "XML": ".xml"}
 
 
 def _cpu(pid: int) -> float:

@@ -38,7 +38,7 @@ def make_dask_daemon(make_daemon: MakeDaemon, cluster: ClusterPrograms) -> MakeD
     """Make daemons with ENGINE=dask; `shared` says whether workers see the watched directory."""
 
     def make(name: str = "home", *, shared: bool = True, **settings: object) -> Daemon:
-        made = make_daemon(name, ENGINE="dask", WORKERS=1, **settings)
+        made = make_daemon(name, ENGINE="dask", WORKERS=1, DASK_MIN_SIZE=0, **settings)
         made.environment["DASK_SCHEDULER"] = cluster.address
         if cluster.tls is not None:
             made.environment |= cluster.tls.settings()

@@ -16,7 +16,7 @@ from distributed import Client
 from processor.engine.cluster import ClusterAddress
 from tests.e2e.daemon import ROOT
 
-_START_SECONDS = 60.0
+_START_SECONDS = 120.0
 
 
 @dataclass
@@ -105,6 +105,13 @@ class ClusterPrograms:
         """Return how many workers the scheduler knows."""
         with self.client() as client:
             return len(client.nthreads())
+
+    def busy(self) -> Program:
+        """Return the one worker that has a request."""
+        with self.client() as client:
+            (address,) = [address for address, keys in client.processing().items() if keys]
+            pid = client.run(os.getpid, workers=[address])[address]
+        return next(worker for worker in self.workers if worker.process.pid == pid)
 
     def client(self) -> Client:
         files = () if self.tls is None else (self.tls.ca, self.tls.certificate, self.tls.key)

@@ -1,20 +1,24 @@
 """What a cluster delivers is what one host delivers, and the daemon alone keeps the books."""
 
 import io
+import os
 import tarfile
 import zipfile
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.cluster.conftest import MakeDaskDaemon
+from tests.cluster.programs import ClusterPrograms
 from tests.e2e.bucket import Bucket
 from tests.e2e.trees import MIB, write, write_csv, write_large
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 _CSV = b"n,code\n" + b"".join(b"%d,%03d\n" % (n, n % 7) for n in range(100))
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("running")
 @pytest.mark.parametrize("shared", [True, False], ids=["shared path", "through the store"])
 def test_every_kind_of_file_is_delivered_by_a_cluster(
@@ -30,7 +34,7 @@ def test_every_kind_of_file_is_delivered_by_a_cluster(
     _zip(daemon.watch / "z.zip", {f"d/{n}.csv": _CSV for n in range(5)} | {"text.txt": b"text", "empty": b""})
     _tar(daemon.watch / "y.tar.gz", {"a.csv": _CSV, "b.bin": b"b" * 100})
 
-    assert daemon.once() == 0, daemon.failures()
+    assert daemon.once(400) == 0, daemon.failures()
 
     members = {f"z.zip/d/{n}.csv.parquet" for n in range(5)} | {"z.zip/text.txt", "z.zip/empty"}
     tables = {"t/a.csv.parquet", "t/b.json.parquet", "t/c.xml.parquet", "large.csv.parquet"}
@@ -53,6 +57,25 @@ def test_every_kind_of_file_is_delivered_by_a_cluster(
     assert {entry["rows"] for entry in manifest["entries"] if "rows" in entry} == {100}
     assert objects.open_uploads() == []
     assert set(daemon.statuses().values()) == {"completed"}
+
+
+def test_parsers_on_workers_hold_no_credentials_and_have_no_network(
+    make_dask_daemon: MakeDaskDaemon, running: ClusterPrograms, objects: Bucket
+) -> None:
+    daemon = make_dask_daemon()
+    write(daemon.watch / "a.csv", _CSV)
+
+    assert daemon.once(400) == 0, daemon.failures()
+
+    assert objects.table("a.csv.parquet").num_rows == 100
+    programs = [psutil.Process(worker.process.pid) for worker in running.workers]
+    assert all("S3_SECRET_ACCESS_KEY" in program.environ() for program in programs)
+    children = [child for program in programs for child in program.children(recursive=True)]
+    parsers = [child for child in children if "spawn_main" in " ".join(child.cmdline())]
+    assert len(parsers) >= len(programs)
+    for parser in parsers:
+        assert not [name for name in parser.environ() if name.startswith(("S3_", "DASK_"))]
+        assert os.readlink(f"/proc/{parser.pid}/ns/net") != os.readlink("/proc/self/ns/net")
 
 
 def _zip(path: Path, members: dict[str, bytes]) -> None:

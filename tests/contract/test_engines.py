@@ -20,7 +20,7 @@ from tests.cluster.programs import ClusterPrograms
 from tests.contract import engine_work as work
 from tests.e2e.daemon import ROOT
 
-_SECONDS = 60.0
+_SECONDS = 120.0
 
 
 class Inline:

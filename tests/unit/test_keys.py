@@ -31,8 +31,9 @@ def test_two_paths_never_share_a_key_or_a_manifest(one: bytes, other: bytes) -> 
 @given(PATHS)
 @example(b"_manifests/a.json")
 @example(b"_probe/x")
-def test_no_file_is_stored_among_the_manifests_or_probes(path: bytes) -> None:
-    assert not path_key(path).startswith(("_manifests/", "_probe/"))
+@example(b"_staging/x")
+def test_no_file_is_stored_among_what_is_ours(path: bytes) -> None:
+    assert not path_key(path).startswith(("_manifests/", "_probe/", "_staging/"))
 
 
 def test_an_ordinary_path_is_its_own_key() -> None:

@@ -155,6 +155,14 @@ def test_own_unrecorded_uploads_are_aborted_and_all_others_left(bucket: S3Store)
     assert left == {ids["a.zip"][0], ids["a.zip2"][0], ids["other"][0]}
 
 
+def test_the_upload_of_a_tables_rejects_is_aborted_with_the_tables(bucket: S3Store) -> None:
+    keys = ["t.csv.parquet", "t.csv.parquet.rejects.jsonl", "t.csv.parquet.other"]
+    ids = {key: bucket.create_upload(ObjectRequest(key)) for key in keys}
+    aborted = {upload.upload_id for upload in abort_orphans(bucket, [keys[0]], lambda _key, _id: False)}
+    assert aborted == {ids[keys[0]], ids[keys[1]]}
+    assert [upload.key for upload in bucket.list_uploads()] == [keys[2]]
+
+
 def test_an_object_without_a_size_known_before_is_delivered_whole(bucket: S3Store) -> None:
     body = os.urandom(9 * 1024 * 1024)
     with ObjectUpload(bucket, ObjectRequest("stream")) as upload:

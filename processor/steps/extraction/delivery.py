@@ -105,7 +105,8 @@ class Delivery:
             self._from_memory(member, BytesSource(name, head), place)
         elif kind.archive is ArchiveKind.ZIP:
             # Its directory stands at its end, which can neither be held in memory nor be gone to.
-            self._as_it_is(member, head, pieces)
+            why = f"a zip of more than {self.options.buffer_bytes >> 20} MiB within another archive is not opened"
+            self._as_it_is(replace(member, kind=replace(kind, mismatch=why)), head, pieces)
         else:
             again = partial(_metered_again, entry, before)
             self._from_archive(member, LargeMember(name, entry.size_bytes, head, pieces, again), place)

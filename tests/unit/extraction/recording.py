@@ -31,6 +31,7 @@ class Taken:
     raw_names: dict[str, bytes] = field(default_factory=dict)
     bad: dict[str, Failure] = field(default_factory=dict)
     not_files: dict[str, str] = field(default_factory=dict)
+    mismatches: dict[str, str] = field(default_factory=dict)
     failure: Failure | None = None
     entries: int | None = None
 
@@ -70,6 +71,8 @@ class RecordingSink:
         self.taken.members[member.key] = bytes(self._content)
         self.taken.receipts[member.key] = receipt
         self.taken.indexes[member.key] = member.index
+        if member.kind.mismatch:
+            self.taken.mismatches[member.key] = member.kind.mismatch
         self.taken.raw_names[member.key] = member.raw_name
         self._open = None
 

@@ -158,10 +158,11 @@ def test_nested_archives_larger_than_the_buffer_are_read_as_they_pass() -> None:
             assert taken.members == {f"in.{suffix}/{name}": content for name, content in files}
 
 
-def test_a_nested_zip_larger_than_the_buffer_is_kept_as_it_is() -> None:
+def test_a_nested_zip_larger_than_the_buffer_is_kept_as_it_is_and_says_so() -> None:
     inner = zip_of([("x", os.urandom(300_000))])
     taken = take(tar_of([("in.zip", inner)]), "a.tar", replace(SMALL_BUFFER, nested=NestedArchives.EXTRACT))
     assert taken.members == {"in.zip": inner}
+    assert "is not opened" in taken.mismatches["in.zip"]
 
 
 def test_an_outer_archive_that_breaks_within_a_nested_one_is_broken_itself() -> None:

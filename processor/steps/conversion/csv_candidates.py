@@ -1,0 +1,122 @@
+"""The dialects that something in a text speaks for: which of them it was written in, csv_dialect decides."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+
+from processor.steps.conversion.csv_rows import Dialect, Newline
+
+_NEVER = frozenset(b"\"'\\\r\n._-/()[]{}<>`")
+_MOST_DELIMITERS = 8
+_FREQUENT = 20
+_ENOUGH_QUOTES = 2
+_ESCAPES = re.escape(b"\\/^~!#$%&*@`'\"?|\0")
+_ENOUGH_BARE = 10  # quotes inside of fields for one that is doubled: nobody doubled them
+_ENCLOSING_SHARE = 0.5  # of all marks of a kind that is a quote
+_MOSTLY_DOUBLED = 0.7
+
+
+def candidates(piece: bytes) -> Iterator[Dialect]:
+    """Yield the dialects that something in `piece` speaks for."""
+    for newline in _newlines(piece):
+        for delimiter in (b"", *_delimiters(piece)):
+            for quote in _quotes(piece, delimiter):
+                for escape in _escapes(piece, quote, delimiter):
+                    dialect = Dialect(delimiter, quote, escape, newline)
+                    yield dialect
+                    if delimiter == b" " and b"  " in piece:
+                        yield replace(dialect, runs=True)
+                    if delimiter and quote and _has_spaced_quotes(piece, delimiter, quote):
+                        yield replace(dialect, spaced_quotes=True)
+
+
+def _newlines(piece: bytes) -> list[Newline]:
+    counts = endings(piece)
+    if not counts:
+        return [Newline.RECORD_SEPARATOR] if b"\x1e" in piece else [Newline.ANY]
+    if len(counts) == 1:
+        return [Newline.ANY]
+    # One kind may end the records while another stands inside of values.
+    total = sum(counts.values())
+    return [Newline.ANY, *(newline for newline, count in counts.items() if count > max(1, total / 4))]
+
+
+def _delimiters(piece: bytes) -> list[bytes]:
+    text = piece.decode("utf-8", "replace")
+    lines = max(1, len(piece.splitlines()))
+    counts = Counter(c for c in text if not c.isalnum() and ord(c) not in _NEVER and c not in "\x1e\ufffd")
+    singles = [(count, c.encode()) for c, count in counts.items() if count >= lines / 2 or count > _FREQUENT]
+    customary = [c.encode() for c in ",;\t|" if counts[c]]
+    common = [c for _, c in sorted(singles, reverse=True)[:_MOST_DELIMITERS]]
+    found = list(dict.fromkeys((*customary, *common)))
+    doubled = [c * 2 for c in found if c not in (b" ", b"\t") and piece.count(c * 2) * 2 >= lines]
+    doubled = [
+        pair for pair in doubled if piece.count(pair) * 2 >= _MOSTLY_DOUBLED * piece.count(pair[: len(pair) // 2])
+    ]
+    pairs = [pair for pair, count in _punctuation_pairs(text) if count >= lines / 2]
+    spaced = [c + b" " for c in customary if re.search(re.escape(c) + rb" [\"']", piece)]
+    return list(dict.fromkeys((*found, *doubled, *pairs, *spaced)))
+
+
+def _punctuation_pairs(text: str) -> list[tuple[bytes, int]]:
+    """Return unusual separators of two or three marks, such as ~|~ or |;|."""
+    found = Counter(re.findall(r"(?<=[\w\"])([~^|;:#@$!*&%+=\t]{2,3})(?=[\w\"])", text))
+    return [(pair.encode(), count) for pair, count in found.most_common(3)]
+
+
+def _quotes(piece: bytes, delimiter: bytes) -> list[bytes]:
+    """Return what may enclose fields: the usual quote, and what often stands on both sides of a field."""
+    found = [b'"']
+    edge = re.escape(delimiter) if delimiter else rb"[\r\n]"
+    for mark in {bytes((byte,)) for byte in b"'`~|$%#*^@!&/"} - {delimiter, delimiter.strip()}:
+        if mark not in piece:
+            continue
+        one = re.escape(mark)
+        inside = rb"(?:[^%b\\]++|%b%b|\\.)*+" % (one, one, one)
+        form = rb"(?:%b|[\r\n]|\A) ?(%b%b%b) ?(?=%b|[\r\n]|\Z)" % (edge, one, inside, one, edge)
+        enclosed = re.findall(form, piece, re.DOTALL)
+        needed = bool(delimiter) and any(delimiter in text for text in enclosed)
+        if not needed and (len(enclosed) < _ENOUGH_QUOTES or _lines_with(piece, mark) < _ENOUGH_QUOTES):
+            continue
+        if sum(text.count(mark) for text in enclosed) >= _ENCLOSING_SHARE * piece.count(mark):
+            found.append(mark)
+    return found
+
+
+def _lines_with(piece: bytes, mark: bytes) -> int:
+    return sum(mark in line for line in piece.splitlines())
+
+
+def _escapes(piece: bytes, quote: bytes, delimiter: bytes) -> list[bytes]:
+    """Return what may stand before a quote inside a quoted field, or before a separator that is none."""
+    found = [quote]
+    if (delimiter and b"\\" + delimiter in piece) or b"\\" + quote in piece:
+        found.append(b"\\")
+    one, edge = re.escape(quote), re.escape(delimiter or b"\n")
+    inside = rb"(?!%b|[\r\n]|%b|\Z)" % (edge, one)
+    inner = len(re.findall(rb"(?<!%b)(?<![\r\n%b])%b%b" % (edge, one, one, inside), piece))
+    before = Counter(re.findall(rb"(?<!%b)([%b])%b%b" % (edge, _ESCAPES, one, inside), piece))
+    found += [mark for mark, count in before.most_common(3) if mark not in found and 2 * count >= inner]
+    doubled = piece.count(quote * 2) - len(
+        re.findall(rb"(?:%b|[\r\n])%b%b(?=%b|[\r\n])" % (edge, one, one, edge), piece)
+    )
+    if found == [quote] and inner >= _ENOUGH_QUOTES and doubled * _ENOUGH_BARE <= inner:
+        found.append(b"")
+    return found
+
+
+def _has_spaced_quotes(piece: bytes, delimiter: bytes, quote: bytes) -> bool:
+    d, q = re.escape(delimiter), re.escape(quote)
+    return not delimiter.isspace() and bool(re.search(rb"%b[ \t]+%b|%b[ \t]+%b" % (d, q, q, d), piece))
+
+
+def endings(piece: bytes) -> dict[Newline, int]:
+    """Return how often each kind of line ending stands in the text."""
+    pairs = piece.count(b"\r\n")
+    counts = {
+        Newline.CRLF: pairs,
+        Newline.LF: piece.count(b"\n") - pairs,
+        Newline.CR: piece.count(b"\r") - pairs,
+    }
+    return {newline: count for newline, count in counts.items() if count}

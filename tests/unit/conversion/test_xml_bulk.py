@@ -1,19 +1,28 @@
 """Rows taken in bulk are what the parser makes of them, and whatever is not taken is the parser's."""
 
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from random import Random
+from threading import Thread
+from typing import Any, BinaryIO
+from unittest.mock import patch
 
 import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from processor.domain.errors import DeliveryError
+from processor.steps.conversion import xml_input, xml_scan, xml_survey
 from processor.steps.conversion.xml_bulk import Bulk
+from processor.steps.conversion.xml_feed import _Writer
 from processor.steps.conversion.xml_names import Names
 from processor.steps.conversion.xml_record import UnexpectedShape
 from processor.steps.conversion.xml_scan import Scan
 from processor.steps.conversion.xml_states import Row
 from processor.steps.conversion.xml_survey import survey
-from processor.steps.conversion.xml_table import Table
+from processor.steps.conversion.xml_table import Constant, Table
 from processor.steps.conversion.xml_tree import Node, Path
 from processor.streams.source import BytesSource
 from tests.unit.conversion.test_xml_laws import Writer
@@ -21,6 +30,43 @@ from tests.unit.conversion.xml_values import assert_nothing_lost, rows_of
 
 seeds = st.integers(0, 2**40)
 LAW = settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+
+
+CHANGES = [bytes([byte]) for byte in b"<>&\"'/=! ;x\x00\x07\n]-?["] + [
+    b"", b"<!-- a -->", b"<![CDATA[<&>]]>", b"&amp;", b"&#65;", b"&x;", b"]]>", b"<?p?>", b"--", b"<a/>", b"<a>b</a>",
+]  # fmt: skip
+
+
+@contextmanager
+def small_pieces() -> Iterator[None]:
+    """Make pieces so small that rows are taken in bulk in documents of a few hundred bytes."""
+    sizes = [(xml_input, "_HEAD_BYTES", 64), (xml_input, "FIRST_BYTES", 100), (xml_input, "CHUNK_BYTES", 300)]
+    sizes += [(xml_survey, "FIRST_BYTES", 164), (xml_survey, "CHUNK_BYTES", 600), (xml_survey, "_MANY_PARSED", 3)]
+    with ExitStack() as stack:
+        for module, name, size in [*sizes, (xml_scan, "CHUNK_BYTES", 300)]:
+            stack.enter_context(patch.object(module, name, size))
+        yield
+
+
+class RowsFeed:
+    """The rows that a feed writes for DuckDB, read by ourselves."""
+
+    def __init__(self, open_again: Callable[[], BinaryIO], table: Table) -> None:
+        self._read_end, write_end = os.pipe()
+        self._writer = _Writer(open_again, table, write_end, 1 << 30)
+        self._thread = Thread(target=self._writer.run)
+        self._thread.start()
+
+    def rows(self) -> list[Any]:
+        with os.fdopen(os.dup(self._read_end), "rb") as lines:
+            found = lines.read()
+        self._thread.join()
+        if self._writer.error is not None:
+            raise self._writer.error
+        return [orjson.loads(line) for line in found.splitlines()]
+
+    def close(self) -> None:
+        os.close(self._read_end)
 
 
 class _Parsed:
@@ -122,6 +168,38 @@ def test_rows_of_all_sorts_are_taken_in_bulk_to_the_last() -> None:
     end, found = taken(bulk_of(table), ("r",), document, 3)
     assert found == parsed(table, document)
     assert document[end:] == b"</r>"
+
+
+def without_nulls(value: Any) -> Any:
+    """Return `value` without fields that are null: a field may be left out or be null."""
+    if isinstance(value, dict):
+        return {name: without_nulls(inner) for name, inner in value.items() if inner is not None}
+    return [without_nulls(inner) for inner in value] if isinstance(value, list) else value
+
+
+def read(document: bytes) -> str | tuple[Any, list[Any], list[Constant]]:
+    """Return the structure, the rows and the constants of a document, or the code of the error that refuses it."""
+    source = BytesSource("a.xml", document)
+    try:
+        table = Table(survey(source.open))
+        with closing(RowsFeed(source.open, table)) as feed:
+            return table.structure, [without_nulls(row) for row in feed.rows()], table.constants
+    except DeliveryError as error:
+        return error.failure.code
+
+
+@given(seeds)
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+def test_a_document_with_a_few_bytes_changed_is_read_or_refused_as_without_any_bulk(seed: int) -> None:
+    random = Random(seed)
+    document = bytearray(f"<r>{rows_written(seed, 15)[0]}</r>".encode())
+    for _ in range(random.choice((0, 1, 1, 2))):
+        place = random.randrange(3, len(document))
+        document[place : place + random.choice((0, 1))] = random.choice(CHANGES)
+    with small_pieces():
+        found = read(bytes(document))
+        with patch.object(xml_survey._Surveyor, "_renew", lambda _: None), patch.object(Table, "bulk", lambda _: None):
+            assert found == read(bytes(document))
 
 
 @pytest.mark.parametrize(

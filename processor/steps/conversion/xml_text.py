@@ -11,6 +11,8 @@ QUOTE, NEWLINE, COMMA, AMPERSAND = b"\x02", b"\x03", b"\x04", b"\x05"
 
 _NO_CHARACTERS = bytes({*range(32)} - set(b"\t\n\r"))
 _REFERENCE = re.compile(rb"&(?:(#[0-9]{1,7}|#x[0-9A-Fa-f]{1,6}|[a-z]{2,4});)?")
+_EACH = re.compile(rb"&(?:#[0-9]{1,7};|#x[0-9A-Fa-f]{1,6};|[a-z]{2,4};)?")
+_MOST_DIFFERENT = 40
 # The ampersand comes last, so that none that it makes is taken for the start of a reference.
 _PREDEFINED = {b"lt": b"<", b"gt": b">", b"quot": b'"', b"apos": b"'", b"amp": b"&"}
 _ESCAPES = ((b"\\", b"\\\\"), (b'"', b'\\"'), (b"\n", b"\\n"), (b"\t", b"\\t"), (b"\r", b"\\r"))
@@ -50,10 +52,21 @@ def finished(text: bytes) -> bytes | None:
 def without_references(text: bytes) -> bytes:
     """Return `text` with the characters that its references stand for. Raises ValueError where one is none."""
     if not _has_predefined_only(text):
-        return _REFERENCE.sub(_required, text)
+        return _without_any_references(text)
     for name, character in _PREDEFINED.items():
         text = text.replace(b"&%b;" % name, character)
     return text
+
+
+def _without_any_references(text: bytes) -> bytes:
+    """Replace each reference wherever it occurs, or one by one where there are many different ones."""
+    found = {match[0]: _required(match) for match in map(_REFERENCE.match, set(_EACH.findall(text))) if match}
+    if len(found) > _MOST_DIFFERENT:
+        return _REFERENCE.sub(_required, text)
+    for reference, character in found.items():
+        # An ampersand must not be taken for the start of a reference.
+        text = text.replace(reference, AMPERSAND if character == b"&" else character)
+    return text.replace(AMPERSAND, b"&")
 
 
 def _has_predefined_only(text: bytes) -> bool:

@@ -235,13 +235,8 @@ class JsonTable:
         key_values = (*metadata, *self._facts(), ("column-types", _reasons(plan)))
         row_group_rows = max(_FEWEST_ROWS, min(self._options.row_group_rows, _ROW_GROUP_VALUES // plan.leaves))
         options = replace(self._options, row_group_rows=row_group_rows)
-        columns = {name: f"r.{quoted(name)}" for name in plan.columns}
-        if proofs:
-            checked = min(plan.columns, key=lambda name: _CHEAPEST_COPIED.index(plan.columns[name].form))
-            whens = "".join(f" WHEN {proof} THEN {columns[checked]}" for proof in proofs)
-            columns[checked] = f"CASE{whens} ELSE error('not proved') END"
-        select = ", ".join(f"{sql} AS {quoted(name)}" for name, sql in columns.items())
-        return copy_to_parquet(f"SELECT {select} FROM ({_records(plan, relation)})", fd, options, key_values)  # noqa: S608
+        query = f"SELECT {_columns(plan, proofs)} FROM ({_records(plan, relation)})"  # noqa: S608
+        return copy_to_parquet(query, fd, options, key_values)
 
     def _facts(self) -> Facts:
         return (("json-rows", self._rows.shape.value), ("encoding", self._rows.encoding))
@@ -283,6 +278,17 @@ def _records(plan: RowPlan, relation: str) -> str:
     """Return the query for the lines, `j`, that are not blank, and their values, the struct `r`."""
     structure = literal(orjson.dumps(plan.structure).decode())
     return f"SELECT j, json_transform(j, {structure}) AS r FROM {relation} WHERE {_NOT_BLANK}"  # noqa: S608
+
+
+def _columns(plan: RowPlan, proofs: Sequence[str]) -> str:
+    """Return the columns of the record `r`; one of them evaluates the `proofs`, if there are any."""
+    if not proofs:
+        return "unnest(r)"  # to name each takes DuckDB the square of their number
+    columns = {name: f"r.{quoted(name)}" for name in plan.columns}
+    checked = min(plan.columns, key=lambda name: _CHEAPEST_COPIED.index(plan.columns[name].form))
+    whens = "".join(f" WHEN {proof} THEN {columns[checked]}" for proof in proofs)
+    columns[checked] = f"CASE{whens} ELSE error('not proved') END"
+    return ", ".join(f"{sql} AS {quoted(name)}" for name, sql in columns.items())
 
 
 def _certainly(write: Callable[[], Receipt]) -> Receipt:

@@ -82,8 +82,9 @@ def same(expected: Any, found: Any) -> bool:
     if isinstance(expected, str):
         return found == expected or (isinstance(found, str) and found[:1] == '"' and load(found) == expected)
     if isinstance(expected, dict):
-        keys = {*expected, *found}
-        return isinstance(found, dict) and all(same(expected.get(key), found.get(key)) for key in keys)
+        if not isinstance(found, dict):
+            return False
+        return all(same(expected.get(key), found.get(key)) for key in {*expected, *found})
     if isinstance(expected, list):
         return isinstance(found, list) and len(expected) == len(found) and all(map(same, expected, found))
     return expected is found

@@ -132,3 +132,4 @@ def test_equal_by_value_tells_values_apart() -> None:
     assert not same("5", 5)
     assert not same(Digits("1"), True)
     assert not same({"a": Digits("1")}, {"a": 1, "b": 2})
+    assert not same({"a": Digits("1")}, False)

@@ -2,8 +2,9 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+SOAKED := --picture tests/bench/out/soak.png --figures tests/bench/out/soak.csv
 
-.PHONY: run test check bench torture deb clean
+.PHONY: run test check bench torture accidents heavy soak deb clean
 
 run: .venv/run
 	@test -e .env || cp .env.example .env
@@ -16,7 +17,7 @@ test: .venv/dev
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	tests/operate/install-chromium.sh
+	tests/install-programs.sh
 	$(BIN)/pytest -n 2 --dist loadfile
 
 check: .venv/dev
@@ -27,9 +28,20 @@ check: .venv/dev
 
 bench: .venv/bench
 	$(BIN)/python -m tests.bench
+	$(BIN)/python -m tests.faults.soak --minutes 5 $(SOAKED)
 
-torture: .venv/dev
+# Hours of it: accidents from a seed, the tests of faults and floods at full size, the same work for a long time, drawn.
+torture: accidents heavy soak
+
+accidents: .venv/dev
 	$(BIN)/python -m tests.faults.torture $(TORTURE)
+
+heavy: .venv/dev
+	tests/install-programs.sh
+	TORTURE=1 $(BIN)/pytest tests/faults
+
+soak: .venv/bench
+	$(BIN)/python -m tests.faults.soak --minutes 120 $(SOAKED)
 
 deb: .venv/run
 	deploy/build-deb.sh

@@ -15,7 +15,7 @@ from tests.operate.conftest import StartDashboard
 from tests.operate.test_dashboard import HOSTILE
 
 pytestmark = pytest.mark.skipif(
-    chromium.chromium() is None and "CI" not in os.environ, reason="no Chromium: tests/operate/install-chromium.sh"
+    chromium.chromium() is None and "CI" not in os.environ, reason="no Chromium: tests/install-programs.sh"
 )
 OpenPage = Callable[..., Page]
 

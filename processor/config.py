@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSou
 
 from processor.domain.archives import ArchiveLimits, ExtractionOptions, NestedArchives
 from processor.domain.conversion import Compression, ConversionOptions, MalformedRows, Typing
+from processor.domain.uploads import PART_SIZE_BYTES, SMALLEST_PART_BYTES
 
 EMBEDDED = "embedded"
 ENV_FILE = "PROCESSOR_ENV_FILE"  # names the file that is read instead of `.env` in the current directory
@@ -75,7 +76,10 @@ class Settings(BaseSettings):
     s3_sse_kms_key_id: str = Field("", description="key for `aws:kms`; empty: the account's default key")
     s3_tags: str = Field("", description="tags for every object, as `a=b&c=d`")
     s3_part_size: int = Field(
-        8 * _MIB, ge=5 * _MIB, le=_S3_LARGEST_PART, description="bytes of one part of a multipart upload"
+        0,
+        ge=0,
+        le=_S3_LARGEST_PART,
+        description="bytes of one part of a multipart upload, from 5 MiB; 0: 8 MiB of a file, 5 MiB of a stream",
     )
     s3_parts_in_flight: int = Field(
         0,
@@ -194,6 +198,13 @@ class Settings(BaseSettings):
             raise ValueError("must begin with tls://, or with tcp:// on loopback: whoever reaches it may run programs")
         return value
 
+    @field_validator("s3_part_size")
+    @classmethod
+    def _part(cls, value: int) -> int:
+        if 0 < value < SMALLEST_PART_BYTES:
+            raise ValueError(f"must be 0 or at least {SMALLEST_PART_BYTES}: S3 takes no smaller part")
+        return value
+
     @field_validator("path_map")
     @classmethod
     def _pairs(cls, value: str) -> str:
@@ -222,6 +233,16 @@ class Settings(BaseSettings):
         if self.watch_path in (self.error_directory, self.after_upload_directory):
             raise ValueError("WATCH_PATH must not be the ERROR_DIRECTORY nor the AFTER_UPLOAD_DIRECTORY itself")
         return self
+
+    @property
+    def file_part_size(self) -> int:
+        """How many bytes of a regular file one part is; none of them is held in memory."""
+        return self.s3_part_size or PART_SIZE_BYTES
+
+    @property
+    def stream_part_size(self) -> int:
+        """How many bytes one part is of an object that a worker makes: so much memory each such object takes here."""
+        return self.s3_part_size or SMALLEST_PART_BYTES
 
     @property
     def file_parts_in_flight(self) -> int:

@@ -87,7 +87,7 @@ def store_settings(settings: Settings) -> StoreSettings:
         encrypt=bool(settings.s3_sse),
         kms_key_id=settings.s3_sse_kms_key_id if settings.s3_sse == "aws:kms" else None,
         tags=tags,  # type: ignore[arg-type]  # checked by the settings
-        part_size_bytes=settings.s3_part_size,
+        part_size_bytes=settings.file_part_size,
         max_bandwidth=settings.max_bandwidth or None,
         max_connections=settings.max_concurrency * settings.file_parts_in_flight + 2,
     )

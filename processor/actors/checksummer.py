@@ -39,7 +39,7 @@ class Checksummer(Stage):
 
     def work(self, message: Process) -> None:
         """Find out checksum and kind; with them the job's whole slip is known."""
-        examined = examine_in_parts(self._root, message.job.file, self._settings.s3_part_size)
+        examined = examine_in_parts(self._root, message.job.file, self._settings.file_part_size)
         file = examined.file
         if file.kind.mismatch:
             self.log.warning("file.type-mismatch", path=escape(file.relative_path), reason=file.kind.mismatch)

@@ -163,6 +163,7 @@ class Uploader(Stage):
                 request,
                 recorder=recorder,
                 resumption=known.get(request.key),
+                part_size_bytes=self._settings.stream_part_size,
                 parts_in_flight=self._settings.stream_parts_in_flight,
                 stopping=lambda: self._stopping,
             )

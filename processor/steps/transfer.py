@@ -58,6 +58,7 @@ class ObjectUpload:
 
     What is left by an exception: a passing failure or a stop leaves the recorded upload to be resumed; a permanent
     failure, a source that changed, or an upload that nobody records is aborted. `stopping` is asked before each part.
+    `part_size_bytes` is what is wanted instead of the store's setting; an object may need larger ones.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class ObjectUpload:
         *,
         recorder: Recorder | None = None,
         resumption: Resumption | None = None,
+        part_size_bytes: int | None = None,
         parts_in_flight: int = 1,
         stopping: Callable[[], bool] = lambda: False,
     ) -> None:
@@ -75,7 +77,7 @@ class ObjectUpload:
         self._recorder = recorder
         self._stopping = stopping
         self._proof = Proof(store, request.key)
-        self._part_size = part_size_for(request.size_bytes, store.settings.part_size_bytes)
+        self._part_size = part_size_for(request.size_bytes, part_size_bytes or store.settings.part_size_bytes)
         self._sender = PartSender(self._send, self._new_buffer, parts_in_flight)
         large = request.size_bytes is not None and request.size_bytes > self._part_size
         self._buffer = PartBuffer(self._part_size, None if large else request.size_bytes)

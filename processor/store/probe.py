@@ -83,21 +83,19 @@ class StoreProfile:
 def probe(store: S3Store) -> StoreProfile:
     """Return what the store does; never raises for what the store says.
 
-    Asks through a client of its own: uploads that are on their way meanwhile keep their protection.
+    Uploads that are on their way meanwhile keep their protection.
     """
     settings = store.settings
     endpoint = settings.endpoint or f"AWS {settings.region}"
     tls = not endpoint.startswith("http://")
     started = datetime.now(UTC).isoformat(timespec="seconds")
-    own = S3Store(settings, pause=store.pause)
-    probing = _Probe(own, StoreProfile(endpoint, settings.bucket, tls, started))
+    probing = _Probe(store.apart(), StoreProfile(endpoint, settings.bucket, tls, started))
     try:
         probing.run()
     except DeliveryError as error:
         return replace(probing.profile, problem=error.failure)
     finally:
         probing.clean_up()
-        own.close()
     return probing.profile
 
 

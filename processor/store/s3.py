@@ -4,7 +4,6 @@ Keys given and returned are without the settings' prefix. A store is shared by a
 first request is made, so that commands without a store stay quick.
 """
 
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from urllib.parse import urlencode
 from processor.domain.errors import DeliveryError, ErrorClass
 from processor.domain.uploads import ObjectRequest, Part, Protection, base64_digest
 from processor.store.body import Body
-from processor.store.connection import Connection, connect
+from processor.store.connection import Connection, Line
 from processor.store.limits import Bandwidth, Pause, RequestRate
 from processor.store.settings import StoreSettings
 
@@ -92,8 +91,7 @@ class S3Store:
         self.bandwidth = Bandwidth(settings.max_bandwidth)
         self.rate = RequestRate()
         self.pause = pause
-        self._connection: Connection | None = None
-        self._lock = threading.Lock()
+        self._line = Line(settings)
         self._folder = f"{settings.prefix.strip('/')}/" if settings.prefix.strip("/") else ""
 
     def put_object(self, request: ObjectRequest, body: Body, digest: Digest) -> Answer:
@@ -227,8 +225,8 @@ class S3Store:
         body = self._call("get_object", what, **self._place(key))["Body"]
         try:
             yield from body.iter_chunks(_READ_BYTES)
-        except self._connected().foreign as error:
-            raise self._connected().translate(error, what) from error
+        except self._line.connection().foreign as error:
+            raise self._line.connection().translate(error, what) from error
         finally:
             body.close()
 
@@ -239,8 +237,8 @@ class S3Store:
         body = self._call("get_object", what, **self._place(key), Range=f"bytes={offset}-{end}")["Body"]
         try:
             return bytes(body.read())
-        except self._connected().foreign as error:
-            raise self._connected().translate(error, what) from error
+        except self._line.connection().foreign as error:
+            raise self._line.connection().translate(error, what) from error
         finally:
             body.close()
 
@@ -279,10 +277,13 @@ class S3Store:
 
     def close(self) -> None:
         """Close idle connections; the next request opens new ones."""
-        with self._lock:
-            connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.close()
+        self._line.close()
+
+    def apart(self) -> "S3Store":
+        """Return a store over the same connections with a protection of its own; it needs no closing."""
+        other = S3Store(self.settings, protection=self.protection, pause=self.pause)
+        other._line = self._line
+        return other
 
     def _call(
         self, operation: str, what: str, *, body_sha256: bytes | None = None, **parameters: Any
@@ -301,7 +302,7 @@ class S3Store:
 
     def _attempt(self, request: _Request, what: str) -> dict[str, Any]:
         self.rate.take(self.pause)
-        connection = self._connected()
+        connection = self._line.connection()
         try:
             answer = self._with_fresh_credentials(connection, request)
         except connection.foreign as error:
@@ -318,23 +319,7 @@ class S3Store:
         except connection.foreign as error:
             if not connection.expired(error):
                 raise
-        return request(self._connect_anew(connection))
-
-    def _connected(self) -> Connection:
-        connection = self._connection
-        if connection is None:
-            with self._lock:
-                if self._connection is None:
-                    self._connection = connect(self.settings)
-                connection = self._connection
-        return connection
-
-    def _connect_anew(self, stale: Connection) -> Connection:
-        """Replace a connection whose credentials expired; credentials are found anew, by one thread for all."""
-        with self._lock:
-            if self._connection is stale:
-                self._connection = connect(self.settings)
-        return self._connected()
+        return request(self._line.anew(connection))
 
     def _place(self, key: str) -> dict[str, Any]:
         return {"Bucket": self.settings.bucket, "Key": self._folder + key}

@@ -30,16 +30,6 @@ class Protection(StrEnum):
     MD5 = "md5"
 
 
-class UploadStatus(StrEnum):
-    """Where an upload stands."""
-
-    PENDING = "pending"
-    UPLOADING = "uploading"
-    VERIFYING = "verifying"
-    COMPLETED = "completed"
-    FAILED = "failed"
-
-
 @dataclass(frozen=True, slots=True)
 class Part:
     """One part as the store holds it. `sha256` is hex and our own; `etag` is the store's, without quotes."""
@@ -106,25 +96,6 @@ class StoredObject:
     etag: str
     checksum: str
     parts: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class UploadTask:
-    """One object's upload, as far as anybody outside the upload itself needs to know it."""
-
-    id: str
-    source: str
-    key: str
-    bucket: str
-    content_type: str
-    size_bytes: int | None = None
-    uploaded_bytes: int = 0
-    status: UploadStatus = UploadStatus.PENDING
-    upload_id: str | None = None
-    etag: str | None = None
-    checksum: str | None = None
-    metadata: Mapping[str, str] = field(default_factory=dict)
-    error: str | None = None
 
 
 def completion_metadata(source_path: bytes, source_sha256: str) -> dict[str, str]:

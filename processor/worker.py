@@ -25,10 +25,9 @@ from processor.engine.pool import Pool
 from processor.parts import store_settings
 from processor.steps.checksum import changed
 from processor.steps.delivery import BadMembers, deliver_stream, object_request
-from processor.steps.digests import digests_of
 from processor.steps.streaming import ConvertRequest, ExtractRequest, prepare, stream_conversion, stream_extraction
 from processor.steps.transfer import TransferStopped
-from processor.steps.transfer_file import FileIdentity
+from processor.steps.transfer_file import FileIdentity, take_pages
 from processor.steps.unit_upload import FillingUpload, Fills, abort_fills
 from processor.steps.units import MOST_COLUMNS, MOST_OBJECTS, Filled, Target, Unit, UnitReceipt, as_ranges, staging_key
 from processor.store.patience import patiently
@@ -181,11 +180,9 @@ class _Gathering:
             before = FileIdentity.of(source.path_fd)
             if (before.size_bytes, before.modified_ns) != (file.size_bytes, file.modified_ns):
                 raise changed(file.relative_path)
-            with self._open(replace(object_request(file, begin), size_bytes=file.size_bytes)) as upload:
-                digests = self._unit.work.digests
-                if digests is None or digests.part_size_bytes != upload.part_size_bytes:
-                    digests = digests_of(source.path_fd, file.size_bytes, upload.part_size_bytes)
-                upload.take_file(source.path_fd, file.size_bytes, digests)
+            request = replace(object_request(file, begin), size_bytes=file.size_bytes)
+            with self._open(request) as upload:
+                digests = take_pages(upload, source.path_fd, file.size_bytes, self._unit.work.digests, request.key)
                 if FileIdentity.of(source.path_fd) != before or digests.sha256 != file.checksum:
                     raise changed(file.relative_path)
                 stored = upload.finish(size_bytes=file.size_bytes, sha256=file.checksum)

@@ -57,7 +57,7 @@ def transfer_file(
         stopping=stopping,
     ) as upload:
         if before.size_bytes > upload.part_size_bytes:
-            _take_pages(upload, fd, before.size_bytes, digests, request.key)
+            take_pages(upload, fd, before.size_bytes, digests, request.key)
         else:
             _take_copy(upload, fd, before.size_bytes)
         if FileIdentity.of(fd) != before:
@@ -70,13 +70,17 @@ def transfer_file(
             raise
 
 
-def _take_pages(upload: ObjectUpload, fd: int, size_bytes: int, digests: FileDigests | None, key: str) -> None:
-    """Send a file of several parts straight from its pages: memory does not depend on how many are on their way."""
+def take_pages(upload: ObjectUpload, fd: int, size_bytes: int, digests: FileDigests | None, key: str) -> FileDigests:
+    """Send a file of several parts straight from its pages: memory does not depend on how many are on their way.
+
+    Returns `digests`, computed here where they are not known or of parts of another size. Raises as `transfer_file`.
+    """
     if digests is None or digests.part_size_bytes != upload.part_size_bytes:
         digests = digests_of(fd, size_bytes, upload.part_size_bytes)
     if digests.count != -(-size_bytes // upload.part_size_bytes):
         raise _changed(key)  # it has grown or shrunk since they were taken
     upload.take_file(fd, size_bytes, digests)
+    return digests
 
 
 def _take_copy(upload: ObjectUpload, fd: int, size_bytes: int) -> None:

@@ -15,9 +15,10 @@ from contextlib import AbstractContextManager, contextmanager
 import duckdb
 
 from processor.domain.conversion import Column, ConversionOptions, Receipt, Typing
-from processor.domain.errors import DeliveryError, transient
-from processor.steps.conversion.duck import OUT_OF_MEMORY, bounded, connection
-from processor.steps.conversion.table_parquet import Written, copy_to_parquet
+from processor.domain.errors import transient
+from processor.steps.conversion.duck import bounded, connection
+from processor.steps.conversion.table_parquet import Written
+from processor.steps.conversion.table_pieces import Pieces, Query
 from processor.steps.conversion.table_receipt import (
     Facts,
     Sample,
@@ -28,7 +29,7 @@ from processor.steps.conversion.table_receipt import (
     reasons,
     receipt,
 )
-from processor.steps.conversion.table_stripes import Stripes, parts
+from processor.steps.conversion.table_stripes import parts
 from processor.steps.conversion.table_survey import questions, survey
 from processor.steps.conversion.table_whole import typed_query
 from processor.steps.conversion.typing import TEXT, ColumnType, Evidence
@@ -40,9 +41,6 @@ __all__ = ["Facts", "Reading", "Sample", "TextColumn", "propose", "write_table"]
 Reading = Callable[[], AbstractContextManager[str]]
 """Each entering prepares one reading of the source (feeds a pipe again where there is one) and yields a relation: SQL
 that can stand after FROM, with a VARCHAR column for each `TextColumn`. It may be left before its end is read."""
-
-Query = Callable[[slice], AbstractContextManager[str]]
-"""Yields the query for these columns of the table, as they are to be written."""
 
 _SAMPLE_CELLS = 20_000
 _SAMPLE_ROWS = 2_000
@@ -115,7 +113,7 @@ class _Table:
         self.evidence = [Evidence() for _ in columns]
         self.whole: Sample | None = None  # all rows, when they are known
         self.thorough = True
-        self.room_kb = options.memory_limit_mb * 1000 // 2  # for the columns that are written at a time
+        self.pieces = Pieces(options)
 
     def learn(self, sample: Sample | None, *, is_whole: bool = False) -> None:
         """Gather evidence from `sample`, or from the table's first rows."""
@@ -157,7 +155,7 @@ class _Table:
         """Read the whole table to learn what every column can be; where that takes too many readings it is text."""
         self.thorough = True
         asked = questions(self.evidence)
-        readings = parts([_QUESTION_KB for _ in asked], self.room_kb) if asked else []
+        readings = parts([_QUESTION_KB for _ in asked], self.pieces.room_kb) if asked else []
         if len(readings) > _MOST_SURVEYS:
             for evidence in self.evidence:
                 evidence.refuse("too many columns to survey after two surprises")
@@ -198,41 +196,15 @@ class _Table:
         return self._write(output, metadata, self._weights(types), lambda piece: self._checked_query(types, piece))
 
     def _write(self, output: Output, metadata: Facts, weights: Sequence[int], query: Query) -> Written:
-        """Write what `query` yields for the columns, as many at a time as there is room for by their `weights`.
-
-        Where that is still too much, as of long texts, it is done again with fewer at a time.
-        """
         key_values = (*metadata, ("column-types", reasons(self.typed())))
-        while True:
-            pieces = parts(weights, self.room_kb)
-            try:
-                return self._write_pieces(output, key_values, pieces, query)
-            except DeliveryError as error:
-                if error.failure.code != OUT_OF_MEMORY or len(pieces) >= len(weights):
-                    raise
-                self.room_kb = min(self.room_kb, sum(weights)) // 4
-
-    def _write_pieces(self, output: Output, key_values: Facts, pieces: Sequence[slice], query: Query) -> Written:
-        with output.parquet() as fd:
-            if len(pieces) == 1:
-                with query(pieces[0]) as select_all:
-                    return copy_to_parquet(select_all, fd, self.options, key_values)
-            stripes = Stripes(fd)
-            nulls: dict[str, int] = {}
-            for piece in pieces:
-                with query(piece) as select_piece, stripes.stripe() as stripe_fd:
-                    facts = () if nulls else key_values
-                    written = copy_to_parquet(select_piece, stripe_fd, self.options, facts, is_stripe=True)
-                nulls |= written.null_counts
-            stripes.finish()
-        return Written(written.rows, nulls)
+        return self.pieces.write(output, key_values, weights, query)
 
     def _weights(self, types: Sequence[ColumnType]) -> list[int]:
         return [weight_kb(found, thorough=self.thorough) for found in types]
 
     def _parts(self, types: Sequence[ColumnType]) -> list[slice]:
         """Return the parts of the columns that there is room for at a time."""
-        return parts(self._weights(types), self.room_kb)
+        return parts(self._weights(types), self.pieces.room_kb)
 
     @contextmanager
     def _checked_query(self, types: Sequence[ColumnType], piece: slice) -> Iterator[str]:

@@ -11,7 +11,7 @@ import pytest
 
 from processor.domain.conversion import ConversionOptions
 from processor.domain.errors import DeliveryError
-from processor.steps.conversion import duck, table
+from processor.steps.conversion import duck, table, table_pieces
 from processor.steps.conversion.table_stripes import parts
 from processor.steps.conversion.table_thrift import Reader, encode
 from tests.unit.conversion.tables import MemoryOutput, Table, assert_same_values, reading_of, values_of, written
@@ -19,7 +19,8 @@ from tests.unit.conversion.tables import MemoryOutput, Table, assert_same_values
 
 @pytest.fixture
 def narrow_stripes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(table, "parts", lambda weights, _room: parts([1] * len(weights), 3))
+    for module in (table, table_pieces):
+        monkeypatch.setattr(module, "parts", lambda weights, _room: parts([1] * len(weights), 3))
 
 
 def some_table(columns: int, rows: int) -> Table:

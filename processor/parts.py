@@ -10,6 +10,7 @@ from pydantic import SecretStr
 
 from processor import logs
 from processor.config import EMBEDDED, Settings
+from processor.domain.credits import Credits
 from processor.ledger.database import LedgerDamagedError, set_aside
 from processor.ledger.writer import Ledger
 from processor.steps.rebuild import rebuild
@@ -89,7 +90,10 @@ def store_settings(settings: Settings) -> StoreSettings:
         tags=tags,  # type: ignore[arg-type]  # checked by the settings
         part_size_bytes=settings.file_part_size,
         max_bandwidth=settings.max_bandwidth or None,
-        max_connections=settings.max_concurrency * settings.file_parts_in_flight + 2,
+        max_connections=max(
+            settings.max_concurrency * settings.file_parts_in_flight, Credits(settings.max_concurrency).total
+        )
+        + 2,
     )
 
 

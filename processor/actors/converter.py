@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import replace
+from typing import Any
 
 from processor.actors.messages import Process
 from processor.actors.workshop import WorkerStage
@@ -12,6 +13,14 @@ from processor.steps.units import Work
 
 class Converter(WorkerStage):
     """Takes `Process` for data files."""
+
+    def handle(self, message: Any) -> Any:
+        """Work on the message here and now: it is handed on, nothing is waited for."""
+        match message:
+            case Process():
+                self.guarded(message)
+            case _:
+                super().handle(message)
 
     def work(self, message: Process) -> None:
         """Start the conversion; the job moves on at once, since the Uploader consumes what the worker makes."""

@@ -120,6 +120,18 @@ class ObjectStored:
 
 
 @dataclass(frozen=True, slots=True)
+class FileStored:
+    """A file of one or two small objects is stored and verified, its manifest too. Told by the Uploader.
+
+    Nothing of it was recorded on its way: should this be lost, they are stored once more. `job` is as it was with the
+    storing still ahead, `sizes` are those of the objects, in bytes.
+    """
+
+    job: Job
+    sizes: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class StoreManifest:
     """Every object of the job is recorded: write its manifest. Told by Progress to the Uploader."""
 

@@ -1,14 +1,16 @@
 """Progress: the one actor that owns the ledger. Every job starts here and comes home here.
 
-Reports are recorded in groups: a transaction is committed when the mailbox is empty or `_GROUP` reports wait. What
-follows from a report (telling somebody, giving a credit back) is done after the commit, never before: recorded means
-committed. A report is applied to the ledger alone, so that a group which met a full disk can be applied again.
+Reports are recorded in groups: a transaction is committed when the mailbox is empty and something follows from what
+was heard, or `_GROUP` reports wait. What follows from a report (telling somebody, giving a credit back) is done after
+the commit, never before: recorded means committed. A report is applied to the ledger alone, so that a group which met a
+full disk can be applied again.
 """
 
 import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, TypeVar, assert_never
 
 from processor.actors.base import DeathNotice, Member
@@ -20,6 +22,7 @@ from processor.actors.messages import (
     Drain,
     FilePutAway,
     FilesFound,
+    FileStored,
     LookAgain,
     Obey,
     ObjectStored,
@@ -42,6 +45,7 @@ from processor.actors.messages import (
 from processor.actors.tally import Tally
 from processor.config import AfterUpload, Settings
 from processor.domain.circuit import Circuit, blame
+from processor.domain.credits import Credits
 from processor.domain.errors import SOURCE_VANISHED, ErrorClass, Failure
 from processor.domain.jobs import Delivered, Job, Status, Step
 from processor.domain.keys import escape
@@ -64,13 +68,14 @@ class Flight:
     """A job on its way, as far as it was heard of."""
 
     job: Job
+    cost: int
     since: float = field(default_factory=time.monotonic)
     step_since: float = field(default_factory=time.monotonic)
     uploaded_bytes: int = 0
 
 
 class Progress(Member):
-    """Owns `ledger`; admits at most MAX_CONCURRENCY jobs and tells `idle` whenever nothing is left to do."""
+    """Owns `ledger`; admits jobs as far as there are credits and tells `idle` whenever nothing is left to do."""
 
     def __init__(
         self, died: DeathNotice, settings: Settings, ledger: Ledger, tally: Tally, idle: Callable[[], None]
@@ -82,10 +87,12 @@ class Progress(Member):
         self._policy = RetryPolicy(settings.max_retries, settings.retry_delay / 1000)
         self._chance = random.Random()  # noqa: S311 - jitter, not secrets
         self._circuit = Circuit()
+        self._credits = Credits(settings.max_concurrency)
         self._flights: dict[int, Flight] = {}
         self._putting_away: set[int] = set()
         self._suspects: list[StepFailed] = []
         self._group: list[Any] = []
+        self._awaited = False  # something follows from what is in the group
         self._clean = False  # no uploads of an earlier process are left
         self._draining = False
         self._watch_idle = False
@@ -137,7 +144,8 @@ class Progress(Member):
                 self._orphans_aborted(failure)
             case _:
                 self._group.append(message)
-                if len(self._group) >= _GROUP or self.actor_inbox.empty():
+                self._awaited |= not _can_wait(message)
+                if len(self._group) >= _GROUP or (self._awaited and self.actor_inbox.empty()):
                     self._record_group()
         return None
 
@@ -159,17 +167,19 @@ class Progress(Member):
 
     def _admit(self) -> None:
         """Put due files on their way as far as there are credits, the store answers, and nobody drains."""
-        free = self._settings.max_concurrency - len(self._flights)
+        free = self._credits.total - sum(flight.cost for flight in self._flights.values())
         held_up = self._draining or not self._clean or not self._circuit.admits
         if held_up or free <= 0 or not self._may_be_due:
             return
-        jobs, refused = self._durably(lambda: self._ledger.admit(free, _now_ms(), time.monotonic_ns()))
-        self._may_be_due = len(jobs) + len(refused) >= free
+        cost = self._credits.cost
+        jobs, refused = self._durably(lambda: self._ledger.admit(free, _now_ms(), time.monotonic_ns(), cost))
+        for job in (*jobs, *(job for job, _failure in refused)):
+            self._flights[job.row] = Flight(job, cost(job.file))
+            free -= cost(job.file)
+        self._may_be_due = free <= 0
         for job in jobs:
-            self._flights[job.row] = Flight(job)
             self._send(job)
         for job, failure in refused:
-            self._flights[job.row] = Flight(job)
             self.actor_ref.tell(StepFailed(job, failure))
 
     def _send(self, job: Job) -> None:
@@ -180,7 +190,7 @@ class Progress(Member):
     # Reports
 
     def _record_group(self) -> None:
-        group, self._group = self._group, []
+        group, self._group, self._awaited = self._group, [], False
         if not group:
             return
         for effect in self._durably(lambda: [each for message in group for each in self._apply(message)]):
@@ -225,6 +235,8 @@ class Progress(Member):
             case ObjectStored(_, member, content, details, size_bytes):
                 self._ledger.object_stored(row, member, content, details, size_bytes)
                 return [lambda: self.tally.count_stored(size_bytes)]
+            case FileStored(job, sizes):
+                return self._apply_file_stored(job, sizes, flight)
             case Process(job):
                 return self._apply_home(job, _now_ms())
             case _:
@@ -246,6 +258,13 @@ class Progress(Member):
             self._ledger.objects_delivered(job.row, _now_ms())
             effects.append(lambda: self.crew.uploader.tell(StoreManifest(after)))
         return effects
+
+    def _apply_file_stored(self, job: Job, sizes: tuple[int, ...], flight: Flight) -> list[Effect]:
+        effects: list[Effect] = [partial(self.tally.count_stored, size) for size in sizes]
+        while job.current is not Step.PROGRESS_UPDATE:
+            job, step = job.after(job.current), job.current
+            effects.append(partial(self._stepped, flight, job, step))
+        return effects + self._apply_home(job, _now_ms())
 
     def _stepped(self, flight: Flight, after: Job, step: Step) -> None:
         now = time.monotonic()
@@ -451,6 +470,15 @@ class Progress(Member):
                     self.tally.ledger_full = False
                     self.log.info("ledger.goes-on")
                 return result
+
+
+def _can_wait(message: Any) -> bool:
+    """Tell whether nothing follows from a report before the job's next one: it is recorded together with that."""
+    match message:
+        case StepCompleted(job, Step.CHECKSUM_CALCULATION | Step.TYPE_DETECTION):
+            return job.attempt == 1 and job.delivered is Delivered.NOTHING
+        case _:
+            return False
 
 
 def _of_cluster(failure: Failure | None) -> bool:

@@ -21,7 +21,7 @@ class Stage(Member):
         """Work on the message in a thread."""
         match message:
             case Process():
-                self.in_thread(lambda: self._guarded(message))
+                self.in_thread(lambda: self.guarded(message))
             case _:
                 assert_never(message)
 
@@ -46,7 +46,8 @@ class Stage(Member):
         """Leave what is in the threads to itself; the process ends or recovery takes it up."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    def _guarded(self, message: Process) -> None:
+    def guarded(self, message: Process) -> None:
+        """Do the work; a failure that is expected is told to Progress."""
         try:
             self.work(message)
         except DeliveryError as error:

@@ -1,7 +1,7 @@
 """The Uploader: the only one who talks to the store."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,6 +12,7 @@ from processor.actors.base import DeathNotice
 from processor.actors.messages import (
     AbortOrphans,
     AbortUploads,
+    FileStored,
     ObjectStored,
     OrphansAborted,
     PartStored,
@@ -26,7 +27,9 @@ from processor.actors.messages import (
 )
 from processor.actors.stage import Stage
 from processor.config import Settings
+from processor.domain.credits import Credits
 from processor.domain.errors import DeliveryError, Failure
+from processor.domain.files import FileMetadata, FileType
 from processor.domain.jobs import Job, Step
 from processor.domain.keys import PROBES, STAGING
 from processor.domain.manifests import Entry, ManifestColumn, ManifestHead, ManifestObject, Omission
@@ -68,7 +71,7 @@ class Uploader(Stage):
     def __init__(
         self, died: DeathNotice, settings: Settings, store: S3Store, elsewhere: Elsewhere | None = None
     ) -> None:
-        super().__init__(died, settings.max_concurrency + 1)
+        super().__init__(died, Credits(settings.max_concurrency).total + 1)
         self._settings = settings
         self._store = store
         self._root = os.fsencode(settings.watch_path)
@@ -107,7 +110,20 @@ class Uploader(Stage):
             return  # the next start takes it up where it is
         if bad.count:
             self.crew.progress.tell(StepFailed(job, bad.failure(), bad.first))
-            return
+        elif not (recorder.held and self._store_manifest_at_once(job, recorder.held)):
+            self._report_objects(job, recorder)
+
+    def _store_manifest_at_once(self, job: Job, entries: Sequence[ManifestObject]) -> bool:
+        """Complete a file of small objects; False when its manifest could not be stored now, whatever the reason."""
+        try:
+            transfer_manifest(self._store, _head(job.file), entries)
+        except DeliveryError:
+            return False
+        self.crew.progress.tell(FileStored(job, tuple(entry.stored.size_bytes for entry in entries)))
+        return True
+
+    def _report_objects(self, job: Job, recorder: "_Recorder") -> None:
+        recorder.release()
         while job.current is not Step.PROGRESS_UPDATE:
             job = self.report(job, job.current)
         # Progress, once all of this is recorded, asks for the manifest.
@@ -187,14 +203,9 @@ class Uploader(Stage):
 
     def _store_manifest(self, job: Job) -> None:
         """Write the manifest from what Progress has recorded; with it the delivery is complete."""
-        file = job.file
-        assert file.checksum is not None, "its objects are stored, so its checksum is known"
-        head = ManifestHead(
-            file.relative_path, file.checksum, file.size_bytes, file.modified_ns, file.kind.type, datetime.now(UTC)
-        )
         try:
             with recorded_objects(self._settings.progress_db_path, job.row) as details:
-                transfer_manifest(self._store, head, map(entry_from, details))
+                transfer_manifest(self._store, _head(job.file), map(entry_from, details))
         except DeliveryError as error:
             self.crew.progress.tell(StepFailed(job, error.failure))
         else:
@@ -236,12 +247,25 @@ class Uploader(Stage):
         self.crew.progress.tell(StoreProbed(problem))
 
 
+def _head(file: FileMetadata) -> ManifestHead:
+    assert file.checksum is not None, "its objects are stored, so its checksum is known"
+    return ManifestHead(
+        file.relative_path, file.checksum, file.size_bytes, file.modified_ns, file.kind.type, datetime.now(UTC)
+    )
+
+
 class _Recorder:
-    """Tells Progress what one job's uploads reach. Only a part is waited for: an upload is found by its key."""
+    """Tells Progress what one job's uploads reach. Only a part is waited for: an upload is found by its key.
+
+    The objects of a file that has only small ones are `held`, since storing them again, after a crash, costs little;
+    with the first large one, or by `release`, they are told too.
+    """
 
     def __init__(self, uploader: Uploader, job: Job) -> None:
         self._tell = uploader.crew.progress.tell
         self._job = job
+        self._holds = job.file.kind.type is not FileType.ARCHIVE and not job.stored_members
+        self._held: list[tuple[Begin, ManifestObject]] = []
 
     def upload_created(self, key: str, upload_id: str) -> None:
         self._tell(UploadOpened(self._job, key, upload_id))
@@ -261,7 +285,22 @@ class _Recorder:
         if receipt is not None:
             columns = tuple(ManifestColumn(column.name, column.type) for column in receipt.columns)
             entry = ManifestObject(stored, member, receipt.rows, receipt.rejected_rows, columns, receipt.facts)
-        self._record(begin.member, begin.content, entry, stored.size_bytes)
+        if self._holds and not stored.parts:
+            self._held.append((begin, entry))
+        else:
+            self.release()
+            self._record(begin.member, begin.content, entry, stored.size_bytes)
+
+    @property
+    def held(self) -> tuple[ManifestObject, ...]:
+        """Return the objects that Progress was not told of."""
+        return tuple(entry for _begin, entry in self._held)
+
+    def release(self) -> None:
+        """Tell Progress of what is held, and from now on of each object at once."""
+        held, self._held, self._holds = self._held, [], False
+        for begin, entry in held:
+            self._record(begin.member, begin.content, entry, entry.stored.size_bytes)
 
     def skipped(self, member: Skipped) -> None:
         self._record(member.member, _NO_CONTENT, Omission(member.name, member.reason), 0)

@@ -1,7 +1,7 @@
 """What arrives, and what goes on its way."""
 
 import uuid
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from operator import attrgetter
 
 import orjson
@@ -92,19 +92,28 @@ class Arrivals(Keys, Reached):
         )
         return cursor.rowcount
 
-    def admit(self, limit: int, now_ms: int, now_ns: int) -> tuple[list[Job], list[tuple[Job, Failure]]]:
-        """Put up to `limit` due files on their way; return their jobs, and those refused because of their key."""
+    def admit(
+        self, room: int, now_ms: int, now_ns: int, cost: Callable[[FileMetadata], int] = lambda _file: 1
+    ) -> tuple[list[Job], list[tuple[Job, Failure]]]:
+        """Put due files on their way, each taking its `cost`, while any `room` is left: the last may take more.
+
+        Return their jobs, and those refused because of their key.
+        """
         rows = self._write(
             "SELECT id,file_path,size_bytes,modified_ns,created_at,checksum,delivered,attempt"
             " FROM file_progress WHERE status='pending' AND due_at<=? AND file_path>? AND file_path<?"
             " ORDER BY due_at LIMIT ?",
-            *(now_ms, self._prefix, self._prefix[:-1] + "0", limit),
+            *(now_ms, self._prefix, self._prefix[:-1] + "0", room),
         ).fetchall()
-        jobs, refused = [], []
+        jobs: list[Job] = []
+        refused: list[tuple[Job, Failure]] = []
         for row, path, size, modified_ns, created_at, checksum, delivered, attempt in rows:
+            if room <= 0:
+                break
             relative = unescape(path.removeprefix(self._prefix))
             kind = proposed_kind(relative)
             file = FileMetadata(unescape(path), relative, size, modified_ns, created_at * 1_000_000, kind)
+            room -= cost(file)
             job = Job(
                 id=str(uuid.uuid4()),
                 row=row,

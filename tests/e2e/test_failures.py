@@ -71,6 +71,22 @@ def test_a_failure_that_passes_costs_a_file_nothing_but_time(
     assert objects.body("a.bin") == b"a" * 100_000
 
 
+def test_a_manifest_that_is_refused_at_first_is_written_later_and_its_object_is_sent_once(
+    make_daemon: MakeDaemon, address: StoreAddress, objects: Bucket, counting: FaultProxy
+) -> None:
+    daemon = make_daemon(store=through(counting, address))
+    counting.on(
+        lambda seen: seen.method == "PUT" and "/_manifests/" in seen.target, Fault(answer=(400, "BadDigest")), 10
+    )
+    write(daemon.watch / "a.bin", b"a" * 1000)
+
+    assert daemon.once() == 0, daemon.failures()
+
+    assert objects.body("a.bin") == b"a" * 1000
+    assert len(list(daemon.events("file.retry"))) > 0, "so often is not asked in one try"
+    assert uploads(counting, address.bucket) == {"a.bin": 1, "_manifests/a.bin.json": 11}
+
+
 def test_an_outage_of_the_store_costs_no_file_its_tries(
     make_daemon: MakeDaemon, address: StoreAddress, objects: Bucket, counting: FaultProxy
 ) -> None:

@@ -93,6 +93,20 @@ def test_files_go_on_their_way_in_the_order_they_came_as_far_as_there_is_room(le
     assert [job.file.relative_path for job in jobs] == [b"2", b"3", b"4"]
 
 
+def test_files_are_admitted_in_their_order_while_any_room_is_left_whatever_they_take(ledger: Ledger) -> None:
+    for number, size in enumerate((1, 4, 4, 1, 1)):
+        ledger.found([found(b"%d" % number, size)], number)
+
+    def admit(room: int) -> list[bytes]:
+        jobs, _ = ledger.admit(room, 100, 0, lambda file: file.size_bytes)
+        return [job.file.relative_path for job in jobs]
+
+    assert admit(0) == []
+    assert admit(2) == [b"0", b"1"]
+    assert admit(1) == [b"2"]
+    assert admit(9) == [b"3", b"4"]
+
+
 def test_the_order_in_which_files_are_listed_leaves_no_page_half_empty(tmp_path: Path) -> None:
     sizes = []
     for step in (1, -1):

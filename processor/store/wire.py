@@ -1,10 +1,12 @@
 """Keep-alive connections to one server, over which a PUT goes out in as few pieces as it can.
 
 A small object's head and body leave together, which spares both sides a wake-up; urllib3 sends them one after the
-other, at three times the CPU. Connections are opened by Python's `socket` and `ssl`, answers read by `http.client`.
+other, at three times the CPU. Connections are opened by Python's `socket` and `ssl`. An answer that came in
+one piece and has nothing unusual is made out here; any other by `http.client`, at ten times the CPU.
 """
 
 import contextlib
+import io
 import re
 import select
 import socket
@@ -21,6 +23,9 @@ from processor.store.body import Body, FilePart
 _TOGETHER_BYTES = 64 << 10
 # Each piece has the whole timeout to itself (`socket.sendall`): a slow line is no dead one.
 _PIECE_BYTES = 256 << 10
+_ANSWER_BYTES = 64 << 10
+_FINAL_STATUS = re.compile("[2-5][0-9][0-9]")
+_NOT_PLAIN = frozenset({"connection", "transfer-encoding"})
 _CUTS_A_HEADER = re.compile(r"[\r\n\0]")
 
 
@@ -104,11 +109,49 @@ class Wire:
         with contextlib.suppress(BrokenPipeError):  # the server has heard enough: it may have said why
             _send(connection, head, body)
             sent = True
-        response = HTTPResponse(connection, method="PUT")
+        heard = connection.recv(_ANSWER_BYTES)
+        short = _short_reply(heard)
+        if short is not None:
+            return short, sent
+        response = HTTPResponse(_Heard(heard, connection), method="PUT")  # type: ignore[arg-type]
         response.begin()
-        headers = {name.lower(): value for name, value in response.getheaders()}
+        headers = {name.lower(): value.strip() for name, value in response.getheaders()}
         reply = Reply(response.status, headers, response.read())
         return reply, sent and not response.will_close
+
+
+def _short_reply(heard: bytes) -> Reply | None:
+    """Return the answer if these bytes are all of one, and a plain one; None when `http.client` is to make it out."""
+    head, end, document = heard.partition(b"\r\n\r\n")
+    first, *lines = head.decode("latin-1").split("\r\n")
+    version, status, *_ = (*first.split(" ", 2), "", "")
+    headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    plain = end and version == "HTTP/1.1" and headers.get("content-length") == str(len(document))
+    if not plain or not _FINAL_STATUS.fullmatch(status) or headers.keys() & _NOT_PLAIN:
+        return None
+    return Reply(int(status), headers, document)
+
+
+class _Heard(io.RawIOBase):
+    """An answer whose first bytes were read already; for `http.client` a socket."""
+
+    def __init__(self, heard: bytes, connection: socket.socket) -> None:
+        self._heard = memoryview(heard)
+        self._connection = connection
+
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        return io.BufferedReader(self)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
+        if not self._heard:
+            return self._connection.recv_into(buffer)
+        size = min(len(buffer), len(self._heard))
+        memoryview(buffer)[:size] = self._heard[:size]
+        self._heard = self._heard[size:]
+        return size
 
 
 def _send(connection: socket.socket, head: bytes, body: Body) -> None:

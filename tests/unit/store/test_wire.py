@@ -155,3 +155,33 @@ def test_nobody_there_is_an_error_of_the_network(serve: Callable[..., Server]) -
     server.close()
     with pytest.raises(ProtocolError):
         put(server.wire)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        OK,
+        b'HTTP/1.1 200 OK\r\nContent-Length: 0\r\nETag:"x"  \r\nDate: Mon, 23 Nov 2026 19:00:00 GMT\r\n\r\n',
+        b"HTTP/1.1 403 \r\nContent-Length: 5\r\nx-a: b:c\r\n\r\n<a/>\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+        b"HTTP/1.1 204 No Content\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: keep-alive\r\n\r\nok",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok",
+        b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok",
+    ],
+)
+def test_an_answer_in_one_piece_and_one_in_many_say_the_same(serve: Callable[..., Server], reply: bytes) -> None:
+    def in_pieces(connection: socket.socket) -> None:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection.recv(65536)
+        pace = threading.Event()
+        for at in range(len(reply)):
+            connection.sendall(reply[at : at + 1])
+            pace.wait(0.0005)
+
+    server = serve(answers(reply), in_pieces)
+    headers = {"host": "h", "content-length": "4"}
+    whole = server.wire.put("/b/k", headers, b"body")
+    server.wire.close()
+    assert server.wire.put("/b/k", headers, b"body") == whole

@@ -6,6 +6,7 @@ import os
 import secrets
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -110,3 +111,15 @@ def _until_answers(port: int) -> None:
                 return
         time.sleep(0.05)
     raise RuntimeError("the store did not come up")
+
+
+@contextmanager
+def sink(_directory: Path, _bucket: str) -> Iterator[Store]:
+    """Run the store that keeps nothing."""
+    process = subprocess.Popen([sys.executable, "-m", "tests.bench.sink"], stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        yield Store(f"http://127.0.0.1:{int(process.stdout.readline())}", "bench", "bench", process.pid)
+    finally:
+        process.terminate()
+        process.wait()

@@ -1,0 +1,74 @@
+"""A store that keeps nothing: as cheap as one can be, so that a million deliveries cost what the daemon costs.
+
+It speaks as much of S3 as deliveries of small files need, and sees to the body's SHA-256 as signed, so that the daemon
+finds it protected. Run as a program it prints its port and serves until it is ended.
+"""
+
+import asyncio
+import hashlib
+from urllib.parse import parse_qs, urlsplit
+
+_XML = '<?xml version="1.0"?><{0} xmlns="http://s3.amazonaws.com/doc/2006-03-01/">{1}</{0}>'
+_DATE = "Thu, 01 Jan 2026 00:00:00 GMT"
+
+
+async def serve() -> None:
+    server = await asyncio.get_running_loop().create_server(_Connection, "127.0.0.1", 0, backlog=256)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await server.serve_forever()
+
+
+class _Connection(asyncio.Protocol):
+    """One connection; requests come one after the other."""
+
+    def __init__(self) -> None:
+        self._heard = bytearray()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self._heard += data
+        while (end := self._heard.find(b"\r\n\r\n")) >= 0:
+            first, *lines = self._heard[:end].decode("latin-1").split("\r\n")
+            headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
+            whole = end + 4 + int(headers.get("content-length", 0))
+            if len(self._heard) < whole:
+                return
+            body = bytes(self._heard[end + 4 : whole])
+            del self._heard[:whole]
+            method, target, _ = first.split(" ")
+            self._transport.write(_answer(method, target, headers, body))
+
+
+def _answer(method: str, target: str, headers: dict[str, str], body: bytes) -> bytes:
+    query = parse_qs(urlsplit(target).query, keep_blank_values=True)
+    match method:
+        case "PUT":
+            signed = headers.get("x-amz-content-sha256", "")
+            if len(signed) == 64 and signed != hashlib.sha256(body).hexdigest():
+                return _reply(400, "Bad Request", _XML.format("Error", "<Code>XAmzContentSHA256Mismatch</Code>"))
+            return _reply(200, "OK", etag=hashlib.md5(body, usedforsecurity=False).hexdigest())
+        case "POST" if "uploads" in query:
+            return _reply(200, "OK", _XML.format("InitiateMultipartUploadResult", "<UploadId>u</UploadId>"))
+        case "POST":
+            return _reply(200, "OK", _XML.format("CompleteMultipartUploadResult", '<ETag>"-1"</ETag>'))
+        case "DELETE":
+            return _reply(204, "No Content")
+        case "GET" if "uploads" in query:
+            return _reply(200, "OK", _XML.format("ListMultipartUploadsResult", ""))
+        case "GET":
+            return _reply(200, "OK", _XML.format("ListBucketResult", "<IsTruncated>false</IsTruncated>"))
+        case _:
+            return _reply(200, "OK", etag="-1")
+
+
+def _reply(status: int, reason: str, document: str = "", etag: str = "") -> bytes:
+    tag = f'ETag: "{etag}"\r\n' if etag else ""
+    head = f"HTTP/1.1 {status} {reason}\r\n{tag}Last-Modified: {_DATE}\r\nContent-Length: {len(document)}\r\n\r\n"
+    return (head + document).encode()
+
+
+if __name__ == "__main__":
+    asyncio.run(serve())

@@ -11,10 +11,12 @@ _NEVER = frozenset(b"\"'\\\r\n._-/()[]{}<>`")
 _MOST_DELIMITERS = 8
 _FREQUENT = 20
 _ENOUGH_QUOTES = 2
-_ESCAPES = re.escape(b"\\/^~!#$%&*@`'\"?|\0")
+_BEFORE_QUOTES = b"\\^~#"  # escapes, when they stand before a quote of another kind
+_ESCAPES = b"\\/^~!#$%&*@`'\"?|\0"
 _ENOUGH_BARE = 10  # quotes inside of fields for one that is doubled: nobody doubled them
 _ENCLOSING_SHARE = 0.5  # of all marks of a kind that is a quote
 _MOSTLY_DOUBLED = 0.7
+_MOSTLY_PAIRED = 0.5
 
 
 def candidates(piece: bytes) -> Iterator[Dialect]:
@@ -33,10 +35,11 @@ def candidates(piece: bytes) -> Iterator[Dialect]:
 
 def _newlines(piece: bytes) -> list[Newline]:
     counts = endings(piece)
+    separated = [Newline.RECORD_SEPARATOR] * (b"\x1e" in piece)
     if not counts:
-        return [Newline.RECORD_SEPARATOR] if b"\x1e" in piece else [Newline.ANY]
+        return separated or [Newline.ANY]
     if len(counts) == 1:
-        return [Newline.ANY]
+        return [Newline.ANY, *separated]
     # One kind may end the records while another stands inside of values.
     total = sum(counts.values())
     return [Newline.ANY, *(newline for newline, count in counts.items() if count > max(1, total / 4))]
@@ -62,7 +65,12 @@ def _delimiters(piece: bytes) -> list[bytes]:
 def _punctuation_pairs(text: str) -> list[tuple[bytes, int]]:
     """Return unusual separators of two or three marks, such as ~|~ or |;|."""
     found = Counter(re.findall(r"(?<=[\w\"])([~^|;:#@$!*&%+=\t]{2,3})(?=[\w\"])", text))
-    return [(pair.encode(), count) for pair, count in found.most_common(3)]
+    # A mark that mostly stands alone separates alone: what follows it belongs to the values.
+    return [
+        (pair.encode(), count)
+        for pair, count in found.most_common(3)
+        if all(count * pair.count(mark) >= _MOSTLY_PAIRED * text.count(mark) for mark in pair)
+    ]
 
 
 def _quotes(piece: bytes, delimiter: bytes) -> list[bytes]:
@@ -72,11 +80,11 @@ def _quotes(piece: bytes, delimiter: bytes) -> list[bytes]:
     for mark in {bytes((byte,)) for byte in b"'`~|$%#*^@!&/"} - {delimiter, delimiter.strip()}:
         if mark not in piece:
             continue
-        one = re.escape(mark)
-        inside = rb"(?:[^%b\\]++|%b%b|\\.)*+" % (one, one, one)
+        one, marks = re.escape(mark), re.escape(_BEFORE_QUOTES.replace(mark, b""))
+        inside = rb"(?:[^%b%b]++|%b%b|[%b].)*+" % (one, marks, one, one, marks)
         form = rb"(?:%b|[\r\n]|\A) ?(%b%b%b) ?(?=%b|[\r\n]|\Z)" % (edge, one, inside, one, edge)
         enclosed = re.findall(form, piece, re.DOTALL)
-        needed = bool(delimiter) and any(delimiter in text for text in enclosed)
+        needed = bool(delimiter) and any(re.search(rb"%b|[\r\n]|%b%b" % (edge, one, one), t[1:-1]) for t in enclosed)
         if not needed and (len(enclosed) < _ENOUGH_QUOTES or _lines_with(piece, mark) < _ENOUGH_QUOTES):
             continue
         if sum(text.count(mark) for text in enclosed) >= _ENCLOSING_SHARE * piece.count(mark):
@@ -94,13 +102,14 @@ def _escapes(piece: bytes, quote: bytes, delimiter: bytes) -> list[bytes]:
     if (delimiter and b"\\" + delimiter in piece) or b"\\" + quote in piece:
         found.append(b"\\")
     one, edge = re.escape(quote), re.escape(delimiter or b"\n")
+    if delimiter and _has_spaced_quotes(piece, delimiter, quote):
+        piece = re.sub(rb"(?<=%b)[ \t]+(?=%b)|(?<=%b)[ \t]+(?=%b)" % (edge, one, one, edge), b"", piece)
     inside = rb"(?!%b|[\r\n]|%b|\Z)" % (edge, one)
     inner = len(re.findall(rb"(?<!%b)(?<![\r\n%b])%b%b" % (edge, one, one, inside), piece))
-    before = Counter(re.findall(rb"(?<!%b)([%b])%b%b" % (edge, _ESCAPES, one, inside), piece))
+    marks = re.escape(_ESCAPES.translate(None, quote + delimiter))
+    before = Counter(re.findall(rb"(?<!%b)([%b])%b%b" % (edge, marks, one, inside), piece))
     found += [mark for mark, count in before.most_common(3) if mark not in found and 2 * count >= inner]
-    doubled = piece.count(quote * 2) - len(
-        re.findall(rb"(?:%b|[\r\n])%b%b(?=%b|[\r\n])" % (edge, one, one, edge), piece)
-    )
+    doubled = len(re.findall(rb"(?<!%b)(?<![\r\n%b])%b{2}%b" % (edge, one, one, inside), piece))
     if found == [quote] and inner >= _ENOUGH_QUOTES and doubled * _ENOUGH_BARE <= inner:
         found.append(b"")
     return found

@@ -58,9 +58,9 @@ _FORMS = (
 )  # fmt: skip
 _FORM = re.compile("|".join(f"(?P<{cell.name}>{form})" for cell, form in _FORMS))
 _BROKEN = re.compile(r"\s*[\"'].*[^\"']|.*[^\"'\s\w][\"']\s*|[\"']", re.DOTALL)
-_PIECES = re.compile(r"[;|\t]|,\S|\"[,;|\t]|[\x00-\x08\x0e-\x1f]")
+_PIECES = re.compile(r";\S|[|\t]|,\S|\"[,;|\t]|[\x00-\x08\x0e-\x1f]")
 _LINE = re.compile(r"(?:[^,]*,(?=\S)){4}|(?:[^;]*;){4}|(?:[^|]*\|){4}|(?:[^\t]*\t){4}")
-_MARKS = frozenset("`~|$%#*^@!&/")
+_MARKS = frozenset("'`~|$%#*^@!&/")
 _LONGEST_LOOKED_AT = 400
 
 

@@ -26,7 +26,8 @@ _ONE_COLUMN = 0.55
 _LONGEST_SCORED = 300
 _START_BYTES = 24 << 10
 _FINALISTS = 3
-_SPACE = 0.05
+_SPACE = 0.1
+_LEFT_ABOVE, _LEFT_ABOVE_TEXT = 0.88, 0.75  # a line directly above the table that would be a row in another reading
 _SURE_OF_TEXT = 0.4  # a mark that ordinary text is full of separates nothing in a reading worse than this
 _EMPTY_COLUMN = 0.3  # not even a name: a separator too many
 
@@ -138,7 +139,18 @@ def _score(survey: Survey, layout: Layout, dialect: Dialect, own: bytes) -> floa
     sound = 1 - sum(record.odd for record in body) / len(body)
     types = _plausibility(rows, width, dialect.quote) * (1 - _SPACE * _spaced_share(rows))
     shape = width / (width + 0.5) if dialect.delimiter else _one_column(rows, own)
-    return regular * regular * math.sqrt(covered) * (0.3 + 0.7 * sound) * types * shape * _prior(dialect, own)
+    whole = _LEFT_ABOVE if _stands_close(layout) else 1.0
+    if whole < 1 and dialect.delimiter in _TEXTUAL:
+        whole = _LEFT_ABOVE_TEXT
+    return regular * regular * math.sqrt(covered) * (0.3 + 0.7 * sound) * types * shape * whole * _prior(dialect, own)
+
+
+def _stands_close(layout: Layout) -> bool:
+    """Whether a line that is no row stands directly above the table."""
+    if not layout.preamble:
+        return False
+    above = layout.preamble[-1]
+    return above.line + above.text.count(b"\n") + 1 == layout.first_line and len(above.fields) < layout.width
 
 
 def _nearness(width: int, usual: int) -> float:

@@ -147,3 +147,33 @@ def test_a_table_with_many_malformed_rows_is_written_once() -> None:
 def test_a_name_that_comes_again_and_again_is_made_unique_in_a_moment() -> None:
     names = name_columns([b"x"] * 25_000, 25_000)
     assert len({name.name for name in names}) == 25_000
+
+
+def test_empty_cells_in_single_quotes_are_no_reason_to_keep_the_quotes() -> None:
+    rows = b"".join(b"'%d','','x',''\n" % i for i in range(9))
+    assert convert(b"'n','a','b','c'\n" + rows).rows[1] == ("1", "", "x", "")
+
+
+def test_a_column_of_lines_with_as_many_words_each_is_one_column() -> None:
+    found = convert(b"note\n" + b"".join(b"entry number %d\n" % i for i in range(40)))
+    assert (found.names, len(found.rows)) == (["note"], 40)
+
+
+@pytest.mark.parametrize("separator", [b"~", b"^", b"@@", b"\x1f"])
+def test_a_separator_that_all_lines_have_goes_before_one_that_only_the_values_have(separator: bytes) -> None:
+    rows = b"".join(
+        separator.join([b"A%03d" % i, b"B00", b"Label %d; part %d" % (i, i % 3)]) + b"\n" for i in range(20)
+    )
+    found = convert(separator.join([b"code", b"parent", b"label"]) + b"\n" + rows)
+    assert found.names == ["code", "parent", "label"]
+    assert found.rows[1] == ("A001", "B00", "Label 1; part 1")
+
+
+def test_quotes_are_known_to_be_doubled_where_spaces_stand_before_them() -> None:
+    rows = b"".join(b'"%d", "the ""best"" of all", "x"\n' % i for i in range(9))
+    assert convert(b'"n", "text", "z"\n' + rows).rows[4] == ("4", 'the "best" of all', "x")
+
+
+def test_quotes_that_nobody_doubled_may_stand_at_the_end_of_their_field() -> None:
+    rows = b"".join(b'"%d"|"one "old""|"x"\n' % i for i in range(9))
+    assert convert(b'"n"|"text"|"z"\n' + rows).rows[4] == ("4", 'one "old"', "x")

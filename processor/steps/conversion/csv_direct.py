@@ -15,6 +15,7 @@ from processor.steps.conversion.csv_rows import Dialect
 from processor.streams.source import Source
 
 _MOST_KINDS = 1000
+_MOST_ENCLOSED = 10_000  # line endings that are looked at to find one that ends a row
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,19 +45,24 @@ class StructureCheck:
         """Take the next piece; return False when a row is not like the others."""
         if self._rows is not None:
             return self._rows.add(chunk)
-        first = _behind_lines(chunk, self._skip)
+        first = behind_lines(chunk, self._skip)
         ending = ending_of(first)
         if ending is None:
             return False
         self._rows = _Rows(self._dialect, self._width, ending)
         return self._rows.add(first)
 
+    def behind_a_row(self, chunk: bytes) -> int:
+        """Return where in `chunk`, the piece added last, the last row begins; 0 where none is found."""
+        return self._rows.behind_a_row(chunk) if self._rows is not None else 0
+
     def finish(self) -> Structure | None:
         """Return what was found, once all pieces have been added."""
         return self._rows.finish() if self._rows is not None else None
 
 
-def _behind_lines(text: bytes, count: int) -> bytes:
+def behind_lines(text: bytes, count: int) -> bytes:
+    """Return what follows the first `count` lines of `text`."""
     lines = re.compile(rb"\r\n|\n|\r")
     position = 0
     for _ in range(count):
@@ -91,6 +97,23 @@ class _Rows:
         if self.quote not in skeleton:
             return self._add_rows(skeleton, b"")
         return self._add_lines(skeleton) or self._add_quoted(skeleton)
+
+    def behind_a_row(self, chunk: bytes) -> int:
+        """Return where in the piece added last the last row begins, 0 where none is found.
+
+        That is behind the last line ending that is not enclosed: from there on quotes come in pairs, or one is open.
+        """
+        still_inside = self.carry.count(self.quote) % 2
+        quotes, looked_at = 0, len(chunk)
+        for _ in range(_MOST_ENCLOSED):
+            end = chunk.rfind(self.ending, 0, looked_at)
+            if end < 0:
+                break
+            quotes += chunk.count(self.quote, end, looked_at)
+            looked_at = end
+            if quotes % 2 == still_inside:
+                return end + len(self.ending)
+        return 0
 
     def _add_rows(self, skeleton: bytes, carried: bytes) -> bool:
         count = len(skeleton) // len(self.row)
@@ -127,12 +150,14 @@ class _Rows:
 
 
 def direct_reading(
-    path: Callable[[], AbstractContextManager[str]],
+    path: Callable[[], AbstractContextManager[str | list[str]]],
     dialect: Dialect,
     structure: Structure,
     width: int,
     skip: int,
     nulls: tuple[str, ...],
+    *,
+    buffer_bytes: int = 0,
 ) -> Callable[[], AbstractContextManager[str]]:
     """Return a reading for `write_table`: DuckDB reads what `path` yields, with nothing left to guess."""
     # DuckDB 2.0 errs when it is told of CRLF and finds it by itself; of the others it must be told.
@@ -141,13 +166,13 @@ def direct_reading(
     @contextmanager
     def reading() -> Iterator[str]:
         with path() as opened:
-            yield read_csv(opened, dialect, width, nulls, newline=newline, skip=skip)
+            yield read_csv(opened, dialect, width, nulls, newline=newline, skip=skip, buffer_bytes=buffer_bytes)
 
     return reading
 
 
 def read_csv(
-    path: str,
+    path: str | Sequence[str],
     dialect: Dialect,
     width: int,
     nulls: tuple[str, ...],
@@ -155,9 +180,13 @@ def read_csv(
     newline: str,
     skip: int = 0,
     longest: int = 0,
+    buffer_bytes: int = 0,
     types: Sequence[str] = (),
 ) -> str:
-    """Return the SQL that reads `path` into columns c0, c1 ... with an explicit dialect; as text without `types`."""
+    """Return the SQL that reads `path`, or several one after another, into columns c0, c1 ... with an explicit dialect.
+
+    The columns are text without `types`; `longest` and `buffer_bytes` stand for DuckDB's own values where they are 0.
+    """
     columns = ", ".join(f"'c{index}': '{name}'" for index, name in enumerate(types or ["VARCHAR"] * width))
     options = {
         "auto_detect": "false",
@@ -177,7 +206,10 @@ def read_csv(
         options["new_line"] = {"\n": r"'\n'", "\r": r"'\r'"}[newline]
     if longest:
         options["max_line_size"] = str(longest)
-    return f"read_csv({literal(path)}, {', '.join(f'{key}={value}' for key, value in options.items())})"
+    if buffer_bytes:
+        options["buffer_size"] = str(buffer_bytes)
+    paths = literal(path) if isinstance(path, str) else f"[{', '.join(map(literal, path))}]"
+    return f"read_csv({paths}, {', '.join(f'{key}={value}' for key, value in options.items())})"
 
 
 def literal(text: str) -> str:

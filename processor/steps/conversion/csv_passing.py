@@ -9,10 +9,18 @@ the careful way decides.
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from processor.steps.conversion.csv_direct import Structure, StructureCheck, ending_of
+from processor.steps.conversion.csv_direct import (
+    Structure,
+    StructureCheck,
+    behind_lines,
+    direct_reading,
+    ending_of,
+)
 from processor.steps.conversion.csv_encoding import Encoding, Utf8Check, promised_encoding, utf8_chunks
 from processor.steps.conversion.csv_exact import piped
+from processor.steps.conversion.csv_relay import BUFFER_BYTES, RelayError, relayed
 from processor.steps.conversion.csv_table import PIECE_BYTES, CsvTable
+from processor.steps.conversion.table import Reading
 from processor.streams.source import Source
 
 
@@ -55,16 +63,37 @@ class PassingTable(CsvTable):
         """Leave it to the careful way."""
         raise BrokenPromiseError
 
+    def direct(self) -> Reading:
+        """Return the reading by DuckDB itself, with as many threads as it may have."""
+        if self.options.threads == 1:
+            return super().direct()
+        assert self.structure is not None
+        nulls = ("", *self.options.null_tokens)
+        return direct_reading(
+            self._paths, self.dialect, self.structure, self.layout.width, 0, nulls, buffer_bytes=BUFFER_BYTES
+        )
+
     @contextmanager
     def _path(self) -> Iterator[str]:
         with piped(self._kept()) as path:
             yield path
 
-    def _kept(self) -> Iterator[bytes]:
-        """Yield the text while it keeps its promises."""
+    @contextmanager
+    def _paths(self) -> Iterator[list[str]]:
+        skip = self.skipped_lines()
+        check = StructureCheck(self.dialect, self.layout.width, skip)
+        pieces = _without_lines(self._kept(check), skip)
+        try:
+            with relayed(pieces, check.behind_a_row, self.source.size_bytes, self.options.threads) as paths:
+                yield paths
+        except RelayError as error:
+            raise BrokenPromiseError from error
+
+    def _kept(self, check: StructureCheck | None = None) -> Iterator[bytes]:
+        """Yield the text while it keeps its promises, each piece when `check` has been made of it."""
         assert self.structure is not None
         self.rows_passed = None
-        check = StructureCheck(self.dialect, self.layout.width, self.skipped_lines())
+        check = check or StructureCheck(self.dialect, self.layout.width, self.skipped_lines())
         utf8 = Utf8Check()
         for chunk in utf8_chunks(self.source, self.encoding):
             if not (utf8.add(chunk) and check.add(chunk)):
@@ -74,3 +103,9 @@ class PassingTable(CsvTable):
         if structure is None or structure.ending != self.structure.ending or not utf8.add(b"", final=True):
             raise BrokenPromiseError
         self.rows_passed = structure.rows
+
+
+def _without_lines(pieces: Iterator[bytes], count: int) -> Iterator[bytes]:
+    """Yield the pieces without the first `count` lines, which lie in the first of them."""
+    yield behind_lines(next(pieces, b""), count)
+    yield from pieces

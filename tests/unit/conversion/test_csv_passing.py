@@ -1,12 +1,18 @@
 """What a text's beginning promises, and how it is noticed that the rest does not keep it."""
 
+import io
+
+import pyarrow.parquet
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from processor.domain.conversion import ConversionOptions, DataFormat
+from processor.steps.conversion import convert, csv_relay
 from processor.steps.conversion.csv_direct import StructureCheck
 from processor.steps.conversion.csv_encoding import Utf8Check, promised_encoding
 from processor.steps.conversion.csv_rows import Dialect
+from tests.unit.extraction.recording import RecordingOutput, RecordingSink
 
 PIECES = st.lists(
     st.one_of(
@@ -52,3 +58,50 @@ def test_a_structure_is_the_same_in_whatever_pieces_it_comes(rows: list[bytes], 
     if all(row.count(b",") - row.count(b'"1,2"') == 1 for row in rows):
         assert at_once is not None
         assert at_once.rows == len(rows) + 1
+
+
+class PassingSource:
+    """A text that is no file."""
+
+    name, path_fd = "t.csv", None
+
+    def __init__(self, text: bytes, size_bytes: int | None) -> None:
+        self.text, self.size_bytes = text, size_bytes
+        self.opened = 0
+
+    def open(self) -> io.BytesIO:
+        self.opened += 1
+        return io.BytesIO(self.text)
+
+
+LINES = [b"%d,name %d,2024-01-%02d\n" % (number, number % 77, number % 28 + 1) for number in range(25_000)]
+TABLE = b"id,name,day\n" + b"".join(LINES)
+LOOKS_AT_ITS_BEGINNING, READ_ONCE = 3, 1
+
+
+@pytest.mark.parametrize(
+    ("text", "readings"),
+    [
+        pytest.param(TABLE, READ_ONCE, id="plain"),
+        pytest.param(TABLE.replace(b"\n", b"\r\n"), READ_ONCE, id="CRLF"),
+        pytest.param(TABLE.replace(b"name 7,", b'"line 1\nline 2, ""7""",'), READ_ONCE, id="quoted line feeds"),
+        pytest.param(b"\xef\xbb\xbf" + TABLE.removesuffix(b"\n"), READ_ONCE, id="no last line feed"),
+        pytest.param(b"made by\nsomebody\n" + TABLE, READ_ONCE, id="lines above"),
+        pytest.param(TABLE + b"one,name,2024-01-01\n", 2, id="a surprise at its end"),
+    ],
+)
+@pytest.mark.parametrize("known", [True, False], ids=["of known size", "of unknown size"])
+def test_several_threads_write_the_same_rows_in_the_same_order(
+    text: bytes, readings: int, known: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(csv_relay, "SHARE_BYTES", 200 << 10)
+    monkeypatch.setattr(csv_relay, "_SMALLEST_BYTES", 72 << 10)
+    written = []
+    for threads in (1, 3):
+        source, sink = PassingSource(text, len(text) if known else None), RecordingSink()
+        options = ConversionOptions(threads=threads)
+        receipt = convert(source, DataFormat.CSV, options, RecordingOutput(sink), ())
+        written.append((receipt, pyarrow.parquet.read_table(io.BytesIO(sink._content))))
+        assert source.opened == LOOKS_AT_ITS_BEGINNING + readings
+    assert written[0][0] == written[1][0]
+    assert written[0][1].equals(written[1][1])

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Protocol, runtime_checkable
 
 from processor.domain.errors import SOURCE_VANISHED, DeliveryError, ErrorClass, Failure, refused
 
@@ -38,6 +38,23 @@ class Source(Protocol):
     def open(self) -> BinaryIO:
         """Return a new unbuffered reader at byte 0; the caller closes it."""
         ...
+
+
+@runtime_checkable
+class Estimated(Protocol):
+    """A source that has an idea of its length where only reading tells it."""
+
+    @property
+    def about_bytes(self) -> int | None:
+        """Length, as far as it can be guessed."""
+        ...
+
+
+def about_bytes(source: Source) -> int | None:
+    """Return the length of `source` where it is known, else a guess where there is one."""
+    if source.size_bytes is not None:
+        return source.size_bytes
+    return source.about_bytes if isinstance(source, Estimated) else None
 
 
 @dataclass(frozen=True, slots=True)

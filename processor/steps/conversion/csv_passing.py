@@ -21,7 +21,7 @@ from processor.steps.conversion.csv_exact import piped
 from processor.steps.conversion.csv_relay import BUFFER_BYTES, RelayError, relayed
 from processor.steps.conversion.csv_table import PIECE_BYTES, CsvTable
 from processor.steps.conversion.table import Reading
-from processor.streams.source import Source
+from processor.streams.source import Source, about_bytes
 
 
 class BrokenPromiseError(Exception):
@@ -84,7 +84,7 @@ class PassingTable(CsvTable):
         check = StructureCheck(self.dialect, self.layout.width, skip)
         pieces = _without_lines(self._kept(check), skip)
         try:
-            with relayed(pieces, check.behind_a_row, self.source.size_bytes, self.options.threads) as paths:
+            with relayed(pieces, check.behind_a_row, about_bytes(self.source), self.options.threads) as paths:
                 yield paths
         except RelayError as error:
             raise BrokenPromiseError from error

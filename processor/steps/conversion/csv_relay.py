@@ -18,7 +18,7 @@ from contextlib import contextmanager
 SHARE_BYTES = 4 << 20
 BUFFER_BYTES = SHARE_BYTES + (1 << 20)
 _SMALLEST_BYTES = SHARE_BYTES * 15 // 16  # a share ends with a row of the piece that would go beyond it
-_SHARES_OF_UNKNOWN = 1024  # where the length of the text is not known; the last share takes all that is left
+_SHARES_OF_UNKNOWN = 32  # each costs a millisecond, also when nothing is left for it; the last takes all that is left
 _AHEAD = 4  # pipes that are open beside one for each thread: DuckDB opens a file before it reads it
 # After an error in opening a file that may happen nevertheless. A store that is so slow makes no error either: the text
 # is read in another way.
@@ -31,15 +31,16 @@ class RelayError(Exception):
 
 @contextmanager
 def relayed(
-    pieces: Iterator[bytes], behind_a_row: Callable[[bytes], int], size_bytes: int | None, threads: int
+    pieces: Iterator[bytes], behind_a_row: Callable[[bytes], int], about_bytes: int | None, threads: int
 ) -> Iterator[list[str]]:
     """Write `pieces` from a thread; yields the paths of the pipes, as a list of files for DuckDB.
 
-    `behind_a_row` tells where in the last piece a row begins, 0 where that is not known. Whoever reads may leave before
-    the end. A failure of the pieces is raised on leaving, until then pipes that ended early look like ones that are
-    whole; so is RelayError, for shares that can not be cut and for a reader that does not read.
+    `about_bytes` is what is known of their length; of a longer text the rest is read by one thread. `behind_a_row` tells
+    where in the last piece a row begins, 0 where that is not known. Whoever reads may leave before the end. A failure of
+    the pieces is raised on leaving, until then pipes that ended early look like ones that are whole; so is RelayError,
+    for shares that can not be cut and for a reader that does not read.
     """
-    shares = _SHARES_OF_UNKNOWN if size_bytes is None else math.ceil(size_bytes / _SMALLEST_BYTES) + 1
+    shares = _SHARES_OF_UNKNOWN if about_bytes is None else math.ceil(about_bytes / _SMALLEST_BYTES) + 1
     relay = _Relay(pieces, behind_a_row, shares, threads + _AHEAD)
     relay.start()
     try:

@@ -44,10 +44,18 @@ class LargeMember:
     path_fd: None = None
 
     def __init__(
-        self, name: str, size_bytes: int | None, head: bytes, passing: Pieces, again: Callable[[], Pieces]
+        self,
+        name: str,
+        size_bytes: int | None,
+        head: bytes,
+        passing: Pieces,
+        again: Callable[[], Pieces],
+        *,
+        about_bytes: int | None = None,
     ) -> None:
         self.name = name
         self.size_bytes = size_bytes
+        self.about_bytes = about_bytes
         self.failure: Exception | None = None
         self._receipt: MemberReceipt | None = None
         self._head = head

@@ -109,7 +109,8 @@ class Delivery:
             self._as_it_is(replace(member, kind=replace(kind, mismatch=why)), head, pieces)
         else:
             again = partial(_metered_again, entry, before)
-            self._from_archive(member, LargeMember(name, entry.size_bytes, head, pieces, again), place)
+            source = LargeMember(name, entry.size_bytes, head, pieces, again, about_bytes=entry.about_bytes)
+            self._from_archive(member, source, place)
 
     def _needs_source(self, kind: Kind) -> bool:
         """Tell whether a member is read by more than the one who passes it on."""

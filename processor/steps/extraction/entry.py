@@ -14,8 +14,9 @@ class Entry:
 
     `first` is the content as it passes, to be read before the next entry is asked for, or not at all; `again` makes
     it anew from its first byte, as often as wanted. Both yield pieces of about `codecs.PIECE_BYTES` at most and end
-    only when the content is whole and all its checks were passed; else they raise DeliveryError. `not_a_file` tells
-    what a link or device is; `failure` why a file can not be read. Only one of the three can be told.
+    only when the content is whole and all its checks were passed; else they raise DeliveryError. `about_bytes` is a
+    guess where the size is not known. `not_a_file` tells what a link or device is; `failure` why a file can not be
+    read. Only one of the three can be told.
     """
 
     name: bytes
@@ -25,3 +26,4 @@ class Entry:
     again: Callable[[], Pieces] | None = None
     not_a_file: str = ""
     failure: Failure | None = None
+    about_bytes: int | None = None

@@ -16,6 +16,7 @@ from processor.steps.extraction.zip import ZipReader
 from processor.streams.source import Source
 
 _ALONE = (ArchiveKind.GZ, ArchiveKind.BZ2, ArchiveKind.XZ, ArchiveKind.ZST)
+_USUAL_RATIO = 6  # of a table to its compressed bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,8 @@ def _single_entry(source: Source, codec: Codec, name: bytes) -> Entry:
             while piece := stream.some(PIECE_BYTES):
                 yield piece
 
-    return Entry(name, name, None, first=pieces(), again=pieces)
+    about_bytes = None if source.size_bytes is None else source.size_bytes * _USUAL_RATIO
+    return Entry(name, name, None, first=pieces(), again=pieces, about_bytes=about_bytes)
 
 
 def _without_suffix(name: bytes, kind: ArchiveKind) -> bytes:

@@ -35,10 +35,10 @@ def relayed(
 ) -> Iterator[list[str]]:
     """Write `pieces` from a thread; yields the paths of the pipes, as a list of files for DuckDB.
 
-    `about_bytes` is what is known of their length; of a longer text the rest is read by one thread. `behind_a_row` tells
-    where in the last piece a row begins, 0 where that is not known. Whoever reads may leave before the end. A failure of
-    the pieces is raised on leaving, until then pipes that ended early look like ones that are whole; so is RelayError,
-    for shares that can not be cut and for a reader that does not read.
+    `about_bytes` is what is known of their length; of a longer text the rest is read by one thread. `behind_a_row`
+    tells where in the last piece a row begins, 0 where that is not known. Whoever reads may leave before the end. A
+    failure of the pieces is raised on leaving, until then pipes that ended early look like ones that are whole; so is
+    RelayError, for shares that can not be cut and for a reader that does not read.
     """
     shares = _SHARES_OF_UNKNOWN if about_bytes is None else math.ceil(about_bytes / _SMALLEST_BYTES) + 1
     relay = _Relay(pieces, behind_a_row, shares, threads + _AHEAD)

@@ -3,9 +3,10 @@
     encoding (csv_encoding) -> dialect (csv_dialect) -> layout (csv_layout) -> header (csv_header)
     -> the fast way where every row is alike (csv_direct), else the exact way (csv_exact) -> write_table
 
-A small text is decided on whole. Of a large one the dialect is decided on its first piece, and then either the
-structure of all rows is found to be alike, or every record is surveyed before the first is written. One that is costly
-to read twice is first judged while it passes (csv_passing).
+A small text is decided on whole. Of a large one the dialect is decided on its first piece, and DuckDB reads it at
+once while all of it is checked to be what that piece promises: beside DuckDB (csv_beside), or, where it is costly to
+read twice, on its way there (csv_passing). Where it is not, either the structure of all rows is found to be alike
+nevertheless, or every record is surveyed before the first is written.
 """
 
 from dataclasses import dataclass, replace
@@ -13,7 +14,9 @@ from dataclasses import dataclass, replace
 import duckdb
 
 from processor.domain.conversion import Column, ConversionOptions, DataFormat, MalformedRows, Receipt
-from processor.steps.conversion.csv_passing import BrokenPromiseError, PassingTable, is_costly_to_read
+from processor.steps.conversion.csv_beside import BesideTable, is_large_file
+from processor.steps.conversion.csv_passing import PassingTable, is_costly_to_read
+from processor.steps.conversion.csv_promise import BrokenPromiseError, PromisedTable
 from processor.steps.conversion.csv_table import CsvTable
 from processor.steps.conversion.table import propose
 from processor.streams.output import Output
@@ -44,10 +47,10 @@ def convert_csv(
     metadata: tuple[tuple[str, str], ...],
 ) -> Receipt:
     """Convert `source` to Parquet. Raises DeliveryError (`csv.*`) for what can not be read with certainty."""
-    if is_costly_to_read(source):
+    if (promised := _promised(source)) is not None:
         try:
-            passing = PassingTable.of(source, data_format, options)
-            return passing.write(passing.direct(), lambda: passing.rows_passed, output, metadata)
+            promising = promised.of(source, data_format, options)
+            return promising.write(promising.direct(), lambda: promising.rows_passed, output, metadata)
         except (BrokenPromiseError, duckdb.Error):
             pass  # the careful way decides
     table = CsvTable.of(source, data_format, options)
@@ -65,6 +68,13 @@ def convert_csv(
         table.write_rejects(output)
         receipt = replace(receipt, rejected_rows=table.malformed)
     return receipt
+
+
+def _promised(source: Source) -> type[PromisedTable] | None:
+    """Return the table that takes a large `source` at its beginning's word."""
+    if is_costly_to_read(source):
+        return PassingTable
+    return BesideTable if is_large_file(source) else None
 
 
 def plan_csv(source: Source, data_format: DataFormat, options: ConversionOptions) -> CsvPlan:

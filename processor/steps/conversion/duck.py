@@ -88,6 +88,12 @@ def bounded(options: ConversionOptions) -> Iterator[None]:
         ) from error
 
 
+def interrupt() -> None:
+    """End the statement that another thread has this connection execute, if it does: duckdb.InterruptException."""
+    if _connection is not None:
+        _connection.interrupt()
+
+
 def close() -> None:
     """Close the connection; the next use opens a new one. A leaked one makes DuckDB print pages at exit."""
     global _connection, _limits  # noqa: PLW0603

@@ -114,7 +114,7 @@ class Settings(BaseSettings):
     progress_db_path: Path = Field(Path("./progress.db"), description="the ledger: one SQLite file, on a local disk")
 
     parquet_compression: Compression = Field(Compression.ZSTD, description="`ZSTD` or `SNAPPY`")
-    parquet_compression_level: int = Field(3, ge=1, le=22, description="level of ZSTD")
+    parquet_compression_level: int = Field(1, ge=1, le=22, description="level of ZSTD")
     typing: Typing = Field(Typing.LOSSLESS, description="`lossless`: columns earn types; `text`: all stay text")
     malformed_rows: MalformedRows = Field(
         MalformedRows.REFUSE, description="rows of the wrong length: `refuse` the file, `reject-object` or `keep`"

@@ -41,7 +41,7 @@ class ConversionOptions:
     """All that may change what a conversion writes. Small, frozen, picklable."""
 
     compression: Compression = Compression.ZSTD
-    compression_level: int = 3  # ZSTD only, 1..22
+    compression_level: int = 1  # ZSTD only, 1..22
     row_group_rows: int = 30_720  # a worker stays small with small row groups
     typing: Typing = Typing.LOSSLESS
     malformed_rows: MalformedRows = MalformedRows.REFUSE

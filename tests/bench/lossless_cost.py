@@ -101,7 +101,8 @@ def _plain(csv: str) -> int:
     with output.parquet() as fd:
         duck.connection(ConversionOptions()).execute(
             f"COPY (FROM read_csv('{csv}')) TO '/dev/fd/{fd}'"
-            " (FORMAT parquet, USE_TMP_FILE false, COMPRESSION zstd, COMPRESSION_LEVEL 3, ROW_GROUP_SIZE 30720)"
+            " (FORMAT parquet, USE_TMP_FILE false, COMPRESSION zstd,"
+            f" COMPRESSION_LEVEL {ConversionOptions().compression_level}, ROW_GROUP_SIZE 30720)"
         )
     return output.size
 

@@ -2,6 +2,7 @@
 
 import io
 import os
+import random
 import subprocess
 import sys
 import tarfile
@@ -9,12 +10,16 @@ import zipfile
 from pathlib import Path
 
 import psutil
+import pytest
 
 from tests.e2e.bucket import Bucket
 from tests.e2e.conftest import MakeDaemon
-from tests.e2e.counting import through, uploads
+from tests.e2e.counting import parts_of, through, uploads
 from tests.e2e.daemon import Daemon, StoreAddress
 from tests.faultproxy import FaultProxy
+
+PART = 5 << 20  # of a stream, as long as no setting says otherwise
+MOST_UNRECORDED = 4  # members that the store has and the ledger has not, at any one time
 
 
 def processor(daemon: Daemon, *arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -36,6 +41,13 @@ def write_tar(path: Path, members: dict[str, bytes]) -> None:
             info = tarfile.TarInfo(name)
             info.size = len(data)
             archive.addfile(info, io.BytesIO(data))
+    path.with_suffix(".partial").rename(path)
+
+
+def write_zip(path: Path, members: dict[str, bytes]) -> None:
+    with zipfile.ZipFile(path.with_suffix(".partial"), "w") as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
     path.with_suffix(".partial").rename(path)
 
 
@@ -95,26 +107,77 @@ def test_a_bad_member_costs_no_other_and_a_retry_takes_up_only_the_bad_one(
     )
 
 
+SMALL, LARGE = 60, 2
+LARGE_PARTS = 3
+LARGE_BYTES = 2 * PART + 1000
+
+
+def write_mixed(path: Path) -> set[str]:
+    """Pack small tables, and between them members that are uploaded in parts; return the names of their objects."""
+    chance = random.Random(5)
+    members = {f"{number:03}.csv": b"a,b\n" + b"%d,x\n" % number * 20 for number in range(SMALL)}
+    members |= {f"{number:03}-large.bin": chance.randbytes(LARGE_BYTES) for number in (SMALL // 3, SMALL // 2)}
+    write = write_tar if path.suffix == ".gz" else write_zip
+    write(path, {name: members[name] for name in sorted(members)})
+    return {name if name.endswith(".bin") else f"{name}.parquet" for name in members}
+
+
+def assert_whole(daemon: Daemon, objects: Bucket, names: set[str]) -> None:
+    (archive,) = (path.name for path in daemon.watch.iterdir())
+    assert objects.delivered() == {f"{archive}/{name}" for name in names}
+    assert {entry["key"] for entry in objects.manifest(archive)["entries"]} == objects.delivered()
+    assert objects.open_uploads() == []
+
+
+def sent_of_members(counting: FaultProxy, bucket: str, names: set[str]) -> tuple[int, int]:
+    """Return how often members were stored, and how many parts of the large ones were sent."""
+    written = uploads(counting, bucket)
+    parts = [part for name in names if "large" in name for part in parts_of(counting, name)]
+    return sum(count for key, count in written.items() if key.endswith(tuple(names))), len(parts)
+
+
+@pytest.mark.parametrize("name", ["m.tar.gz", "m.zip"])
 def test_killed_in_the_middle_of_an_archive_no_recorded_member_is_stored_again(
-    make_daemon: MakeDaemon, address: StoreAddress, objects: Bucket, counting: FaultProxy
+    make_daemon: MakeDaemon, address: StoreAddress, objects: Bucket, counting: FaultProxy, name: str
 ) -> None:
     daemon = make_daemon(store=through(counting, address))
-    members = {f"{number:03}.csv": b"a,b\n" + b"%d,x\n" % number * 20 for number in range(120)}
-    write_tar(daemon.watch / "m.tar.gz", members)
-    for _ in range(3):
+    names = write_mixed(daemon.watch / name)
+    kills = 2
+    for _ in range(kills):
         before = len(daemon.rows("SELECT 1 FROM objects"))
         daemon.start()
-        daemon.until(lambda: len(daemon.rows("SELECT 1 FROM objects")) >= before + 10)  # noqa: B023 - asked at once
+        daemon.until(lambda: len(daemon.rows("SELECT 1 FROM objects")) >= before + 12)  # noqa: B023 - asked at once
         daemon.kill()
 
     assert daemon.once() == 0, daemon.failures()
 
-    assert objects.delivered() == {f"m.tar.gz/{name}.parquet" for name in members}
-    counts = [count for key, count in uploads(counting, address.bucket).items() if key.startswith("m.tar.gz/")]
-    assert len(counts) == 120
-    # A kill can come between the store's answer and its recording: a few members at each of the three.
-    assert sum(counts) <= 120 + 3 * 10, counts
-    assert len(objects.manifest("m.tar.gz")["entries"]) == 120
+    assert_whole(daemon, objects, names)
+    members, parts = sent_of_members(counting, address.bucket, names)
+    # A kill can come between the store's answer and its recording.
+    assert members <= SMALL + LARGE + kills * MOST_UNRECORDED
+    assert parts <= LARGE * LARGE_PARTS + kills * 4
+
+
+@pytest.mark.parametrize("name", ["m.tar.gz", "m.zip"])
+def test_a_worker_killed_in_the_middle_of_an_archive_costs_no_stored_member_another_upload(
+    make_daemon: MakeDaemon, address: StoreAddress, objects: Bucket, counting: FaultProxy, name: str
+) -> None:
+    daemon = make_daemon(store=through(counting, address))
+    names = write_mixed(daemon.watch / name)
+    daemon.start()
+    for stored in (10, 35):
+        daemon.until(lambda: len(daemon.rows("SELECT 1 FROM objects")) >= stored)  # noqa: B023 - asked at once
+        for worker in daemon.workers():
+            if _reads(worker, name):
+                worker.kill()
+    daemon.until_at_rest(1)
+    assert daemon.stop() == 0
+
+    assert_whole(daemon, objects, names)
+    assert [each["code"] for each in daemon.events("file.retry")].count("worker.died") >= 1
+    members, parts = sent_of_members(counting, address.bucket, names)
+    assert members == SMALL + LARGE
+    assert parts <= LARGE * LARGE_PARTS + 2
 
 
 def test_a_large_zip_is_shared_among_workers_and_arrives_whole(make_daemon: MakeDaemon, objects: Bucket) -> None:

@@ -18,6 +18,7 @@ json_echo     a line written again from its values, which proves most lines
 json_pattern  the regular expression that proves a line
 json_write    rows written anew
 json_feed     rows on their way to DuckDB
+json_parquet  rows written, as they stand or anew, in as many columns at a time as there is room for
 json_table    one file in one shape, from the first look to the receipt
 """
 
@@ -67,7 +68,7 @@ def plan_json(source: Source, data_format: DataFormat, options: ConversionOption
 
 def _plan(rows: Rows, table: JsonTable) -> JsonPlan:
     columns = tuple(Column(name, plan.sql, 0, plan.reason) for name, plan in table.plan().columns.items())
-    return JsonPlan(rows.shape.value, rows.encoding, columns, table.whole is not None)
+    return JsonPlan(rows.shape.value, rows.encoding, columns, table.all_seen)
 
 
 def _in_its_shape(

@@ -5,7 +5,7 @@ strings and other scalars holds each one's own text while that can not be mistak
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from processor.domain.conversion import Typing
@@ -92,6 +92,10 @@ class RowPlan:
     def leaves(self) -> int:
         """Return how many columns of values the Parquet has."""
         return sum(plan.leaves for plan in self.columns.values())
+
+    def part(self, piece: slice) -> "RowPlan":
+        """Return the plan of some of the columns."""
+        return replace(self, columns=dict(list(self.columns.items())[piece]))
 
     @property
     def structure(self) -> object:

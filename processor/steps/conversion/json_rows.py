@@ -23,6 +23,7 @@ _HEAD_BYTES = 1 << 18
 _WINDOWS = 8
 _WINDOW_BYTES = 1 << 15
 _BLANK = b" \t\r\n"
+_BLANK_BEGINS = (b"\n\n", b"\n\r", b"\n ", b"\n\t")
 
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -95,6 +96,17 @@ class Rows:
         total = newlines + (last not in (b"", b"\n"))
         return total if total == expected else sum(1 for _ in self.read())
 
+    def may_have_blank_lines(self) -> bool:
+        """Tell whether a line begins with white space, as each blank one does."""
+        before = b"\n"
+        with self.source.open() as reader:
+            for chunk in self._chunks(reader):
+                text = before[-1:] + chunk
+                if any(begin in text for begin in _BLANK_BEGINS):
+                    return True
+                before = chunk
+        return False
+
     def line_and_column(self, offset: int) -> tuple[int, int]:
         """Return where the byte at `offset` of the text stands; both count from 1, columns in characters."""
         line, before = 1, b""
@@ -151,10 +163,11 @@ def _encoding(head: bytes) -> tuple[str, int]:
 
 def _shape(text: bytes, data_format: DataFormat, *, whole: bool) -> Shape:
     first, ended, _ = text.partition(b"\n")
+    is_long = not ended and not whole and text.startswith(b"{")  # a document of one line, as far as can be seen
     is_array = text.startswith(b"[")
     if is_array and data_format is DataFormat.JSON:
         return Shape.ELEMENTS
-    if (ended or whole) and _is_document(first):
+    if is_long or ((ended or whole) and _is_document(first)):
         return Shape.LINES
     return Shape.ELEMENTS if is_array else Shape.DOCUMENTS
 

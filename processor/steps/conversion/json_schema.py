@@ -16,12 +16,16 @@ MOST_PLACES = 1_000
 DEEPEST_TYPED = 32
 # A sign, a point and 15 digits: what every double holds.
 _SURE_CHARACTERS = 17
+_SURE_DIGITS = 15
+# Beyond, digits are not counted by their place.
+_MOST_SCALE = 280
 _TOO_MANY = "too many keys or levels for a type"
 
 # A string that, written without quotes, could be taken for another JSON value.
 _AMBIGUOUS = re.compile(
     r"[ \t\r\n]*(?:[\[{\"]|(?:-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?|true|false|null)[ \t\r\n]*\Z)"
 )
+_AMBIGUOUS_BEGIN = frozenset(' \t\r\n[{"-0123456789tfn')
 
 
 @dataclass(slots=True)
@@ -76,18 +80,19 @@ class Schema:
 
     def _learn(self, place: Place, value: Any) -> None:
         place.seen += 1
-        if value is None:
-            place.nulls += 1
-        elif isinstance(value, Number):
+        kind = value.__class__
+        if kind is Number:
             _learn_number(place, value)
-        elif isinstance(value, str):
+        elif kind is str:
             _learn_string(place, value)
-        elif isinstance(value, bool):
-            place.booleans += 1
-        elif isinstance(value, dict):
+        elif value is None:
+            place.nulls += 1
+        elif kind is dict:
             self._learn_object(place, value)
-        else:
+        elif kind is list:
             self._learn_list(place, value)
+        else:
+            place.booleans += 1
 
     def _learn_object(self, place: Place, value: dict[str, Any]) -> None:
         place.objects += 1
@@ -127,11 +132,36 @@ class Schema:
 
 
 def _learn_number(place: Place, number: Number) -> None:
+    """Take a number into account; those of the usual forms, which are most, without arithmetic."""
+    if len(number) <= _SURE_DIGITS and number.isdigit():
+        place.integers += 1
+        place.whole_digits = max(place.whole_digits, len(number))
+        return
+    whole, _, fraction = number.partition(".")
+    if 0 < len(fraction) <= _MOST_SCALE and len(whole) <= _MOST_SCALE and fraction.isdigit():
+        _learn_decimal(place, number, whole, fraction)
+    else:
+        _learn_any_number(place, number)
+
+
+def _learn_decimal(place: Place, number: Number, whole: str, fraction: str) -> None:
+    """Take a number with a point and without an exponent into account."""
+    place.reals += 1
+    place.long_doubles = place.long_doubles or len(number) > _SURE_CHARACTERS
+    if place.all_double and len(number) > _SURE_DIGITS:
+        place.all_double = repr(float(number)) == number or numbers.is_double(number)
+    if whole[0] == "-":
+        whole = whole[1:]
+        if whole == "0" and not fraction.strip("0"):
+            place.all_decimal = False  # a DECIMAL has no negative zero
+    place.whole_digits = max(place.whole_digits, len(whole))
+    place.scale = max(place.scale, len(fraction))
+
+
+def _learn_any_number(place: Place, number: Number) -> None:
     if numbers.is_integer(number):
         place.integers += 1
         place.all_int64 = place.all_int64 and numbers.is_int64(number)
-        if len(number) <= min(place.whole_digits, 15):
-            return
     else:
         place.reals += 1
         place.exponents = place.exponents or "e" in number or "E" in number
@@ -150,5 +180,5 @@ def _learn_string(place: Place, text: str) -> None:
     place.strings += 1
     if place.all_writable and not text.isascii():
         place.all_writable = is_writable(text)
-    if not place.ambiguous:
+    if not place.ambiguous and text[:1] in _AMBIGUOUS_BEGIN:
         place.ambiguous = _AMBIGUOUS.match(text) is not None

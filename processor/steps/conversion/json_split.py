@@ -17,7 +17,7 @@ Row = tuple[int, bytes]
 
 # Possessive, so that a long string costs no memory to match.
 _STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
-_PLAIN = rb'[^\[\]{}"]*'
+_PLAIN = rb'[^\[\]{}"]*+'
 
 
 def _container(levels: int) -> bytes:
@@ -26,11 +26,12 @@ def _container(levels: int) -> bytes:
     What may follow is decided by its first byte everywhere, so no input makes it slow.
     """
     inner = _STRING if levels == 0 else b"(?:" + _STRING + b"|" + _container(levels - 1) + b")"
-    return rb"[\[{]" + _PLAIN + b"(?:" + inner + _PLAIN + rb")*[\]}]"
+    return rb"[\[{]" + _PLAIN + b"(?:" + inner + _PLAIN + rb")*+[\]}]"
 
 
 _SHALLOW = re.compile(_container(3), re.DOTALL)
-_TOKEN = re.compile(_STRING + rb'|[\[\]{}]|"', re.DOTALL)
+# Whole strings and shallow containers, of which a large document has many, are one token each.
+_TOKEN = re.compile(_container(1) + b"|" + _STRING + rb'|[\[\]{}]|"', re.DOTALL)
 _WHOLE_STRING = re.compile(_STRING, re.DOTALL)
 _SCALAR = re.compile(rb'[^ \t\r\n,\[\]{}"]+')
 _SPACE = re.compile(rb"[ \t\r\n]*")
@@ -135,12 +136,12 @@ class Splitter:
             start = self._at
             scanned_to = len(self._text)
             for token in _TOKEN.finditer(self._text, start + scanned):
+                if token.end() - token.start() > 1:
+                    continue
                 first = self._text[token.start()]
                 if first == ord('"'):
-                    if token.end() - token.start() == 1:
-                        scanned_to = token.start()
-                        break  # the string's end has not been read yet
-                    continue
+                    scanned_to = token.start()
+                    break  # the string's end has not been read yet
                 depth += 1 if first in _OPENING else -1
                 if depth == 0:
                     return token.end()

@@ -1,5 +1,6 @@
 """Write rows anew, so that DuckDB's JSON reader turns each value into exactly the one that the plan promises."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from processor.steps.conversion.json_exact import write, write_string
@@ -7,17 +8,16 @@ from processor.steps.conversion.json_numbers import plain
 from processor.steps.conversion.json_plan import Form, Plan, RowPlan
 
 
-def write_row(row: Any, plan: RowPlan) -> str:
-    """Return the row as one line of JSON: an object with the table's columns as keys."""
+def write_row(row: Any, plan: RowPlan, columns: Mapping[str, Plan]) -> str:
+    """Return the row as one line of JSON: an object with some `columns` of the table, or all, as keys."""
     if not plan.is_record:
         ((name, column),) = plan.columns.items()
         return f"{{{write_string(name)}:{_write(row, column)}}}"
     if row is None:
         return "{}"
-    parts = [
-        f"{write_string(key)}:{_write(value, plan.columns[key])}" for key, value in row.items() if key in plan.columns
-    ]
-    if plan.other is not None:
+    parts = [f"{write_string(key)}:{_write(value, columns[key])}" for key, value in row.items() if key in columns]
+    if plan.other in columns:
+        assert plan.other is not None
         others = {key: value for key, value in row.items() if key not in plan.columns}
         if others:
             parts.append(f"{write_string(plan.other)}:{write_string(write(others))}")

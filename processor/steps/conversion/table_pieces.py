@@ -23,32 +23,43 @@ class Pieces:
         self._options = options
         self.room_kb = options.memory_limit_mb * 1000 // 2  # for the columns that are written at a time
 
-    def write(self, output: Output, key_values: KeyValues, weights_kb: Sequence[int], query: Query) -> Written:
+    def write(
+        self,
+        output: Output,
+        key_values: KeyValues,
+        weights_kb: Sequence[int],
+        query: Query,
+        options: ConversionOptions | None = None,
+    ) -> Written:
         """Write what `query` yields for the columns, as many at a time as there is room for by their weights.
 
-        Where that is still too much, as of long texts, it is done again with fewer at a time. Raises DeliveryError
-        (`conversion.memory`) when one at a time is too much, and what `copy_to_parquet` raises.
+        `options` are those of this table, where they differ. Where there is still too little room, as for long texts,
+        it is done again with fewer columns at a time. Raises DeliveryError (`conversion.memory`) when one at a time is
+        too much, and what `copy_to_parquet` raises.
         """
         while True:
             pieces = parts(weights_kb, self.room_kb)
             try:
-                return self._write_pieces(output, key_values, pieces, query)
+                return self._write_pieces(output, key_values, pieces, query, options or self._options)
             except DeliveryError as error:
                 if error.failure.code != OUT_OF_MEMORY or len(pieces) >= len(weights_kb):
                     raise
                 self.room_kb = min(self.room_kb, sum(weights_kb)) // 4
 
-    def _write_pieces(self, output: Output, key_values: KeyValues, pieces: Sequence[slice], query: Query) -> Written:
+    @staticmethod
+    def _write_pieces(
+        output: Output, key_values: KeyValues, pieces: Sequence[slice], query: Query, options: ConversionOptions
+    ) -> Written:
         with output.parquet() as fd:
             if len(pieces) == 1:
                 with query(pieces[0]) as select_all:
-                    return copy_to_parquet(select_all, fd, self._options, key_values)
+                    return copy_to_parquet(select_all, fd, options, key_values)
             stripes = Stripes(fd)
             nulls: dict[str, int] = {}
             for piece in pieces:
                 with query(piece) as select_piece, stripes.stripe() as stripe_fd:
                     facts = () if nulls else key_values
-                    written = copy_to_parquet(select_piece, stripe_fd, self._options, facts, is_stripe=True)
+                    written = copy_to_parquet(select_piece, stripe_fd, options, facts, is_stripe=True)
                 nulls |= written.null_counts
             stripes.finish()
         return Written(written.rows, nulls)

@@ -44,9 +44,15 @@ class ControlServer:
 
     def close(self) -> None:
         """Listen no longer and remove the socket."""
-        self._server.shutdown()
-        self._server.server_close()
+        end_serving(self._server)
         self._path.unlink(missing_ok=True)
+
+
+def end_serving(server: socketserver.TCPServer) -> None:
+    """End `serve_forever` in its thread, which by itself looks for its end but twice a second, and close the socket."""
+    server.socket.shutdown(socket.SHUT_RDWR)
+    server.shutdown()
+    server.server_close()
 
 
 def ask(path: Path, request: Request) -> Any:

@@ -23,6 +23,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.metrics_core import Metric
 
 from processor.actors.tally import Tally
+from processor.control import end_serving
 from processor.ledger.reader import Standing, standing
 from processor.watch.tree import Counters
 
@@ -59,8 +60,7 @@ class MetricsServer:
 
     def close(self) -> None:
         """Listen no longer."""
-        self._server.shutdown()
-        self._server.server_close()
+        end_serving(self._server)
 
 
 class _Server(ThreadingHTTPServer):

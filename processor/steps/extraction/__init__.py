@@ -7,6 +7,7 @@ zip         zip_directory, zip_member                                           
 codecs      gzip, bzip2, xz, zstd (zstd_frame)                                    stream     bytes that pass once
 proof       a compressed tar is checked as a whole before a member is complete    meter      limits on real bytes
 content     a member as a source for a converter                                  claims     which keys are taken
+seeking     a member as a file that can be sought: a zip within an archive
 ranges      how several workers share a zip                                       directory  a sink that writes files
 problems    what costs a member, and what the archive
 """

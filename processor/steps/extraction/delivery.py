@@ -17,10 +17,13 @@ from processor.steps.extraction.content import LargeMember, head_of, metered
 from processor.steps.extraction.entry import Entry, Pieces
 from processor.steps.extraction.meter import Meter
 from processor.steps.extraction.opening import open_archive
-from processor.steps.extraction.problems import BrokenArchiveError, TooMuchError
+from processor.steps.extraction.problems import BrokenArchiveError, NotOpenedError, TooMuchError
 from processor.steps.extraction.proof import Proof
+from processor.steps.extraction.seeking import SeekableMember
 from processor.steps.extraction.sink import Sink, Stored
 from processor.streams.source import BytesSource, Source
+
+_MOST_BEHIND = 16  # times a zip's own size
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,7 @@ class _Place:
     depth: int = 1
     name: bytes = b""  # of the archives around, each followed by a slash
     raw_name: bytes = b""
+    behind_bytes: int = 0  # to be read before the archive can be read anew
 
 
 @dataclass(slots=True)
@@ -103,14 +107,20 @@ class Delivery:
         name = os.fsdecode(entry.name)
         if whole:
             self._from_memory(member, BytesSource(name, head), place)
-        elif kind.archive is ArchiveKind.ZIP:
-            # Its directory stands at its end, which can neither be held in memory nor be gone to.
-            why = f"a zip of more than {self.options.buffer_bytes >> 20} MiB within another archive is not opened"
-            self._as_it_is(replace(member, kind=replace(kind, mismatch=why)), head, pieces)
+        elif kind.archive is ArchiveKind.ZIP and self._is_far(entry, place):
+            self._as_it_is(_kept(member, "it lies too far within what would have to be unpacked again"), head, pieces)
         else:
             again = partial(_metered_again, entry, before)
             source = LargeMember(name, entry.size_bytes, head, pieces, again, about_bytes=entry.about_bytes)
-            self._from_archive(member, source, place)
+            try:
+                self._from_archive(member, source, replace(place, behind_bytes=place.behind_bytes + entry.behind_bytes))
+            except NotOpenedError as reason:
+                self._as_it_is(_kept(member, str(reason)), b"", again())
+
+    def _is_far(self, entry: Entry, place: _Place) -> bool:
+        """Tell whether reading a zip twice costs many times its own size, as of each of many in a compressed tar."""
+        size = max(entry.size_bytes or 0, self.options.buffer_bytes)
+        return place.behind_bytes + entry.behind_bytes > _MOST_BEHIND * size
 
     def _needs_source(self, kind: Kind) -> bool:
         """Tell whether a member is read by more than the one who passes it on."""
@@ -131,14 +141,16 @@ class Delivery:
 
     def _from_memory(self, member: Member, source: BytesSource, place: _Place) -> None:
         if member.kind.type is FileType.ARCHIVE:
-            self._nested(member, source, place)
+            self._nested(member, source, replace(place, behind_bytes=0))
             return
         table = self._table(member, source)
         self._end(member, MemberReceipt(len(source.data), hashlib.sha256(source.data).hexdigest(), table))
 
     def _from_archive(self, member: Member, source: LargeMember, place: _Place) -> None:
         try:
-            if member.kind.type is FileType.ARCHIVE:
+            if member.kind.archive is ArchiveKind.ZIP:
+                self._nested(member, SeekableMember(source, self.options.buffer_bytes), place)
+            elif member.kind.archive is not None:
                 self._nested(member, source, place)
             else:
                 table = self._table(member, source)
@@ -159,7 +171,7 @@ class Delivery:
         """Deliver the members of a member. What is wrong with it costs the archive around it nothing."""
         assert member.kind.archive is not None
         self.meter.check_depth(place.depth + 1)
-        within = _Place(place.depth + 1, member.name + b"/", member.raw_name + b"/")
+        within = replace(place, depth=place.depth + 1, name=member.name + b"/", raw_name=member.raw_name + b"/")
         proofs = len(self._proofs)
         try:
             self.run(source, member.kind.archive, member.name, None, within)
@@ -177,6 +189,11 @@ class Delivery:
     def _prove(self) -> None:
         for proof in self._proofs:
             proof.wait()
+
+
+def _kept(member: Member, why: str) -> Member:
+    """Return the member with the reason why it is delivered as it is."""
+    return replace(member, kind=replace(member.kind, mismatch=f"this zip within an archive is not opened: {why}"))
 
 
 def _metered_again(entry: Entry, before: Meter) -> Pieces:

@@ -15,8 +15,8 @@ class Entry:
     `first` is the content as it passes, to be read before the next entry is asked for, or not at all; `again` makes
     it anew from its first byte, as often as wanted. Both yield pieces of about `codecs.PIECE_BYTES` at most and end
     only when the content is whole and all its checks were passed; else they raise DeliveryError. `about_bytes` is a
-    guess where the size is not known. `not_a_file` tells what a link or device is; `failure` why a file can not be
-    read. Only one of the three can be told.
+    guess where the size is not known; `behind_bytes` have to be read before the content can be read anew. `not_a_file`
+    tells what a link or device is; `failure` why a file can not be read. Only one of the three can be told.
     """
 
     name: bytes
@@ -27,3 +27,4 @@ class Entry:
     not_a_file: str = ""
     failure: Failure | None = None
     about_bytes: int | None = None
+    behind_bytes: int = 0

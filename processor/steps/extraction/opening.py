@@ -9,7 +9,9 @@ from processor.domain.files import ArchiveKind
 from processor.steps.extraction.codecs import PIECE_BYTES, Codec, codec_for, decompressed
 from processor.steps.extraction.entry import Entry, Pieces
 from processor.steps.extraction.meter import Meter
+from processor.steps.extraction.problems import NotOpenedError
 from processor.steps.extraction.proof import Proof
+from processor.steps.extraction.seeking import SeekableMember
 from processor.steps.extraction.stream import ByteStream, FileStream, pieces_of, read_ahead
 from processor.steps.extraction.tar import TarReader
 from processor.steps.extraction.zip import ZipReader
@@ -29,10 +31,15 @@ class OpenArchive:
 
 @contextmanager
 def open_archive(source: Source, kind: ArchiveKind, name: bytes, meter: Meter) -> Iterator[OpenArchive]:
-    """Open `source`; a zip's bytes must be such that can be sought. Raises BrokenArchiveError."""
+    """Open `source`; a zip's bytes must be such that can be sought. Raises BrokenArchiveError.
+
+    Raises NotOpenedError for a nested zip that would have to be read again and again.
+    """
     with ExitStack() as stack:
         if kind is ArchiveKind.ZIP:
             zip_reader = stack.enter_context(closing(ZipReader(source, meter.limits)))
+            if isinstance(source, SeekableMember) and not zip_reader.survey.in_order:
+                raise NotOpenedError("its members do not lie in the order of its directory")
             meter.check(meter.bytes_out + zip_reader.survey.declared_bytes)
             yield OpenArchive(zip_reader.entries())
         elif kind is ArchiveKind.TAR:

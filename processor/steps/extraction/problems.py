@@ -15,6 +15,10 @@ class TooMuchError(BrokenArchiveError):
     """A limit of the archive as a whole is passed; within a nested archive it ends the outer ones too."""
 
 
+class NotOpenedError(Exception):
+    """A nested archive is better kept as it is, for the reason told; nothing of it has been delivered."""
+
+
 class CorruptError(Exception):
     """Compressed bytes do not hold what was compressed; whoever reads them knows what that costs."""
 

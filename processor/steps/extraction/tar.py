@@ -14,7 +14,7 @@ from processor.domain.errors import Failure
 from processor.steps.detection import is_tar
 from processor.steps.extraction.entry import Entry, Pieces
 from processor.steps.extraction.problems import bad_member, broken, shown
-from processor.steps.extraction.stream import ByteStream
+from processor.steps.extraction.stream import ByteStream, FileStream
 from processor.steps.extraction.tar_header import (
     BLOCK,
     CUT_OFF,
@@ -153,6 +153,7 @@ class TarReader:
 
     def _file(self, name: bytes, size: int, read: Callable[[ByteStream], Pieces]) -> Entry:
         start = self._stream.position
+        behind_bytes = 0 if isinstance(self._stream, FileStream) else start
 
         def again() -> Pieces:
             with closing(self._reopen()) as stream:
@@ -160,7 +161,7 @@ class TarReader:
                     raise broken("truncated", "the archive became shorter while it was read", CUT_OFF)
                 yield from read(stream)
 
-        return Entry(name, name, size, first=read(self._stream), again=again)
+        return Entry(name, name, size, first=read(self._stream), again=again, behind_bytes=behind_bytes)
 
     def _exact_block(self) -> bytes:
         return b"".join(content(self._stream, BLOCK))

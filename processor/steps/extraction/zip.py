@@ -16,6 +16,7 @@ from processor.domain.errors import Failure
 from processor.steps.extraction import zip_member
 from processor.steps.extraction.entry import Entry, Pieces
 from processor.steps.extraction.problems import CorruptError, bad_member, unreadable
+from processor.steps.extraction.seeking import SeekableMember
 from processor.steps.extraction.zip_directory import Record, extra_field, find_directory, records, survey
 from processor.streams.source import Source
 
@@ -79,7 +80,9 @@ class ZipReader:
         failure = _directory_with_content() if is_directory else _unreadable(record)
         if failure:
             return Entry(name, raw, record.size, failure=failure)
-        return Entry(name, raw, record.size, self._content(self._file, record), lambda: self._again(record))
+        behind_bytes = record.offset if isinstance(self._source, SeekableMember) else 0
+        first = self._content(self._file, record)
+        return Entry(name, raw, record.size, first, lambda: self._again(record), behind_bytes=behind_bytes)
 
     def _again(self, record: Record) -> Pieces:
         with self._open() as file:

@@ -203,6 +203,7 @@ class Survey:
 
     entries: int
     compressed_bytes: int
+    in_order: bool  # the entries lie one behind the other as the directory lists them
     declared_bytes: int  # an upper bound of what comes out: reading more of a member than it declares is an error
 
 
@@ -225,7 +226,7 @@ def survey(file: BinaryIO, directory: Directory, limits: ArchiveLimits) -> Surve
         declared += record.size
     if not in_order and not limits.overlapping_entries:
         _refuse_overlaps(begins, ends)
-    return Survey(count, compressed, declared)
+    return Survey(count, compressed, in_order, declared)
 
 
 def _refuse_overlaps(begins: "array[int]", ends: "array[int]") -> None:

@@ -4,6 +4,7 @@ import io
 import os
 import random
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pyarrow.parquet
@@ -158,11 +159,83 @@ def test_nested_archives_larger_than_the_buffer_are_read_as_they_pass() -> None:
             assert taken.members == {f"in.{suffix}/{name}": content for name, content in files}
 
 
-def test_a_nested_zip_larger_than_the_buffer_is_kept_as_it_is_and_says_so() -> None:
-    inner = zip_of([("x", os.urandom(300_000))])
-    taken = take(tar_of([("in.zip", inner)]), "a.tar", replace(SMALL_BUFFER, nested=NestedArchives.EXTRACT))
-    assert taken.members == {"in.zip": inner}
-    assert "is not opened" in taken.mismatches["in.zip"]
+OPEN_LARGE = replace(SMALL_BUFFER, nested=NestedArchives.EXTRACT)
+LARGE_FILES = [(f"f{n}", random.Random(n).randbytes(50_000)) for n in range(6)]
+AROUND = {
+    "stored.zip": partial(zip_of, method=0),
+    "deflated.zip": zip_of,
+    "a.tar": tar_of,
+    "a.tgz": lambda files: gz(tar_of(files)),
+}
+around = pytest.mark.parametrize("outer", AROUND)
+
+
+@around
+@pytest.mark.parametrize("method", [0, 8], ids=["stored", "deflated"])
+def test_a_nested_zip_larger_than_the_buffer_is_opened(outer: str, method: int) -> None:
+    inner = zip_of([*LARGE_FILES, ("t.csv", LARGE_CSV)], method=method)
+    taken = take(AROUND[outer]([("a", b"1"), ("in.zip", inner), ("z", b"2")]), outer, OPEN_LARGE)
+    table = taken.members.pop("in.zip/t.csv")
+    assert rows(table) == 30_000
+    assert taken.members == {"a": b"1", "z": b"2"} | {f"in.zip/{name}": content for name, content in LARGE_FILES}
+    assert taken.codes == set()
+
+
+def test_large_zips_within_large_zips_are_opened_as_deep_as_the_setting_says() -> None:
+    inner = zip_of(LARGE_FILES, method=0)
+    outer = gz(tar_of([("b.zip", zip_of([("c.zip", inner)], method=0))]))
+    taken = take(outer, "a.tgz", OPEN_LARGE)
+    assert taken.members == {f"b.zip/c.zip/{name}": content for name, content in LARGE_FILES}
+    flat = replace(OPEN_LARGE, limits=ArchiveLimits(depth=2))
+    assert {failure.code for failure in take(outer, "a.tgz", flat).bad.values()} == {"archive.too-deep"}
+
+
+def test_a_large_nested_zip_whose_members_lie_out_of_order_is_kept_as_it_is_and_says_so() -> None:
+    inner = bytearray(zip_of(LARGE_FILES[:4], method=0))
+    start = inner.index(b"PK\x01\x02")
+    size = (len(inner) - 22 - start) // 4
+    records = [inner[start + n * size : start + (n + 1) * size] for n in (2, 0, 3, 1)]
+    inner[start : start + 4 * size] = b"".join(records)
+    assert take(bytes(inner), "in.zip").members == dict(LARGE_FILES[:4])
+    taken = take(tar_of([("in.zip", bytes(inner)), ("z", b"2")]), "a.tar", OPEN_LARGE)
+    assert taken.members == {"in.zip": bytes(inner), "z": b"2"}
+    assert "order" in taken.mismatches["in.zip"]
+
+
+def test_a_large_nested_zip_far_behind_in_a_compressed_tar_is_kept_as_it_is_and_says_so() -> None:
+    inner = zip_of(LARGE_FILES, method=0)
+    files = [("before", bytes(17 * len(inner))), ("in.zip", inner)]
+    taken = take(gz(tar_of(files)), "a.tgz", OPEN_LARGE)
+    assert taken.members == dict(files)
+    assert "again" in taken.mismatches["in.zip"]
+    assert set(take(tar_of(files), "a.tar", OPEN_LARGE).members) > {f"in.zip/{name}" for name, _ in LARGE_FILES}
+
+
+@around
+def test_a_damaged_large_nested_zip_costs_only_its_own_members(outer: str) -> None:
+    inner = bytearray(zip_of(LARGE_FILES, method=0))
+    inner[120_000] ^= 1
+    taken = take(AROUND[outer]([("in.zip", bytes(inner)), ("z", b"2")]), outer, OPEN_LARGE)
+    assert {failure.code for failure in taken.bad.values()} == {"archive.corrupt"}
+    assert set(taken.bad) == {"in.zip/f2"}
+    assert set(taken.members) == {"z"} | {f"in.zip/{name}" for name, _ in LARGE_FILES if name != "f2"}
+
+
+def test_a_large_nested_zip_that_the_outer_archive_damages_gives_nothing() -> None:
+    whole = bytearray(zip_of([("in.zip", zip_of(LARGE_FILES, method=0)), ("z", b"2")], method=0))
+    whole[200_000] ^= 1
+    taken = take(bytes(whole), "a.zip", OPEN_LARGE)
+    assert taken.members == {"z": b"2"}
+    assert {key: failure.code for key, failure in taken.bad.items()} == {"in.zip": "archive.corrupt"}
+
+
+@pytest.mark.parametrize("percent", range(5, 100, 10))
+def test_a_large_nested_zip_cut_off_gives_no_wrong_member(percent: int) -> None:
+    inner = zip_of(LARGE_FILES, method=0)
+    taken = take(tar_of([("in.zip", inner[: len(inner) * percent // 100]), ("z", b"2")]), "a.tar", OPEN_LARGE)
+    assert taken.codes <= {"archive.truncated"}
+    assert taken.members.pop("z") == b"2"
+    assert taken.members == {} or "in.zip" not in taken.bad
 
 
 def test_an_outer_archive_that_breaks_within_a_nested_one_is_broken_itself() -> None:

@@ -116,12 +116,14 @@ class Scans:
         self._notes.recant(UNREADABLE, path)
         self._entered += 1
         watch = self._watch(directory_fd, path, parent, name)
+        if watch is None:
+            return None  # it has left the tree while it was entered
         if watch == UNWATCHED:
             self.unwatched += 1
             self._rescans.doubt()
         return watch
 
-    def _watch(self, directory_fd: int, path: bytes, parent: int, name: bytes) -> int:
+    def _watch(self, directory_fd: int, path: bytes, parent: int, name: bytes) -> int | None:
         # Below a directory without a watch no path could be put together.
         if self._watches is None or (path and parent == UNWATCHED):
             return UNWATCHED

@@ -73,7 +73,7 @@ class Tree:
         self._next_check = float("-inf")
         self._checked = False
         self._events = self._overflows = 0
-        self._quiet = False  # the last look met no events
+        self._quiet = False  # the last look met no events, and made none
         self._seen_all_at: float | None = None  # when a walk had first met everything
         self._waker = Waker()
 
@@ -246,6 +246,8 @@ class Tree:
             self._next_check = float("-inf")
 
     def _take_walks(self, found: list[FoundFile]) -> None:
+        if self._scans.next_due() <= self._clock.monotonic():
+            self._quiet = False  # whatever happens to a directory while it is being read is told when it is closed
         initial = self._intake.collects_initial
         for path, status in self._scans.step_part(_BATCH):
             self._take(found, self._intake.sighted(path, status, Reason.LISTED))

@@ -59,18 +59,41 @@ class Watches:
         """Give all watches back."""
         self._inotify.close()
 
-    def add(self, directory_fd: int, parent: int, name: bytes) -> int:
+    def add(self, directory_fd: int, parent: int, name: bytes) -> int | None:
         """Watch the open directory, known as `name` in the one that `parent` watches, and return its watch.
 
-        The root has the parent `UNWATCHED`; any other must be one that `knows`. Raises OSError; see LIMIT_ERRORS.
+        None: it has left the tree since it was opened. The root has the parent `UNWATCHED`; any other must be one that
+        `knows`. Raises OSError; see LIMIT_ERRORS.
         """
         # By way of /proc it is this very directory that is watched, whatever has come to its path meanwhile.
         watch = int(self._inotify.add_watch(f"/proc/self/fd/{directory_fd}", _MASK))
-        self._places[watch] = parent.to_bytes(_PARENT_BYTES) + name
         self._left.discard(watch)
         if parent == UNWATCHED:
             self._root_watch = watch
+        elif not self._lies_in_the_tree(directory_fd):
+            self._places.pop(watch, None)
+            self._give_back(watch)
+            return None
+        self._places[watch] = parent.to_bytes(_PARENT_BYTES) + name
         return watch
+
+    def _lies_in_the_tree(self, directory_fd: int) -> bool:
+        """Tell whether what an open and watched directory lies in is watched too; from now on we hear when it leaves.
+
+        Of a move before its watch was there nobody tells, unless it was to where we watch.
+        """
+        try:
+            above = int(self._inotify.add_watch(f"/proc/self/fd/{directory_fd}/..", _MASK))
+        except OSError:
+            return True  # it may not be read any more, or is one too many; nothing says that it is another
+        if above not in self._places:
+            self._give_back(above)
+            return False
+        return True
+
+    def _give_back(self, watch: int) -> None:
+        with suppress(OSError):
+            self._inotify.rm_watch(watch)
 
     def knows(self, watch: int) -> bool:
         """Tell whether the watch is in use: its directory has not left the tree."""
@@ -135,8 +158,7 @@ class Watches:
         self._left.clear()
         for watch in gone:
             del self._places[watch]
-            with suppress(OSError):
-                self._inotify.rm_watch(watch)
+            self._give_back(watch)
 
     def _is_gone(self, watch: int) -> bool:
         for _ in range(_DEEPEST):

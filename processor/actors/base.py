@@ -1,5 +1,6 @@
 """What every actor does: meet the others, answer pings, and have its death noticed."""
 
+import queue
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any
@@ -27,6 +28,11 @@ class Member(pykka.ThreadingActor):
         self.log = logs.get(self.name)
         self.died = died
         self._crew: Crew | None = None
+
+    @staticmethod
+    def _create_actor_inbox() -> Any:
+        """Return a mailbox made in C: a message costs less than with pykka's `queue.Queue`."""
+        return queue.SimpleQueue()
 
     @property
     def crew(self) -> Crew:

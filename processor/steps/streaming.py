@@ -36,6 +36,7 @@ from processor.streams.frames import (
     Skipped,
 )
 from processor.streams.inbox import send_pipe
+from processor.streams.pipes import wide_pipe
 from processor.streams.ranges import fetched_source
 from processor.streams.source import Source, open_file
 
@@ -176,7 +177,7 @@ class _FramedOutput:
         self._frames.write(Restart() if self._begun else self._begin)
         self._begun = True
         self._digest, self._size_bytes = hashlib.sha256(), 0
-        read_end, write_end = os.pipe()
+        read_end, write_end = wide_pipe()
         pump = _Pump(read_end, self._put)
         try:
             yield write_end

@@ -9,6 +9,8 @@ import socket
 import threading
 from concurrent.futures import Future
 
+from processor.streams.pipes import wide_pipe
+
 _LONGEST_ID_BYTES = 64
 
 
@@ -62,7 +64,7 @@ class Inbox:
 
 def send_pipe(worker_end: socket.socket, stream_id: str) -> int:
     """Make a pipe, send its read end to the main process and return the write end (worker side)."""
-    read_end, write_end = os.pipe()
+    read_end, write_end = wide_pipe()
     try:
         socket.send_fds(worker_end, [stream_id.encode("ascii")], [read_end])
     finally:

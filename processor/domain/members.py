@@ -57,10 +57,10 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class MemberReceipt:
-    """What a member's own bytes were, as they came out of the archive, and what its conversion wrote."""
+    """How many bytes a member had, and either their SHA-256 or, of one that was converted, what was written."""
 
     size_bytes: int
-    sha256: str
+    sha256: str = ""
     table: Receipt | None = None
 
 

@@ -1,12 +1,10 @@
 """A member's content: read once, or as often as a converter wants, and known to be whole or not."""
 
-import hashlib
 import io
 import threading
 from collections.abc import Callable
 from typing import Any, BinaryIO
 
-from processor.domain.members import MemberReceipt
 from processor.steps.extraction.codecs import PIECE_BYTES
 from processor.steps.extraction.entry import Pieces
 from processor.steps.extraction.meter import Meter
@@ -57,7 +55,7 @@ class LargeMember:
         self.size_bytes = size_bytes
         self.about_bytes = about_bytes
         self.failure: Exception | None = None
-        self._receipt: MemberReceipt | None = None
+        self._read_bytes: int | None = None  # once it was read to its end
         self._head = head
         self._passing: Pieces | None = passing
         self._again = again
@@ -68,18 +66,18 @@ class LargeMember:
         """Return a reader at the first byte."""
         return _Reader(self._pieces())
 
-    def finish(self) -> MemberReceipt:
-        """Return what the whole member was; reads it once more if nobody has read it to its end.
+    def finish(self) -> int:
+        """Return how many bytes the whole member has; reads it once more if nobody has read it to its end.
 
         Raises what any reader has met: an end that is none must not pass for one.
         """
-        if self.failure is None and self._receipt is None:
+        if self.failure is None and self._read_bytes is None:
             for _ in self._pieces():
                 pass
         if self.failure is not None:
             raise self.failure
-        assert self._receipt is not None
-        return self._receipt
+        assert self._read_bytes is not None
+        return self._read_bytes
 
     def close(self) -> None:
         """Let no reader touch the archive any more: it is about to move on."""
@@ -88,19 +86,15 @@ class LargeMember:
             self._passing = None
 
     def _pieces(self) -> Pieces:
-        known = self._receipt is not None  # whoever reads it again need not count it again
-        digest, size = hashlib.sha256(), 0
+        size = 0
         try:
             for piece in self._head_and_rest():
-                if not known:
-                    digest.update(piece)
-                    size += len(piece)
+                size += len(piece)
                 yield piece
         except Exception as error:
             self.failure = error
             raise
-        if not known:
-            self._receipt = MemberReceipt(size, digest.hexdigest())
+        self._read_bytes = size
 
     def _head_and_rest(self) -> Pieces:
         for at in range(0, len(self._head), PIECE_BYTES):

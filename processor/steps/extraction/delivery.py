@@ -144,7 +144,7 @@ class Delivery:
             self._nested(member, source, replace(place, behind_bytes=0))
             return
         table = self._table(member, source)
-        self._end(member, MemberReceipt(len(source.data), hashlib.sha256(source.data).hexdigest(), table))
+        self._end(member, MemberReceipt(len(source.data), table=table))
 
     def _from_archive(self, member: Member, source: LargeMember, place: _Place) -> None:
         try:
@@ -154,7 +154,7 @@ class Delivery:
                 self._nested(member, source, place)
             else:
                 table = self._table(member, source)
-                self._end(member, replace(source.finish(), table=table))
+                self._end(member, MemberReceipt(source.finish(), table=table))
         except Exception:
             if source.failure is not None:  # what a reader met is the reason, whatever was made of it
                 raise source.failure from None

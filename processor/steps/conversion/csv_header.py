@@ -17,6 +17,7 @@ _ROWS_LOOKED_AT = 300
 _MOST_ALIKE = 0.8
 _LONGEST_NAME = 200
 _VALUES_LOOKED_AT = 100
+_QUOTES = (b"'", b'"', b"`")
 # What `classify` says of each, told of all at once.
 _ALIKE = (
     (CellClass.NUMBER, re.compile(rb"(?:-?[0-9]{1,30}(?:\.[0-9]{1,30})?\n)+")),
@@ -49,6 +50,15 @@ def decide_header(first: Record, rows: Sequence[Record]) -> Header:
     return Header(True, "the first row looks unlike the rows below it" if total > 0 else "by custom")
 
 
+def without_quotes(names: Sequence[bytes | None], rows: Sequence[Record]) -> list[bytes | None]:
+    """Return `names` without a mark that encloses all of them, and no value: quotes that only the header has."""
+    for mark in _QUOTES:
+        is_enclosed = all(name and len(name) > 2 and name[:1] == name[-1:] == mark for name in names)  # noqa: PLR2004
+        if is_enclosed and not any(value and value[:1] == mark for row in rows for value in row.fields):
+            return [name[1:-1] for name in names if name]
+    return list(names)
+
+
 def _vote(names: Sequence[bytes | None], rows: Sequence[Record], index: int) -> float:
     """Return more than 0 where the column speaks for a header, less where against."""
     name = names[index]
@@ -66,7 +76,7 @@ def _vote(names: Sequence[bytes | None], rows: Sequence[Record], index: int) -> 
     if own is CellClass.EMPTY:
         return -0.2
     if own in TYPED:
-        return 0.0 if _are_periods(names) else -0.4
+        return -0.4 if common is None and not _are_periods(names) else 0.0
     if len(name or b"") > _LONGEST_NAME:
         return -0.5
     return -0.6 * min(1.0, 10 * values.count(name) / len(values)) if name in values else 0.1

@@ -5,6 +5,7 @@ and do not fit are comments. They are no rows; they are recorded, so that nothin
 have the table's width is malformed.
 """
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,6 +22,10 @@ COMMENT = b"#"
 _WIDEST_NOTE = 2  # more than two lines of more than two fields are a table of their own
 _FEWEST_ROWS = 3  # of a table of two columns: its header and two rows
 _MOST_PAIRS = 3  # lines of two fields below a table
+_FEWEST_VALUES = 3  # of a column that has nothing else, so that lines around it are notes
+_BETWEEN_WORDS = (b":", b" ")
+_ROWS_BELOW = 50
+_MOST_LINES = 10  # of such notes
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +66,7 @@ def lay_out(survey: Survey, dialect: Dialect) -> Layout | None:
         return None
     width = table_width(survey)
     if width == 1:
-        return Layout(1, survey.first[0].line)
+        return _lay_out_lines(survey)
     start, header = _start(survey.first, dialect, width)
     first_line = survey.first[start].line
     above = survey.first[:start]
@@ -80,6 +85,24 @@ def lay_out(survey: Survey, dialect: Dialect) -> Layout | None:
         0 if is_preamble else above[0].line,
         usual,
     )
+
+
+def _lay_out_lines(survey: Survey) -> Layout:
+    """Return where a single column is: where all values have a type, what is above its header and below is notes."""
+    above = next((at for at, record in enumerate(survey.first) if _is_typed(record)), 0)
+    below = next((at for at, record in enumerate(reversed(survey.last)) if _is_typed(record)), 0)
+    first = survey.first[max(above - 1, 0)]
+    values = survey.first[above : survey.total - below]
+    if len(values) < _FEWEST_VALUES or max(above, below) > _MOST_LINES or not all(map(_is_typed, values)):
+        return Layout(1, survey.first[0].line)
+    footer = list(survey.last)[len(survey.last) - below :]
+    return Layout(
+        1, first.line, footer[0].line if footer else 0, tuple(survey.first[: max(above - 1, 0)]), tuple(footer)
+    )
+
+
+def _is_typed(record: Record) -> bool:
+    return len(record.fields) == 1 and classify(record.fields[0]) in TYPED
 
 
 def table_width(survey: Survey) -> int:
@@ -122,49 +145,82 @@ def _start(first: list[Record], dialect: Dialect, width: int) -> tuple[int, Fiel
     at = next((i for i, record in enumerate(first) if len(record.fields) == width), None)
     if at is None:
         return 0, first[0].fields
-    if at and (header := _header_of_other_width(first[at - 1], first[at], dialect, width)):
+    if at and (header := _header_of_other_width(first[at - 1], first[at:], dialect, width)):
         return at - 1, header
     start = _after_titles(first, at, width)
     return (start, first[start].fields if len(first[start].fields) != width else [])
 
 
 def _after_titles(first: list[Record], at: int, width: int) -> int:
-    """Skip titles that a spreadsheet filled up with separators, and lines of comment that happen to fit."""
+    """Skip titles that a spreadsheet filled up with separators, and sentences that happen to have as many as a row."""
     start = at
-    while at < len(first) and len(first[at].fields) == width and _is_title(first[at], width):
+    while at < len(first) - 1 and len(first[at].fields) == width and _is_title(first, at, width):
         at += 1
-    if at == start or at >= len(first) or len(first[at].fields) != width or at - start > LONGEST_NOTE_RECORDS:
+    if at == start or len(first[at].fields) != width or at - start > LONGEST_NOTE_RECORDS:
         return start
     return at if _filled(first[at]) > width / 2 else start
 
 
-def _is_title(record: Record, width: int) -> bool:
-    return width > 2 and _filled(record) <= 1 and (_filled(record) == 0 or bool(record.fields[0]))  # noqa: PLR2004
+def _is_title(first: list[Record], at: int, width: int) -> bool:
+    fields, filled = first[at].fields, _filled(first[at])
+    if filled <= 1 and (filled == 0 or (width > 2 and bool(fields[0]))):  # noqa: PLR2004
+        return True
+    below = next((r for r in first[at + 1 :] if len(r.fields) != width or _filled(r) > width / 2), first[at])
+    if _is_prose(fields) and _is_sentence(first[at].text):
+        return not any(_is_prose(record.fields) for record in first[-3:])
+    is_group = filled <= width / 2 and not any(classify(value) in TYPED for value in fields)
+    return is_group and _filled(below) == len(below.fields) == width and _names_columns(below, first[at + 2 :])
 
 
 def _filled(record: Record) -> int:
     return sum(1 for value in record.fields if value)
 
 
-def _header_of_other_width(above: Record, line: Record, dialect: Dialect, width: int) -> Fields:
+def _header_of_other_width(above: Record, rows: Sequence[Record], dialect: Dialect, width: int) -> Fields:
     """Return the names above the first record of the table's width, where they are its header; else nothing.
 
     They may be fewer than the columns, more, or written with another separator.
     """
+    line = rows[0]
     if line.line != above.line + 1 + above.text.count(b"\n") or above.text.startswith(COMMENT):
         return []
-    if _is_prose(above.fields) and not _is_prose(line.fields):
-        return []
-    names = above.fields
-    other = Repair(dialect, width).fields(above)
-    if other and len(other) == width and all(other):
-        names = other
-    elif len(names) > width and not any(names[width:]):
-        names = names[:width]
+    has_types = any(classify(value) in TYPED for value in line.fields)
+    names = fitting = _fitting_names(above, dialect, width, above_values=has_types)
+    if not fitting:
+        if _is_prose(above.fields) and not _is_prose(line.fields):
+            return []
+        names = above.fields[:width] if not any(above.fields[width:]) else above.fields
     if any(classify(value) in TYPED for value in names) or 2 * len(names) < width or len(names) < 2:  # noqa: PLR2004
         return []
-    has_types = any(classify(value) in TYPED for value in line.fields)
-    return names if has_types or (abs(len(above.fields) - width) == 1 and len(names) > 2) else []  # noqa: PLR2004
+    is_nearly = bool(fitting) or abs(len(above.fields) - width) == 1
+    return names if has_types or (is_nearly and not _names_columns(line, rows[1:])) else []
+
+
+def _fitting_names(above: Record, dialect: Dialect, width: int, *, above_values: bool) -> Fields:
+    """Return one name for each column, where the line can be read so; else nothing."""
+    named: Fields = [name for name in above.fields if name]
+    if len(named) == width and not _is_prose(above.fields):
+        return named  # one separator more than there are names
+    other = Repair(dialect, width).fields(above)
+    if other and all(other) and not _is_sentence(above.text):
+        return other
+    words = [above.text.split(mark) for mark in _BETWEEN_WORDS[: None if above_values else 1]]
+    return next(
+        ([*each] for each in words if len(each) == width > 1 and {*map(classify, each)} == {CellClass.CODE}), []
+    )
+
+
+def _is_sentence(text: bytes) -> bool:
+    """Whether there are several words between separators that a space follows, as in prose."""
+    pieces = re.split(rb"[,;:] ", text)
+    return len(pieces) > 1 and any(b" " in piece for piece in pieces)
+
+
+def _names_columns(line: Record, rows: Sequence[Record]) -> bool:
+    """Whether the line stands above values of a type that it has not itself."""
+    below = [row.fields for row in rows[:_ROWS_BELOW] if len(row.fields) == len(line.fields)]
+    untyped = [at for at, value in enumerate(line.fields) if classify(value) not in TYPED]
+    return any(sum(classify(row[at]) in TYPED for row in below) > len(below) / 2 for at in untyped)
 
 
 def _is_note(records: list[Record], width: int) -> bool:
@@ -217,18 +273,18 @@ def _footer(survey: Survey, dialect: Dialect, width: int, first_line: int) -> li
 def _begins_footer(tail: list[Record], survey: Survey, width: int) -> bool:
     """Whether a footer begins at the first of `tail`: set off by a blank line, or words where the rows have none."""
     record = tail[0]
-    if record.text.startswith(COMMENT):
+    if record.text.startswith(COMMENT) or not record.text.strip():
         return True
     if record.line in survey.after_blank:
-        return len(record.fields) <= max(1, width // 2)
+        return len(record.fields) <= max(1, width // 2) or _is_prose(record.fields)
     if len(record.fields) > 1 and not all(value is None for value in record.fields[1:]):
         return False
-    looks = classify(record.fields[0])
+    looks, text = classify(record.fields[0]), (record.fields[0] or b"").rstrip()
+    if text[:1] + text[-1:] == b"()":
+        return True
     if looks in TYPED or looks is CellClass.EMPTY:
         return False
     above = [classify(r.fields[0]) for r in survey.last if len(r.fields) == width][1:] or [CellClass.EMPTY]
     return (
-        sum(c in TYPED for c in above) > 0.8 * len(above)
-        or looks in (CellClass.TEXT, CellClass.PIECES)
-        or ((record.fields[0] or b"").rstrip().endswith(b":") or b":" in (record.fields[0] or b""))
+        sum(c in TYPED for c in above) > 0.8 * len(above) or looks in (CellClass.TEXT, CellClass.PIECES) or b":" in text
     )

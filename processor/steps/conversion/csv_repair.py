@@ -1,5 +1,6 @@
 """Rows that do not have the table's width, but have it when read in another way that the row itself speaks for."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -9,6 +10,8 @@ from processor.steps.conversion.csv_rows import Dialect, Grammar, Newline, Recor
 _OTHER_DELIMITERS = (b",", b";", b"\t", b"|", b", ", b"; ")
 # Ordinary text is full of these: a row that they separate must hold what the columns hold.
 _DELIMITERS_OF_TEXT = (b" ", b":")
+_OTHER_QUOTES = (b'"', b"'", b"`")
+_BACKSLASH = b"\\"
 _ALIKE = 0.7
 _FEWEST_TYPED = 2
 _MOST_QUOTED_BYTES = 64 << 10
@@ -35,13 +38,46 @@ class Repair:
         """Return the row's fields in the one way that fits, None when there is none."""
         if self.width < 2 or not record.text:  # noqa: PLR2004
             return None
-        return self._by_inner_quotes(record) or self._by_delimiter(record)
+        text = record.text
+        return (
+            self._enclosed(text)
+            or self._by_inner_quotes(record)
+            or self._by_delimiter(record)
+            or self._by_other_quotes(text)
+        )
+
+    def sensible(self, record: Record) -> Fields:
+        """Return the fields of a row of the right width, those without the quotes around them that have more inside."""
+        found = self.grammar.field.findall(record.text)
+        if self.dialect.runs or len(found) < len(record.fields):
+            return record.fields
+        is_plain = [not quote for quote, *_ in found]
+        return [
+            self._value(field) if plain and field and _cost(field, self.dialect) == _STRAY else field
+            for field, plain in zip(record.fields, is_plain, strict=False)
+        ]
+
+    def _enclosed(self, text: bytes) -> Fields | None:
+        """Read a row of which all fields are in quotes, with whatever stands between them."""
+        for quote in dict.fromkeys((self.dialect.quote, *_OTHER_QUOTES)):
+            if not quote or text[:1] + text[-1:] != quote * 2:
+                continue
+            between = re.search(rb"%b([^\w%b]{1,3})%b" % (quote, quote, quote), text)
+            if between and text.count(between[0]) == self.width - 1:
+                return self._separated_by(between[1], text, quote)
+        return None
+
+    def _by_other_quotes(self, text: bytes) -> Fields | None:
+        others = [mark for mark in _OTHER_QUOTES if mark != self.dialect.quote and mark in text]
+        found = [self._separated_by(self.dialect.delimiter, text, mark) for mark in others]
+        return next(filter(None, found), None)
 
     def _by_delimiter(self, record: Record) -> Fields | None:
         """Read a row that was written with another separator than the rest."""
         found: list[tuple[float, Fields]] = []
         for delimiter in self.others:
-            if record.text.count(delimiter) < self.width - 1:
+            count = record.text.count(delimiter)
+            if count < self.width - 1 or (delimiter in b",;" and record.text.count(delimiter + b" ") == count):
                 continue
             if (fields := self._separated_by(delimiter, record.text)) is None:
                 continue
@@ -52,13 +88,15 @@ class Repair:
         best = [fields for alike, fields in found if alike == most]
         return best[0] if len(best) == 1 else None
 
-    def _separated_by(self, delimiter: bytes, text: bytes) -> Fields | None:
+    def _separated_by(self, delimiter: bytes, text: bytes, quote: bytes = b"") -> Fields | None:
         own = self.dialect.delimiter
         dialect = replace(self.dialect, delimiter=delimiter, newline=Newline.ANY, runs=False)
+        if quote not in (b"", dialect.quote):
+            dialect = replace(dialect, quote=quote, escape=quote)
         found = list(records((text,), dialect))
         if len(found) != 1 or len(found[0].fields) != self.width or found[0].odd:
             return None
-        if delimiter.startswith(own) and text.count(own) > text.count(delimiter):
+        if delimiter != own and delimiter.startswith(own) and text.count(own) > text.count(delimiter):
             outside = self.dialect.quote.join(text.split(self.dialect.quote)[::2]) if self.dialect.quote else text
             if outside.count(own) > outside.count(delimiter):
                 return None  # the table's own separator separates, too
@@ -90,6 +128,8 @@ class Repair:
         if _cost(group, self.dialect) == _HALF_OPEN or not (len(stripped) > 1 and stripped.startswith(quote)):
             return group or None
         inside = stripped[len(quote) : -len(quote)]
+        if inside.count(_BACKSLASH + quote) == inside.count(quote) > 0:
+            return inside.replace(_BACKSLASH + quote, quote)  # another way to escape them than the table's
         return self.grammar.unquote(inside)
 
 

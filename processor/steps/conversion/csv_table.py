@@ -15,7 +15,7 @@ from processor.steps.conversion.csv_dialect import choose
 from processor.steps.conversion.csv_direct import Structure, check_structure, direct_reading
 from processor.steps.conversion.csv_encoding import Encoding, decide_encoding, utf8_chunks
 from processor.steps.conversion.csv_exact import SURPLUS, PipedRows, Row, piped, surplus_json
-from processor.steps.conversion.csv_header import Header, Name, decide_header, name_columns
+from processor.steps.conversion.csv_header import Header, Name, decide_header, name_columns, without_quotes
 from processor.steps.conversion.csv_layout import Layout, lay_out
 from processor.steps.conversion.csv_repair import Repair
 from processor.steps.conversion.csv_rows import Dialect, Newline, Record, records
@@ -160,7 +160,8 @@ class CsvTable:
     def _header_fields(self, first: Record, rows: list[Record]) -> list[bytes | None]:
         if not self.header.present:
             return []
-        names = list(self.layout.header or first.fields)
+        sound = self.repair.sensible(first) if first.odd and len(first.fields) == self.layout.width else first.fields
+        names = without_quotes(self.layout.header or sound, rows)
         if len(names) == self.layout.width - 1 and any(row.fields[-1] is not None for row in rows):
             return [None, *names]  # R writes no name above the names of its rows
         return names
@@ -320,6 +321,8 @@ class CsvTable:
             if not keep:
                 return None
             fields = self.repair.fields(record) or fields
+        elif record.odd and keep:
+            fields = self.repair.sensible(record)
         row = [*fields, *[None] * (width - len(fields))] if len(fields) < width else fields[:width]
         if self.surplus and keep:
             row.append(surplus_json(fields[width:]) if len(fields) > width else None)

@@ -177,3 +177,60 @@ def test_quotes_are_known_to_be_doubled_where_spaces_stand_before_them() -> None
 def test_quotes_that_nobody_doubled_may_stand_at_the_end_of_their_field() -> None:
     rows = b"".join(b'"%d"|"one "old""|"x"\n' % i for i in range(9))
     assert convert(b'"n"|"text"|"z"\n' + rows).rows[4] == ("4", 'one "old"', "x")
+
+
+def test_notes_around_a_column_of_numbers_are_recorded_and_are_no_values() -> None:
+    found = convert(b"Report of May\nby hand\nvalue\n" + b"".join(b"%d\n" % i for i in range(20)) + b"end of report\n")
+    assert (found.names, len(found.rows)) == (["value"], 20)
+    assert found.key_values["preamble"] == "Report of May\nby hand"
+    assert found.key_values["footer"] == "end of report"
+
+
+def test_a_header_in_other_quotes_than_the_rows_is_read_without_them() -> None:
+    assert convert(b"'n','day','text'\n" + ROWS).names == ["n", "day", "text"]
+
+
+def test_a_header_with_a_separator_too_many_names_every_column() -> None:
+    found = convert(b"n,,day,text\n" + ROWS)
+    assert (found.names, len(found.rows)) == (["n", "day", "text"], 20)
+
+
+@pytest.mark.parametrize("separator", [b" ", b":", b", "])
+def test_a_header_of_single_words_between_marks_of_text_names_the_columns(separator: bytes) -> None:
+    found = convert(separator.join([b"n", b"day", b"text"]) + b"\n" + ROWS.replace(b",", b"\t"))
+    assert found.names == ["n", "day", "text"]
+
+
+def test_one_number_among_the_names_of_a_table_of_words_is_a_name() -> None:
+    found = convert(b"code,2019,label\n" + b"".join(b"A%03d,B00,Label %d\n" % (i, i) for i in range(20)))
+    assert found.names == ["code", "2019", "label"]
+
+
+def test_names_of_groups_above_the_names_of_columns_are_preamble() -> None:
+    found = convert(b"Part 1,,Part 2,\nn,day,text,more\n" + ROWS.replace(b"\n", b",1\n"))
+    assert (found.names, len(found.rows)) == (["n", "day", "text", "more"], 20)
+    assert found.key_values["preamble"] == "Part 1,,Part 2,"
+
+
+def test_a_sentence_with_as_many_separators_as_a_row_is_no_row() -> None:
+    found = convert(b"This report, made by hand, of 2019\nn,day,text\n" + ROWS)
+    assert (found.names, len(found.rows)) == (["n", "day", "text"], 20)
+
+
+@pytest.mark.parametrize("footer", [b"\nThis report, made by hand, of 2019\n", b"(20 rows)\n", b"   \n"])
+def test_sentences_counts_and_spaces_below_a_table_are_a_footer(footer: bytes) -> None:
+    found = convert(b"text,n,day,more\n" + b"".join(b"x %d,%d,2020-01-01,y\n" % (i, i) for i in range(20)) + footer)
+    assert len(found.rows) == 20
+    assert found.key_values["footer"] == footer.decode().strip("\n")
+
+
+@pytest.mark.parametrize(
+    "row", [b'"1":"2020-01-01":"x, y"', b"'1','2020-01-01','x, y'", b"1,2020-01-01,'x, y'", b"'1';'2020-01-01';'x, y'"]
+)
+def test_a_row_in_other_quotes_or_with_another_mark_between_its_quotes_is_read_so(row: bytes) -> None:
+    assert convert(b"n,day,text\n" + ROWS + row + b"\n" + ROWS, "keep").rows[20] == ("1", "2020-01-01", "x, y")
+
+
+@pytest.mark.parametrize("row", [b'1,"the "best" of",z', b'1,"the \\"best\\" of",z', b'1,the "best" of,z'])
+def test_quotes_inside_of_quotes_are_a_value_of_their_row_however_they_are_escaped(row: bytes) -> None:
+    assert convert(b"n,day,text\n" + ROWS + row + b"\n" + ROWS, "keep").rows[20] == ("1", 'the "best" of', "z")

@@ -27,6 +27,25 @@ def draw(results: dict[str, Any], path: Path) -> None:
     plt.close(figure)
 
 
+def draw_growth(files: list[dict[str, Any]], path: Path) -> None:
+    """Draw what more files cost: in all, and each of them."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(12, 5))
+    _draw_growth(left, [(x["files"], x["delivery"]["wall_seconds"], x["delivery"]["main_mb"]) for x in files])
+    counts = [x["files"] for x in files]
+    right.semilogx(counts, [x["cpu_ms_a_file"] for x in files], "o-", label="CPU ms a file, start included")
+    right.semilogx(
+        counts, [x["ledger_bytes_a_file"] / 100 for x in files], "s--", label="ledger, hundreds of bytes a file"
+    )
+    right.set_ylim(bottom=0)
+    right.legend()
+    right.grid(visible=True, which="both", alpha=0.3)
+    for axes in (left, right):
+        axes.set_xlabel("files, delivered to a store that keeps nothing")
+    figure.tight_layout()
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
 def _draw_cases(axes: Any, cases: list[dict[str, Any]]) -> None:
     labels, values, targets = [], [], []
     for case in reversed(cases):

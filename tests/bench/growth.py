@@ -1,18 +1,41 @@
-"""Cost as work grows: more files, and a larger file. Time should be linear, memory flat, the ledger small."""
+"""Cost as work grows: more files, and a larger file. Time should be linear, memory flat, the ledger small.
 
+    python -m tests.bench.growth [1000 10000 100000 1000000]
+
+delivers so many files, each number from an empty ledger, to a store that keeps nothing, so that what grows is ours; it
+writes tests/bench/out/growth.json and growth.png.
+"""
+
+import json
 import os
 import shutil
 import sqlite3
 import sys
+import tempfile
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
-from tests.bench import data
+from tests.bench import chart, data, stores
 from tests.bench.comparison import Bench
 from tests.bench.measure import run
 from tests.bench.sides import OURS
+from tests.bench.tools import OUT
 
 _FILE_BYTES = 100  # of each of many files: what is measured is the cost of a file, not of its bytes
+
+
+def main() -> None:
+    """Deliver each of the given numbers of files."""
+    counts = [int(argument) for argument in sys.argv[1:]] or [1000, 10_000, 100_000]
+    fast = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+    found = []
+    with tempfile.TemporaryDirectory(prefix="growth-", dir=fast) as place, stores.sink(Path(place), "growth") as store:
+        for count in counts:
+            found.append(of_files(Bench(store, "growth", Path(place)), count))
+            print(found[-1], flush=True)
+    (OUT / "growth.json").write_text(json.dumps(found, indent=1))
+    chart.draw_growth(found, OUT / "growth.png")
 
 
 def of_files(bench: Bench, count: int) -> dict[str, Any]:
@@ -59,3 +82,7 @@ def of_size(bench: Bench, megabytes: int) -> dict[str, Any]:
     finally:
         shutil.rmtree(home)
         shutil.rmtree(source)
+
+
+if __name__ == "__main__":
+    main()

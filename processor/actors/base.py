@@ -25,7 +25,7 @@ class Member(pykka.ThreadingActor):
     def __init__(self, died: DeathNotice) -> None:
         super().__init__()
         self.name = type(self).__name__.lower()
-        self.log = logs.get(self.name)
+        self.log = logs.get(self.name).bind()  # else it is put together anew for every line
         self.died = died
         self._crew: Crew | None = None
 

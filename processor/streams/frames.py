@@ -38,6 +38,10 @@ class _Type(IntEnum):
     FAILED = 8
 
 
+_HELD = frozenset({_Type.BEGIN, _Type.DATA, _Type.RESTART})
+_TOGETHER_BYTES = 32 << 10
+
+
 class Content(IntEnum):
     """What an object's bytes are."""
 
@@ -126,13 +130,18 @@ class BrokenStreamError(DeliveryError):
 
 
 class FrameWriter:
-    """Writes frames to a pipe. Not for more than one thread at a time."""
+    """Writes frames to a pipe. Not for more than one thread at a time.
+
+    Small frames of an object wait for what follows, at the longest for its end, so that a small object is one piece to
+    write, to wake up for and to read.
+    """
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
+        self._held = bytearray()
 
     def write(self, frame: Frame) -> None:
-        """Write one frame whole; blocks while the pipe is full. Raises BrokenPipeError when nobody reads."""
+        """Write one frame; blocks while the pipe is full. Raises BrokenPipeError when nobody reads."""
         match frame:
             case Data(data):
                 for start in range(0, len(data), LONGEST_DATA_BYTES):
@@ -142,11 +151,18 @@ class FrameWriter:
                 self._put(kind, memoryview(orjson.dumps(payload)))
 
     def _put(self, kind: _Type, payload: memoryview) -> None:
-        header = _HEADER.pack(kind, len(payload))
-        written = os.writev(self._fd, (header, payload)) - len(header)
-        assert written >= 0, "a pipe takes five bytes at once"
-        while written < len(payload):
-            written += os.write(self._fd, payload[written:])
+        self._held += _HEADER.pack(kind, len(payload))
+        if kind in _HELD and len(self._held) + len(payload) <= _TOGETHER_BYTES:
+            self._held += payload
+            return
+        held, self._held = self._held, bytearray()
+        left = [memoryview(held), payload]
+        while left:
+            written = os.writev(self._fd, left)
+            while left and written >= len(left[0]):
+                written -= len(left.pop(0))
+            if left:
+                left[0] = left[0][written:]
 
 
 def read_frames(pipe: BinaryIO) -> Iterator[Frame]:

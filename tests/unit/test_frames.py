@@ -2,6 +2,7 @@
 
 import io
 import os
+import select
 import threading
 
 import pytest
@@ -109,3 +110,18 @@ def test_large_data_is_split_and_arrives_whole() -> None:
 def test_frames_out_of_order_are_refused(frames: list[Frame]) -> None:
     with pytest.raises(BrokenStreamError):
         list(read_frames(io.BytesIO(encoded(frames))))
+
+
+def test_a_small_object_is_written_in_one_piece_and_a_large_one_does_not_wait_for_its_end() -> None:
+    read_end, write_end = os.pipe2(os.O_NONBLOCK)
+    try:
+        writer = FrameWriter(write_end)
+        for data, waits in ((b"small", True), (b"l" * 40_000, False)):
+            writer.write(Begin(0, b"", Content.AS_IS))
+            writer.write(Data(data))
+            assert bool(select.select([read_end], [], [], 0)[0]) is not waits
+            writer.write(End(len(data), "00" * 32))
+            assert data in os.read(read_end, 1 << 16)
+    finally:
+        os.close(read_end)
+        os.close(write_end)

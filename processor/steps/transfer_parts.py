@@ -9,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from processor.domain.uploads import Part
 
 _SMALL_BYTES = 64 * 1024
+_FIRST_BYTES = 16 * 1024  # of what nobody knows the size of: most is small
 
 
 class PartBuffer:
@@ -19,7 +20,7 @@ class PartBuffer:
 
     def __init__(self, capacity_bytes: int, expected_bytes: int | None = None) -> None:
         self.capacity_bytes = capacity_bytes
-        first = capacity_bytes if expected_bytes is None else max(1, expected_bytes)
+        first = _FIRST_BYTES if expected_bytes is None else max(1, expected_bytes)
         self._bytes = _memory(min(first, capacity_bytes))
         self.filled_bytes = 0
 

@@ -15,7 +15,7 @@ from multiprocessing.context import SpawnContext, SpawnProcess
 from multiprocessing.popen_spawn_posix import Popen
 from multiprocessing.process import BaseProcess
 from types import ModuleType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pebble
 
@@ -55,6 +55,7 @@ class Pool:
         self._workers = workers
         self._birthright = (os.getpid(), limits, inbox_end, prepare)
         self._lock = threading.Lock()
+        self._unfinished: set[Future[Any]] = set()
         self._pool = self._started()
 
     def submit(self, function: Callable[[_Request], _Result], request: _Request) -> "Future[_Result]":
@@ -65,13 +66,16 @@ class Pool:
         """
         with self._lock:
             try:
-                return self._pool.schedule(function, args=(request,))
+                work = self._pool.schedule(function, args=(request,))
             except RuntimeError:
                 # pebble gives a whole pool up when a worker dies that had nothing to do while no other was at work.
                 broken = self._replaced()
                 broken.stop()  # type: ignore[no-untyped-call]
                 _join_behind(broken)
-                return self._pool.schedule(function, args=(request,))
+                work = self._pool.schedule(function, args=(request,))
+        self._unfinished.add(work)
+        work.add_done_callback(self._unfinished.discard)
+        return work
 
     def slots(self) -> int:
         """Return how many requests are worked on at the same time."""
@@ -85,10 +89,12 @@ class Pool:
         _join_behind(old)
 
     def stop(self) -> None:
-        """End every worker now; what they were doing fails."""
+        """End every worker now; what they were doing fails, and what waited for them."""
         with self._lock:
             self._pool.stop()  # type: ignore[no-untyped-call]
             self._pool.join()
+        for work in tuple(self._unfinished):  # pebble leaves it as it is, and whoever waits for it would for ever
+            work.cancel()
 
     def _replaced(self) -> pebble.ProcessPool:
         """Put a new pool in the place of the one in use and return that; the caller holds the lock."""

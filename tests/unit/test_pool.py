@@ -1,11 +1,14 @@
 """When the pool has processes, and when it does without."""
 
 import os
+import time
 from collections.abc import Iterator
+from concurrent.futures import CancelledError
 from pathlib import Path
 
 import psutil
 import pytest
+from pebble import ProcessExpired
 
 from processor.engine.pool import Pool
 from processor.streams.inbox import Inbox
@@ -40,3 +43,15 @@ def test_a_pool_that_never_worked_can_be_renewed_and_stopped(inbox: Inbox, tmp_p
     pool.renew()
     pool.stop()
     assert _workers() == 0
+
+
+def test_what_waits_for_a_worker_when_the_pool_is_stopped_is_not_waited_for_any_longer(
+    inbox: Inbox, tmp_path: Path
+) -> None:
+    pool = Pool(1, Limits(1024, (str(tmp_path),)), inbox.worker_end)
+    assert pool.submit(os.path.basename, "a/b").result(60) == "b"
+    works = [pool.submit(time.sleep, 600) for _ in range(20)]
+    pool.stop()
+    for work in works:
+        with pytest.raises((CancelledError, ProcessExpired)):
+            work.result(10)

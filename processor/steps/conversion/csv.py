@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 import duckdb
 
 from processor.domain.conversion import Column, ConversionOptions, DataFormat, MalformedRows, Receipt
+from processor.domain.errors import DeliveryError
 from processor.steps.conversion.csv_beside import BesideTable, is_large_file
 from processor.steps.conversion.csv_passing import PassingTable, is_costly_to_read
 from processor.steps.conversion.csv_promise import BrokenPromiseError, PromisedTable
@@ -51,14 +52,15 @@ def convert_csv(
         try:
             promising = promised.of(source, data_format, options)
             return promising.write(promising.direct(), lambda: promising.rows_passed, output, metadata)
-        except (BrokenPromiseError, duckdb.Error):
-            pass  # the careful way decides
+        except (BrokenPromiseError, duckdb.Error, DeliveryError) as error:
+            _expect_another_reading(error)  # the careful way decides
     table = CsvTable.of(source, data_format, options)
     table.refuse_malformed()
     if (structure := table.structure) is not None:
         try:
             return table.write(table.direct(), lambda: structure.rows, output, metadata)
-        except duckdb.Error:
+        except (duckdb.Error, DeliveryError) as error:
+            _expect_another_reading(error)
             table.structure = None
             table.understand_all()  # DuckDB sees it otherwise than the check of its structure: the exact way decides
             table.refuse_malformed()
@@ -68,6 +70,12 @@ def convert_csv(
         table.write_rejects(output)
         receipt = replace(receipt, rejected_rows=table.malformed)
     return receipt
+
+
+def _expect_another_reading(error: Exception) -> None:
+    """Raise what no other reading can help. Quotes inside of fields, two by two, make DuckDB count other rows."""
+    if isinstance(error, DeliveryError) and error.failure.code != "table.receipt":
+        raise error
 
 
 def _promised(source: Source) -> type[PromisedTable] | None:

@@ -8,10 +8,11 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from processor.steps.conversion.csv_rows import Dialect, Newline, Reader, Record, records
+from processor.steps.conversion.csv_rows import Dialect, Grammar, Newline, Reader, Record, records
 
 _BLOCK_BYTES = 1 << 18
 _WORTH_A_MATCH = 1 << 14
+_MOST_ALONE = 64
 # What stands for quotes, separators and NULL where the text itself has none that could.
 _NO_DELIMITER, _NO_QUOTE, _NULL = b"\x01", b"\x02", b"\x03"
 
@@ -45,13 +46,15 @@ def passages(
         singly -= bool(record.fields)
         yield record
     regular = _regular(dialect, width)
+    alone = 1  # records to be read one by one before the next match: more and more where a match takes a few rows only
     while True:
         if (block := _take(reader, regular, dialect, nulls)) is not None:
             yield block
-        elif (record := next(every, None)) is not None:
+        alone = 1 if block is not None and block.rows > _MOST_ALONE else min(2 * alone, _MOST_ALONE)
+        for _ in range(alone):
+            if (record := next(every, None)) is None:
+                return
             yield record
-        else:
-            return
 
 
 def _take(reader: Reader, regular: re.Pattern[bytes], dialect: Dialect, nulls: frozenset[bytes]) -> Block | None:
@@ -72,6 +75,8 @@ def _take(reader: Reader, regular: re.Pattern[bytes], dialect: Dialect, nulls: f
 
 
 def _endings_outside(text: bytes, dialect: Dialect) -> int:
+    if _escape(dialect) and _escape(dialect) in text:
+        text = re.sub(rb"%b." % re.escape(_escape(dialect)), b"", text, flags=re.DOTALL)
     outside = dialect.quote.join(text.split(dialect.quote)[::2])  # a quote keeps CR and LF of two lines apart
     return _normal_endings(outside, dialect).count(b"\n")
 
@@ -84,7 +89,7 @@ def _normal_endings(text: bytes, dialect: Dialect) -> bytes:
 
 def _regular(dialect: Dialect, width: int) -> re.Pattern[bytes]:
     """Return what matches any number of regular rows."""
-    escape = dialect.escape if dialect.escape != dialect.quote else b""
+    escape = _escape(dialect)
     never = (
         dialect.delimiter
         + dialect.quote
@@ -102,13 +107,18 @@ def _regular(dialect: Dialect, width: int) -> re.Pattern[bytes]:
     return re.compile(rb"(?:%b%b%b%b)*+" % (edge, row, edge, ending))
 
 
+def _escape(dialect: Dialect) -> bytes:
+    return dialect.escape if dialect.escape != dialect.quote else b""
+
+
 def _field(dialect: Dialect, escape: bytes, never: bytes, width: int) -> bytes:
     plain = rb"[^%b]%b" % (re.escape(never), b"++" if width == 1 else b"*+")
     if not dialect.quote:
         return plain
     quote, not_inside = re.escape(dialect.quote), re.escape(dialect.quote + escape)
     spaces = rb"[ \t]*+" if _may_strip(dialect) else b""
-    doubled = rb"(?:%b%b[^%b]*+)*+" % (quote, quote, not_inside) if dialect.escape else b""
+    pair = rb"%b%b" % (quote, quote) + (rb"|%b(?s:.)" % re.escape(escape) if escape else b"")
+    doubled = rb"(?:(?:%b)[^%b]*+)*+" % (pair, not_inside) if dialect.escape else b""
     quoted = rb"%b%b[^%b]*+%b%b%b" % (spaces, quote, not_inside, doubled, quote, spaces)
     return rb"(?:%b|%b)" % (quoted, plain)
 
@@ -126,12 +136,16 @@ class PipeForm:
         self._source = dialect
         self._end = delimiter + b"\n" if surplus else b"\n"
         self.dialect = Dialect(delimiter, quote, quote)
+        self._escape = _escape(dialect)
+        self._inner = Grammar(dialect).inner
         self.null = _NULL if width + surplus == 1 else b""  # a blank line would be no row
         self._plain = self._end == b"\n" and not dialect.runs
 
     def block(self, block: Block) -> bytes:
         """Return regular rows, changed only where a reader could differ about them."""
         text, quote = block.text, self._source.quote
+        if self._escape and self._escape in text:  # stands in quoted fields only
+            text = self._inner.sub(lambda found: quote * 2 if found[2] or found[1] == quote else found[1], text)
         if self._plain and not _may_strip(self._source) and self._source.newline is Newline.ANY and b"\r" not in text:
             return text
         if not (quote and quote in text):

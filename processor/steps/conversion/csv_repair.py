@@ -32,6 +32,11 @@ class Repair:
         self.grammar = Grammar(dialect)
         self.columns = [_common([classify(row.fields[index]) for row in rows]) for index in range(width * bool(rows))]
         of_text = _DELIMITERS_OF_TEXT if sum(map(TYPED.__contains__, self.columns)) >= _FEWEST_TYPED else ()
+        # What no other reading could divide: no quote, and none of the marks that separate fields elsewhere.
+        marks = b"".join((*_OTHER_DELIMITERS, *of_text, *_OTHER_QUOTES, dialect.quote)).translate(
+            None, dialect.delimiter
+        )
+        self.nothing = re.compile(rb"[^%b]*+" % re.escape(marks if of_text else marks.replace(b" ", b"")))
         self.others = [mark for mark in (*_OTHER_DELIMITERS, *of_text) if mark != dialect.delimiter]
 
     def fields(self, record: Record) -> Fields | None:
@@ -39,6 +44,8 @@ class Repair:
         if self.width < 2 or not record.text:  # noqa: PLR2004
             return None
         text = record.text
+        if self.nothing.fullmatch(text):
+            return None
         return (
             self._enclosed(text)
             or self._by_inner_quotes(record)

@@ -194,11 +194,15 @@ class CsvTable:
             self.malformed_lines.append(record.line)
         if self.options.malformed_rows is not MalformedRows.KEEP:
             return
-        fields = self.repair.fields(record) or record.fields
-        self.surplus |= len(fields) > self.layout.width
-        most = _SAMPLE_CELLS // self.layout.width + 1
+        width = self.layout.width
+        most = _SAMPLE_CELLS // width + 1
         place = self.malformed - 1 if self.malformed <= most else self.chance.randrange(self.malformed)
-        self.misfits[place : place + 1] = [fields[: self.layout.width]] if place < most else []
+        may_be_surplus = len(record.fields) > width and not self.surplus
+        if place >= most and not may_be_surplus:
+            return
+        fields = self.repair.fields(record) or record.fields
+        self.surplus |= len(fields) > width
+        self.misfits[place : place + 1] = [fields[:width]] if place < most else []
 
     def _check_comments(self) -> None:
         if sum(len(record.text) for record in self.comments[-_MOST_COMMENTS:]) > _LONGEST_FACT or (

@@ -138,3 +138,9 @@ def test_one_stray_quote_in_a_large_file_costs_hardly_more_than_its_line(tmp_pat
     started = time.process_time()
     assert convert(source, "keep").rows[50_000][1] == '"22'
     assert time.process_time() - started < 30
+
+
+def test_escaped_quotes_and_separators_in_blocks_are_those_of_the_reader() -> None:
+    rows = "".join(rf'{i},"say \"{i}\", or \\ and \n","a ""b""\","' + "\n" for i in range(4000))
+    found = convert(b"n,text,more\n" + rows.encode())
+    assert found.rows == [(str(i), rf'say "{i}", or \ and \n', 'a "b"",') for i in range(4000)]

@@ -234,3 +234,12 @@ def test_a_row_in_other_quotes_or_with_another_mark_between_its_quotes_is_read_s
 @pytest.mark.parametrize("row", [b'1,"the "best" of",z', b'1,"the \\"best\\" of",z', b'1,the "best" of,z'])
 def test_quotes_inside_of_quotes_are_a_value_of_their_row_however_they_are_escaped(row: bytes) -> None:
     assert convert(b"n,day,text\n" + ROWS + row + b"\n" + ROWS, "keep").rows[20] == ("1", 'the "best" of', "z")
+
+
+def test_marks_of_inches_in_two_of_many_rows_cost_no_row_between_them(tmp_path: Path) -> None:
+    plain = "".join(f"{i},board,3\n" for i in range(20_000))
+    source = tmp_path / "inches.csv"
+    source.write_text("n,what,length\n" + plain + '7,5",3\n' + plain + '8,6",3\n')
+    found = convert(source)
+    assert len(found.rows) == 40_002
+    assert [row for row in found.rows if row[1] != "board"] == [("7", '5"', "3"), ("8", '6"', "3")]

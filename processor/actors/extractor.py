@@ -37,6 +37,7 @@ class Extractor(WorkerStage):
             metadata,
             job.stored_members,
             workers=self.settings.workers or os.cpu_count() or 1,
+            held_bytes=self.settings.stream_part_size,
         )
         shares: tuple[range | None, ...] = (None,)
         if job.file.kind.archive is ArchiveKind.ZIP and request.workers > 1 and job.file.size_bytes >= _WORTH_SHARING:

@@ -12,14 +12,17 @@ from processor.domain.members import member_key
 from processor.domain.uploads import ObjectRequest, StoredObject, completion_metadata
 from processor.steps.transfer import ObjectUpload
 from processor.streams.frames import (
+    MOST_HELD,
     Bad,
     Begin,
+    BrokenStreamError,
     Content,
     Data,
     End,
     EndOfStream,
     Failed,
     Frame,
+    Proved,
     Restart,
     Skipped,
 )
@@ -105,8 +108,9 @@ class _Delivery:
         self._begin: Begin | None = None
         self._upload: ObjectUpload | None = None
         self._waiting: tuple[Begin, StoredObject, End] | None = None
+        self._held: list[tuple[Begin, ObjectUpload, End]] = []
 
-    def take(self, frame: Begin | Data | Restart | End | Skipped | EndOfStream) -> None:
+    def take(self, frame: Begin | Data | Restart | End | Proved | Skipped | EndOfStream) -> None:
         """Do what the frame says."""
         match frame:
             case Begin():
@@ -115,12 +119,16 @@ class _Delivery:
                 self.upload.write(data)
             case Restart():
                 self.upload.restart()
+            case End(held=True):
+                self.hold(frame)
             case End():
                 self.end(frame)
+            case Proved():
+                self.prove()
             case Skipped():
                 self._recorder.skipped(frame)
             case EndOfStream():
-                pass
+                self.end_of_stream()
             case _:
                 assert_never(frame)
 
@@ -150,6 +158,29 @@ class _Delivery:
             return
         self._recorder.stored(self._begin, stored, end)
 
+    def hold(self, end: End) -> None:
+        """Have the object ready to be completed, and do not complete it yet."""
+        assert self._begin is not None
+        if len(self._held) == MOST_HELD:
+            raise BrokenStreamError(f"holds more than {MOST_HELD} objects")
+        self.upload.hold()
+        self._held.append((self._begin, self.upload, end))
+        self._upload = None
+
+    def prove(self) -> None:
+        """Complete what was held."""
+        while self._held:
+            begin, upload, end = self._held[0]
+            stored = upload.finish(size_bytes=end.size_bytes, sha256=end.sha256)
+            del self._held[0]
+            upload.__exit__(None, None, None)
+            self._recorder.stored(begin, stored, end)
+
+    def end_of_stream(self) -> None:
+        """Make sure that nothing waits any more."""
+        if self._held:
+            raise BrokenStreamError("ended before its objects were proved")
+
     def void(self) -> None:
         """Give up the object that is open, if one is: its member is bad."""
         if self._upload is not None:
@@ -158,8 +189,11 @@ class _Delivery:
         self._upload = None
 
     def broken(self, error: BaseException) -> None:
-        """Leave the open upload as the kind of error says: to be resumed, or aborted."""
+        """Leave the open upload, and those that are held, as the kind of error says: to be resumed, or aborted."""
         self._close(error)
+        while self._held:
+            _begin, self._upload, _end = self._held.pop(0)
+            self._close(error)
 
     def _close(self, error: BaseException | None) -> None:
         upload, self._upload = self._upload, None

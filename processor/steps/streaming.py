@@ -24,6 +24,7 @@ from processor.steps.checksum import changed
 from processor.steps.conversion import Metadata, convert
 from processor.streams.frames import (
     LONGEST_DATA_BYTES,
+    MOST_HELD,
     Bad,
     Begin,
     Content,
@@ -32,6 +33,7 @@ from processor.streams.frames import (
     EndOfStream,
     Failed,
     FrameWriter,
+    Proved,
     Restart,
     Skipped,
 )
@@ -39,6 +41,8 @@ from processor.streams.inbox import send_pipe
 from processor.streams.pipes import wide_pipe
 from processor.streams.ranges import fetched_source
 from processor.streams.source import Source, open_file
+
+_MOST_HELD_BYTES = 8 << 20  # of small objects that wait for the proof of their archive: they are memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +65,8 @@ class ExtractRequest:
     """Take the members out of the archive `file`, but for those whose index lies in the ranges `stored`.
 
     `members` confines it to a share of a zip, one of at most `workers` that `share_extraction` returned; there are
-    more of them where a share would have more than `most_members`. `fetched`: as in a ConvertRequest.
+    more of them where a share would have more than `most_members`. `fetched`: as in a ConvertRequest. `held_bytes`: up
+    to so many whoever receives the stream holds of an object in memory when it is not yet proved; 0: it can hold none.
     """
 
     stream_id: str
@@ -74,6 +79,7 @@ class ExtractRequest:
     members: range | None = None
     most_members: int | None = None
     fetched: bool = False
+    held_bytes: int = 0
 
 
 def prepare() -> None:
@@ -100,7 +106,7 @@ def stream_extraction(request: ExtractRequest) -> None:
     with _stream(request.stream_id) as frames, _source(request) as source:
         archive = request.file.kind.archive
         assert archive is not None, "only archives are extracted"
-        members = _extract(source, archive, request, _FramedSink(frames))
+        members = _extract(source, archive, request, _sink(frames, request))
         _still(source, request.file)
         frames.write(EndOfStream(members))
 
@@ -201,17 +207,22 @@ class _FramedOutput:
         self._put(data)
         return len(data)
 
-    def finish(self, receipt: Receipt) -> None:
+    @property
+    def size_bytes(self) -> int:
+        """Return the length of the object that is open, so far."""
+        return self._size_bytes
+
+    def finish(self, receipt: Receipt, *, held: bool = False) -> None:
         """End the object that is open."""
-        self._end(receipt)
+        self._end(receipt, held=held)
 
     def _put(self, data: bytes) -> None:
         self._digest.update(data)
         self._size_bytes += len(data)
         self._frames.write(Data(data))
 
-    def _end(self, receipt: Receipt | None) -> None:
-        self._frames.write(End(self._size_bytes, self._digest.hexdigest(), receipt))
+    def _end(self, receipt: Receipt | None, *, held: bool = False) -> None:
+        self._frames.write(End(self._size_bytes, self._digest.hexdigest(), receipt, held))
 
 
 class _Pump(threading.Thread):
@@ -258,10 +269,13 @@ class _FramedSink:
         return self._output
 
     def end(self, member: Member, receipt: MemberReceipt) -> None:  # noqa: ARG002 - the protocol's
+        self._end(receipt, held=False)
+
+    def _end(self, receipt: MemberReceipt, *, held: bool) -> None:
         if self._output is None or receipt.table is None:
-            self._frames.write(End(receipt.size_bytes, receipt.sha256))
+            self._frames.write(End(receipt.size_bytes, receipt.sha256, held=held))
         else:
-            self._output.finish(receipt.table)
+            self._output.finish(receipt.table, held=held)
         self._output = None
 
     def bad(self, member: Member, failure: Failure) -> None:
@@ -270,6 +284,37 @@ class _FramedSink:
 
     def not_a_file(self, member: Member, reason: str) -> None:
         self._frames.write(Skipped(member.index, member.name, reason))
+
+
+class _HoldingSink(_FramedSink):
+    """The same for a receiver that can hold a few objects. See steps.extraction.sink.HoldingSink."""
+
+    def __init__(self, frames: FrameWriter, small_bytes: int) -> None:
+        """Write to `frames`; objects of at most `small_bytes` are held in memory."""
+        super().__init__(frames)
+        self._small_bytes = small_bytes
+        self._held = 0
+        self._held_bytes = 0
+
+    def hold(self, member: Member, receipt: MemberReceipt) -> bool:  # noqa: ARG002 - the protocol's
+        size_bytes = receipt.size_bytes if self._output is None else self._output.size_bytes
+        in_memory = size_bytes if size_bytes <= self._small_bytes else 0
+        has_rejects = receipt.table is not None and receipt.table.rejected_rows
+        if has_rejects or self._held == MOST_HELD or self._held_bytes + in_memory > _MOST_HELD_BYTES:
+            return False
+        self._held += 1
+        self._held_bytes += in_memory
+        self._end(receipt, held=True)
+        return True
+
+    def proved(self) -> None:
+        if self._held:
+            self._frames.write(Proved())
+        self._held = self._held_bytes = 0
+
+
+def _sink(frames: FrameWriter, request: ExtractRequest) -> _FramedSink:
+    return _HoldingSink(frames, request.held_bytes) if request.held_bytes else _FramedSink(frames)
 
 
 def _begin(member: Member, content: Content) -> Begin:

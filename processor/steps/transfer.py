@@ -137,6 +137,16 @@ class ObjectUpload:
         self._size = 0
         self._number = 0
 
+    def hold(self) -> None:
+        """Send all there is but complete nothing: `finish` or leaving comes later. Of a small object it is kept."""
+        if self._number == 0:
+            return
+        if self._buffer.filled_bytes:
+            self._flush()
+        self._collect()
+        self._sender.close()
+        self._buffer.free()
+
     def finish(self, *, size_bytes: int | None = None, sha256: str | None = None) -> StoredObject:
         """Complete the object and return it verified.
 

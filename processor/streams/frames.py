@@ -1,6 +1,6 @@
 """The object stream on the pipe between a worker and the uploader.
 
-    stream := object* (END_OF_STREAM | FAILED)
+    stream := object* (END_OF_STREAM | FAILED), with a PROVED between any two frames
     object := BEGIN (DATA | RESTART)* (END | BAD)   |   BAD   |   SKIPPED
     frame  := type: u8, length: u32 big-endian, payload of that length
 
@@ -23,6 +23,7 @@ from processor.domain.errors import DeliveryError, ErrorClass, Failure, failure_
 from processor.domain.keys import escape, unescape
 
 _HEADER = struct.Struct(">BI")
+MOST_HELD = 16
 LONGEST_DATA_BYTES = 256 << 10
 _LONGEST_JSON_BYTES = 64 << 20  # a receipt names up to 20,000 columns with the reason for each type
 
@@ -36,6 +37,7 @@ class _Type(IntEnum):
     SKIPPED = 6
     END_OF_STREAM = 7
     FAILED = 8
+    PROVED = 9
 
 
 _HELD = frozenset({_Type.BEGIN, _Type.DATA, _Type.RESTART})
@@ -79,11 +81,21 @@ class Restart:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """The object is whole: its size and SHA-256 as the worker counted them, and the receipt of a conversion."""
+    """The object is whole: its size and SHA-256 as the worker counted them, and the receipt of a conversion.
+
+    One that is `held` must not be completed before the next `Proved`: what it was made of is not yet proved. No more
+    than MOST_HELD are held at a time.
+    """
 
     size_bytes: int
     sha256: str
     receipt: Receipt | None = None
+    held: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Proved:
+    """All that was held so far may be completed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +130,7 @@ class Failed:
     failure: Failure
 
 
-Frame = Begin | Data | Restart | End | Bad | Skipped | EndOfStream | Failed
+Frame = Begin | Data | Restart | End | Proved | Bad | Skipped | EndOfStream | Failed
 
 
 class BrokenStreamError(DeliveryError):
@@ -204,6 +216,8 @@ def _in_order(frame: Frame, *, within: bool) -> bool:
             allowed, after = within, False
         case Bad():
             allowed, after = True, False
+        case Proved():
+            allowed, after = True, within
         case Skipped() | EndOfStream():
             allowed, after = not within, False
         case Failed():
@@ -220,8 +234,10 @@ def _encode(frame: Frame) -> tuple[_Type, dict[str, Any]]:
             return _Type.BEGIN, {"member": frame.member, "content": frame.content, "mismatch": frame.mismatch, **names}
         case Restart():
             return _Type.RESTART, {}
-        case End(size, sha256, receipt):
-            return _Type.END, {"size": size, "sha256": sha256, "receipt": receipt}
+        case End(size, sha256, receipt, held):
+            return _Type.END, {"size": size, "sha256": sha256, "receipt": receipt, "held": held}
+        case Proved():
+            return _Type.PROVED, {}
         case Bad(member, name, failure):
             return _Type.BAD, {"member": member, "name": escape(name), "failure": failure}
         case Skipped(member, name, reason):
@@ -250,7 +266,10 @@ def _decode(kind: int, payload: bytes) -> Frame:
             case _Type.RESTART:
                 return Restart()
             case _Type.END:
-                return End(_count(fields["size"]), _sha256(fields["sha256"]), _receipt(fields["receipt"]))
+                size, sha256 = _count(fields["size"]), _sha256(fields["sha256"])
+                return End(size, sha256, _receipt(fields["receipt"]), held=fields["held"] is True)
+            case _Type.PROVED:
+                return Proved()
             case _Type.BAD:
                 name = unescape(_text(fields["name"]))
                 return Bad(_count(fields["member"], -1), name, failure_from(fields["failure"]))

@@ -16,7 +16,7 @@ from tests.e2e.bucket import Bucket
 from tests.e2e.conftest import MakeDaemon
 from tests.e2e.counting import parts_of, through, uploads
 from tests.e2e.daemon import Daemon, StoreAddress
-from tests.faultproxy import FaultProxy
+from tests.faultproxy import Fault, FaultProxy
 
 PART = 5 << 20  # of a stream, as long as no setting says otherwise
 MOST_UNRECORDED = 4  # members that the store has and the ledger has not, at any one time
@@ -178,6 +178,52 @@ def test_a_worker_killed_in_the_middle_of_an_archive_costs_no_stored_member_anot
     members, parts = sent_of_members(counting, address.bucket, names)
     assert members == SMALL + LARGE
     assert parts <= LARGE * LARGE_PARTS + 2
+
+
+def write_few(path: Path) -> None:
+    """Pack so few members that they can all wait for the archive's end: two of them are uploaded in parts."""
+    chance = random.Random(6)
+    contents = {"a.csv": b"a,b\n1,2\n", "b-large.bin": chance.randbytes(LARGE_BYTES), "c.txt": b"c"}
+    write_tar(path, contents | {"d-large.bin": chance.randbytes(LARGE_BYTES), "e.csv": b"a,b\n3,4\n"})
+
+
+def test_no_member_of_a_compressed_tar_is_there_before_the_end_of_it_was_proved(
+    make_daemon: MakeDaemon, address: StoreAddress, objects: Bucket, counting: FaultProxy
+) -> None:
+    daemon = make_daemon(store=through(counting, address), MAX_RETRIES=0)
+    write_few(daemon.watch / "good.tar.gz")
+    damaged = bytearray((daemon.watch / "good.tar.gz").read_bytes())
+    damaged[-6] ^= 1  # within the checksum at the very end
+    (daemon.watch / "damaged.tar.gz").write_bytes(damaged)
+
+    assert daemon.once() == 1
+
+    names = {"a.csv.parquet", "b-large.bin", "c.txt", "d-large.bin", "e.csv.parquet"}
+    assert objects.delivered() == {f"good.tar.gz/{name}" for name in names}
+    assert {entry["key"] for entry in objects.manifest("good.tar.gz")["entries"]} == objects.delivered()
+    assert daemon.statuses() == {"good.tar.gz": "completed", "damaged.tar.gz": "failed"}
+    assert objects.open_uploads() == []
+    assert parts_of(counting, "damaged.tar.gz/d-large.bin"), "it was on its way"
+    assert {key for key, count in uploads(counting, address.bucket).items() if "damaged.tar.gz/" in key} == set()
+
+
+def test_killed_while_members_wait_for_the_archives_end_their_parts_are_not_sent_again(
+    make_daemon: MakeDaemon, address: StoreAddress, objects: Bucket, counting: FaultProxy
+) -> None:
+    daemon = make_daemon(store=through(counting, address))
+    write_few(daemon.watch / "m.tar.gz")
+    counting.on(lambda seen: seen.part is not None and "d-large" in seen.target, Fault(delay_seconds=5.0), 1)
+    daemon.start()
+    daemon.until(lambda: parts_of(counting, "m.tar.gz/d-large.bin"))
+    assert objects.delivered() == set(), "all of them wait"
+    daemon.kill()
+
+    assert daemon.once() == 0, daemon.failures()
+
+    assert len(objects.delivered()) == 5
+    assert parts_of(counting, "m.tar.gz/b-large.bin") == [1, 2, 3]
+    assert set(uploads(counting, address.bucket).values()) == {1}
+    assert objects.open_uploads() == []
 
 
 def test_a_large_zip_is_shared_among_workers_and_arrives_whole(make_daemon: MakeDaemon, objects: Bucket) -> None:

@@ -22,6 +22,7 @@ from processor.streams.frames import (
     Failed,
     Frame,
     FrameWriter,
+    Proved,
     Restart,
     Skipped,
     read_frames,
@@ -35,15 +36,17 @@ NAMES = st.binary(max_size=30)
 OBJECTS = st.builds(
     lambda begin, data, restart, end: [begin, *data, *([Restart(), *data] if restart else []), end],
     st.builds(Begin, st.integers(-1, 9), NAMES, st.sampled_from(Content), TEXTS, raw_name=NAMES, again=st.booleans()),
-    st.lists(st.builds(Data, st.binary(min_size=1, max_size=100)), max_size=3),
+    st.lists(st.one_of(st.builds(Data, st.binary(min_size=1, max_size=100)), st.just(Proved())), max_size=3),
     st.booleans(),
     st.one_of(
-        st.builds(End, st.integers(0, 2**60), st.just("ab" * 32), st.sampled_from([None, RECEIPT])),
+        st.builds(End, st.integers(0, 2**60), st.just("ab" * 32), st.sampled_from([None, RECEIPT]), st.booleans()),
         st.builds(Bad, st.integers(0, 9), NAMES, st.just(FAILURE)),
     ),
 )
 ALONE = st.one_of(
-    st.builds(Bad, st.integers(0, 9), NAMES, st.just(FAILURE)), st.builds(Skipped, st.integers(0, 9), NAMES, TEXTS)
+    st.builds(Bad, st.integers(0, 9), NAMES, st.just(FAILURE)),
+    st.builds(Skipped, st.integers(0, 9), NAMES, TEXTS),
+    st.just(Proved()),
 ).map(lambda frame: [frame])
 LAST = st.sampled_from([EndOfStream(3), Failed(FAILURE)])
 STREAMS = st.tuples(st.lists(st.one_of(OBJECTS, ALONE), max_size=4), LAST).map(

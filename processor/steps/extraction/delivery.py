@@ -20,9 +20,10 @@ from processor.steps.extraction.opening import open_archive
 from processor.steps.extraction.problems import BrokenArchiveError, NotOpenedError, TooMuchError
 from processor.steps.extraction.proof import Proof
 from processor.steps.extraction.seeking import SeekableMember
-from processor.steps.extraction.sink import Sink, Stored
+from processor.steps.extraction.sink import HoldingSink, Sink, Stored
 from processor.streams.source import BytesSource, Source
 
+_HELD_BEFORE_PROOF = 8
 _MOST_BEHIND = 16  # times a zip's own size
 
 
@@ -47,6 +48,7 @@ class Delivery:
     metadata: Metadata
     _claims: Claims = field(default_factory=Claims)
     _proofs: list[Proof] = field(default_factory=list)
+    _held: int = 0
 
     def run(
         self, source: Source, kind: ArchiveKind, name: bytes, members: range | None, place: _Place = _Place()
@@ -55,13 +57,18 @@ class Delivery:
         with open_archive(source, kind, name, self.meter) as archive:
             if archive.proof:
                 self._proofs.append(archive.proof)
+                if not self._may_hold():
+                    archive.proof.begin()
             for entry in archive.entries:
                 index = self.meter.count_entry()
                 if entry is not None:
                     self._entry(entry, index, place, wanted=members is None or index in members)
                 if members is not None and index + 1 >= members.stop:
                     break
-            self._prove()
+            if archive.proof:
+                archive.proof.at_the_end()
+            if place.depth == 1:
+                self._release()
 
     def _entry(self, entry: Entry, index: int, place: _Place, *, wanted: bool) -> None:
         """Decide about one entry. Raises BrokenArchiveError only for the archive that the entry lies in."""
@@ -183,12 +190,32 @@ class Delivery:
             del self._proofs[proofs:]
 
     def _end(self, member: Member, receipt: MemberReceipt) -> None:
+        if self._is_held(member, receipt):
+            return
         self._prove()
         self.sink.end(member, receipt)
+
+    def _is_held(self, member: Member, receipt: MemberReceipt) -> bool:
+        if not self._may_hold() or not isinstance(self.sink, HoldingSink) or not self.sink.hold(member, receipt):
+            return False
+        self._held += 1
+        if self._held == _HELD_BEFORE_PROOF:
+            self._proofs[0].begin()  # there are many: soon there is no room for another
+        return True
+
+    def _may_hold(self) -> bool:
+        """Tell whether members can wait for the end of the one archive that is not proved yet."""
+        return isinstance(self.sink, HoldingSink) and len(self._proofs) == 1 and not self._proofs[0].done
 
     def _prove(self) -> None:
         for proof in self._proofs:
             proof.wait()
+        self._release()
+
+    def _release(self) -> None:
+        if self._held and isinstance(self.sink, HoldingSink):
+            self.sink.proved()
+        self._held = 0
 
 
 def _kept(member: Member, why: str) -> Member:

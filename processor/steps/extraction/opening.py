@@ -50,9 +50,9 @@ def open_archive(source: Source, kind: ArchiveKind, name: bytes, meter: Meter) -
             yield OpenArchive(iter([_single_entry(source, codec, _without_suffix(name, kind))]))
         else:
             codec = codec_for(kind, meter.limits.decoder_memory_bytes)
-            proof_file = stack.enter_context(source.open())
-            proof = stack.enter_context(closing(Proof(decompressed(proof_file, codec), meter.fork())))
             stream = stack.enter_context(closing(_stream(source.open(), codec)))
+            again = _decompressed_anew(source, codec)
+            proof = stack.enter_context(closing(Proof(again, meter.fork(), lambda: stream.position)))
             yield OpenArchive(TarReader(stream, lambda: _stream(source.open(), codec)).entries(), proof)
 
 
@@ -62,6 +62,11 @@ def _plain_stream(file: BinaryIO) -> ByteStream:
 
 def _stream(file: BinaryIO, codec: Codec) -> ByteStream:
     return ByteStream(read_ahead(decompressed(file, codec)), file)
+
+
+def _decompressed_anew(source: Source, codec: Codec) -> Iterator[bytes]:
+    with source.open() as file:
+        yield from decompressed(file, codec)
 
 
 def _single_entry(source: Source, codec: Codec, name: bytes) -> Entry:

@@ -1,39 +1,58 @@
 """Prove a compressed tar before any of its members is called complete.
 
 A tar has no checksums of its own and that of the compression comes last: a flipped byte may change a member long
-before anything shows it. So a thread decompresses the whole archive once beside the delivery (with isal at 500 MB/s and
-more, without the GIL); it holds up nobody until the first member is about to be completed. The limits are counted
-here too, so that a bomb is refused before anything of it is complete.
+before anything shows it. The delivery itself comes to that end, so members that can be held until then need no proof.
+For others a thread decompresses the whole archive once beside the delivery (with isal at 500 MB/s and more, without the
+GIL). The limits are counted here too, so that a bomb is refused before anything of it is complete.
 """
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from processor.steps.extraction.meter import Meter
 from processor.steps.extraction.problems import CorruptError, broken, unreadable
 
 
 class Proof:
-    """Reads all pieces in a thread of its own."""
+    """Reads all pieces in a thread of its own, once it is begun."""
 
-    def __init__(self, pieces: Iterator[bytes], meter: Meter) -> None:
+    def __init__(self, pieces: Iterator[bytes], meter: Meter, delivered: Callable[[], int]) -> None:
+        """Prove `pieces`; `delivered` tells how many bytes of the same the delivery has come to."""
         self._pieces = pieces
         self._meter = meter
+        self._delivered = delivered
         self._error: BaseException | None = None
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._read, name="proof", daemon=True)
-        self._thread.start()
+        self._thread: threading.Thread | None = None
+        self.done = False
+
+    def begin(self) -> None:
+        """Begin to read, unless that was done before."""
+        if self._thread is None and not self.done:
+            self._thread = threading.Thread(target=self._read, name="proof", daemon=True)
+            self._thread.start()
 
     def wait(self) -> None:
         """Return when the whole archive is proved. Raises BrokenArchiveError when it can not be."""
-        self._thread.join()
+        self.begin()
+        if self._thread is not None:
+            self._thread.join()
         if self._error is not None:
             raise self._error
+        self.done = True
+
+    def at_the_end(self) -> None:
+        """Take note that the delivery has come to the archive's end and so has proved it. Raises like `wait`."""
+        if self._thread is None:
+            self._meter.check(self._meter.bytes_out + self._delivered())
+            self.done = True
+        self.wait()
 
     def close(self) -> None:
         """Stop reading."""
         self._stop.set()
-        self._thread.join()
+        if self._thread is not None:
+            self._thread.join()
 
     def _read(self) -> None:
         try:

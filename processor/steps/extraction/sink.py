@@ -1,7 +1,7 @@
 """Where an extraction puts what it takes out."""
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from processor.domain.errors import Failure
 from processor.domain.members import Member, MemberReceipt
@@ -41,4 +41,17 @@ class Sink(Protocol):
 
     def not_a_file(self, member: Member, reason: str) -> None:
         """Record a member that is not a file (a link, a device): it has no object and is no error."""
+        ...
+
+
+@runtime_checkable
+class HoldingSink(Sink, Protocol):
+    """A sink that can wait for the checks of the archive when a member ends, and take the next one meanwhile."""
+
+    def hold(self, member: Member, receipt: MemberReceipt) -> bool:
+        """Take the member as whole, to be completed at the next `proved`; return False when there is no room for it."""
+        ...
+
+    def proved(self) -> None:
+        """Complete what is held."""
         ...

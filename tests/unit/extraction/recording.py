@@ -86,6 +86,32 @@ class RecordingSink:
         self.taken.not_files[member.key] = reason
 
 
+class HoldingRecordingSink(RecordingSink):
+    """Holds what it is told to, up to `room` members."""
+
+    def __init__(self, room: int) -> None:
+        super().__init__()
+        self.room = room
+        self.held: list[tuple[Member, MemberReceipt, bytearray]] = []
+
+    def hold(self, member: Member, receipt: MemberReceipt) -> bool:
+        assert member == self._open
+        if len(self.held) == self.room:
+            return False
+        self.held.append((member, receipt, self._content))
+        self._open = None
+        return True
+
+    def proved(self) -> None:
+        assert self._open is None or self.held, "nothing was held"
+        now = (self._open, self._content)
+        for member, receipt, content in self.held:
+            self._open, self._content = member, content
+            self.end(member, receipt)
+        self.held = []
+        self._open, self._content = now
+
+
 class RecordingOutput:
     def __init__(self, sink: RecordingSink) -> None:
         self._sink = sink
@@ -125,8 +151,9 @@ def take_source(
     options: ExtractionOptions | None = None,
     stored: Callable[[Member], bool] = nothing_stored,
     members: range | None = None,
+    sink: RecordingSink | None = None,
 ) -> Taken:
-    sink = RecordingSink()
+    sink = sink or RecordingSink()
     try:
         sink.taken.entries = extract(source, kind, options or ExtractionOptions(), sink, stored, members=members)
     except BrokenArchiveError as error:

@@ -17,7 +17,7 @@ from processor.domain.files import ArchiveKind
 from processor.steps.extraction.codecs import PIECE_BYTES, codec_for, decompressed
 from processor.steps.extraction.problems import CorruptError
 from processor.streams.source import BytesSource
-from tests.unit.extraction.recording import gz, take, tar_of
+from tests.unit.extraction.recording import HoldingRecordingSink, gz, take, tar_of
 
 Pack = Callable[[bytes], bytes]
 
@@ -67,23 +67,30 @@ def test_a_stream_cut_at_any_byte_is_never_called_complete(suffix: str) -> None:
         assert taken.codes == {"archive.corrupt"}
 
 
+NO_ROOM, LITTLE_ROOM, ROOM_FOR_ALL = 0, 2, 100
+every_room = pytest.mark.parametrize("room", [NO_ROOM, LITTLE_ROOM, ROOM_FOR_ALL])
+
+
 @every_codec
-def test_a_compressed_tar_cut_at_any_percent_completes_no_member(suffix: str) -> None:
+@every_room
+def test_a_compressed_tar_cut_at_any_percent_completes_no_member(suffix: str, room: int) -> None:
     whole = PACKERS[suffix](tar_of([(f"f{n}", os.urandom(300)) for n in range(20)]))
     for percent in range(100):
-        taken = take(whole[: len(whole) * percent // 100], f"x.tar.{suffix}")
+        sink = HoldingRecordingSink(room)
+        taken = take(whole[: len(whole) * percent // 100], f"x.tar.{suffix}", sink=sink)
         assert taken.members == {}
         assert taken.failure is not None
 
 
 @every_codec
-def test_a_flipped_byte_anywhere_is_noticed_or_changes_nothing(suffix: str) -> None:
+@every_room
+def test_a_flipped_byte_anywhere_is_noticed_or_changes_nothing(suffix: str, room: int) -> None:
     files = {f"f{n}": bytes([n]) * 300 for n in range(4)}
     whole = PACKERS[suffix](tar_of(files.items()))
     for place in range(len(whole)):
         flipped = bytearray(whole)
         flipped[place] ^= 0x10
-        taken = take(bytes(flipped), f"x.tar.{suffix}")
+        taken = take(bytes(flipped), f"x.tar.{suffix}", sink=HoldingRecordingSink(room))
         assert taken.members == files or (taken.members == {} and taken.failure), f"byte {place}"
 
 

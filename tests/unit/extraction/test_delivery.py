@@ -1,6 +1,7 @@
 """What becomes of members: as they are, as Parquet, opened in turn; limits; what is stored already."""
 
 import io
+import lzma
 import os
 import random
 from dataclasses import replace
@@ -17,7 +18,16 @@ from processor.steps.conversion import convert
 from processor.steps.extraction.archive import extract
 from processor.steps.extraction.content import LargeMember
 from processor.streams.source import BytesSource, open_file
-from tests.unit.extraction.recording import RecordingOutput, RecordingSink, gz, take, take_source, tar_of, zip_of
+from tests.unit.extraction.recording import (
+    HoldingRecordingSink,
+    RecordingOutput,
+    RecordingSink,
+    gz,
+    take,
+    take_source,
+    tar_of,
+    zip_of,
+)
 
 CSV = b"id,name\n" + b"".join(b"%d,name %d\n" % (n, n) for n in range(500))
 LARGE_CSV = b"id,name\n" + b"".join(b"%d,name %d\n" % (n, n) for n in range(30_000))
@@ -387,10 +397,45 @@ class CountedSource:
         return io.BytesIO(self.data)
 
 
+PROOF, PASSAGE = 1, 1
+
+
+@pytest.mark.parametrize("room", [0, 2, 3])
+@pytest.mark.parametrize("kind", ["gz", "xz"])
+def test_a_compressed_tar_is_decompressed_once_where_its_members_can_be_held(kind: str, room: int) -> None:
+    packed = {"gz": gz, "xz": lzma.compress}[kind](tar_of([("a", b"1"), ("t.csv", CSV), ("z", bytes(200_000))]))
+    source = CountedSource(packed)
+    taken = take_source(source, ArchiveKind(f"tar.{kind}"), sink=HoldingRecordingSink(room))
+    assert set(taken.members) == {"a", "t.csv", "z"}
+    assert source.opened == PASSAGE + (PROOF if room < len(taken.members) else 0)
+
+
+def test_a_held_member_is_not_completed_when_a_limit_is_passed_behind_it() -> None:
+    options = ExtractionOptions(ArchiveLimits(archive_bytes=250_000))
+    data = gz(tar_of([("a", b"1"), ("b", bytes(300_000))]))
+    taken = take(data, "a.tgz", options, sink=HoldingRecordingSink(9))
+    assert taken.members == {}
+    assert taken.codes == {"archive.too-large"}
+
+
+def test_what_is_passed_over_counts_for_a_limit_too() -> None:
+    options = ExtractionOptions(ArchiveLimits(archive_bytes=250_000))
+    data = gz(tar_of([("a", b"1"), ("b", bytes(300_000))]))
+    taken = take(data, "a.tgz", options, sink=HoldingRecordingSink(9), stored=lambda member: member.name == b"b")
+    assert taken.members == {}
+    assert taken.codes == {"archive.too-large"}
+
+
+def test_a_bad_member_costs_no_held_one() -> None:
+    data = gz(tar_of([("a", b"1"), ("bad.json", b"{"), ("z", b"2"), ("in.tgz", gz(tar_of([("x", b"3")])))]))
+    taken = take(data, "a.tgz", OPEN_NESTED, sink=HoldingRecordingSink(9))
+    assert taken.members == {"a": b"1", "z": b"2", "in.tgz/x": b"3"}
+    assert set(taken.bad) == {"bad.json"}
+
+
 @pytest.mark.parametrize(("end", "readings"), [(b"", 1), (b"one,2\n", 2)], ids=["as promised", "a surprise"])
 def test_a_large_table_of_a_compressed_tar_is_read_as_it_passes(end: bytes, readings: int) -> None:
     source = CountedSource(gz(tar_of([(f"{n}.csv", LARGE_CSV + end) for n in range(3)])))
     taken = take_source(source, ArchiveKind.TAR_GZ, SMALL_BUFFER)
     assert len(taken.members) == 3
-    proof_and_passage = 2
-    assert source.opened == proof_and_passage + 3 * (readings - 1), "each further reading unpacks the archive anew"
+    assert source.opened == PROOF + PASSAGE + 3 * (readings - 1), "each further reading unpacks the archive anew"

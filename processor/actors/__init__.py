@@ -4,7 +4,7 @@
                                     ▲   ▲                       │ regular    │ database    │ archive
                                     │   │                       ▼            ▼             ▼
                                     │   │                    Uploader ◀─ Converter / Extractor
-                                    │   └── StepCompleted, StepFailed, PartStored ... (reports; nobody waits for them)
+                                    │   └── StepsCompleted, StepFailed, PartStored ... (reports; nobody waits for them)
                                     └─────── Process(job) with only progress_update ahead ── Uploader
 
 messages   what is said                       base      what every actor does: answer pings, have its death noticed

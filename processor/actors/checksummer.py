@@ -44,8 +44,7 @@ class Checksummer(Stage):
         if file.kind.mismatch:
             self.log.warning("file.type-mismatch", path=escape(file.relative_path), reason=file.kind.mismatch)
         job = message.job.with_content(file)
-        job = self.report(job, Step.CHECKSUM_CALCULATION)
-        job = self.report(job, Step.TYPE_DETECTION)
+        job = self.report(job, Step.CHECKSUM_CALCULATION, Step.TYPE_DETECTION)
         if job.current is not Step.PROGRESS_UPDATE:
             self.pass_on(job, replace(message, digests=examined.digests))
         # Else the content is in the store already: Progress, which has the report, knows what is left to do.

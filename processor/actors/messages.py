@@ -62,11 +62,11 @@ class Process:
 
 
 @dataclass(frozen=True, slots=True)
-class StepCompleted:
-    """The step is done; `job` is as it was with this step still ahead. Told to Progress by whoever did it."""
+class StepsCompleted:
+    """These steps are done; `job` is as it was with them still ahead. Told to Progress by whoever did them."""
 
     job: Job
-    step: Step
+    steps: tuple[Step, ...]
 
 
 @dataclass(frozen=True, slots=True)

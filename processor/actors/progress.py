@@ -32,8 +32,8 @@ from processor.actors.messages import (
     ProbeStore,
     Process,
     PutFileAway,
-    StepCompleted,
     StepFailed,
+    StepsCompleted,
     StoreManifest,
     StoreProbed,
     Tick,
@@ -47,7 +47,7 @@ from processor.config import AfterUpload, Settings
 from processor.domain.circuit import Circuit, blame
 from processor.domain.credits import Credits
 from processor.domain.errors import SOURCE_VANISHED, ErrorClass, Failure
-from processor.domain.jobs import Delivered, Job, Status, Step
+from processor.domain.jobs import FIRST_STEPS, Delivered, Job, Status, Step
 from processor.domain.keys import escape
 from processor.domain.retry import GiveUp, RetryPolicy, TryAgain
 from processor.ledger.database import LedgerFullError
@@ -221,8 +221,8 @@ class Progress(Member):
         """Change the ledger as a report of a job on its way says."""
         row = message.job.row
         match message:
-            case StepCompleted(job, step):
-                return self._apply_step(job, step, flight)
+            case StepsCompleted(job, steps):
+                return self._apply_steps(job, steps, flight)
             case StepFailed():
                 return self._apply_failure(message)
             case UploadOpened(_, key, upload_id):
@@ -242,6 +242,13 @@ class Progress(Member):
             case _:
                 assert_never(message)
         return []
+
+    def _apply_steps(self, job: Job, steps: tuple[Step, ...], flight: Flight) -> list[Effect]:
+        effects = []
+        for step in steps:
+            effects += self._apply_step(job, step, flight)
+            job = job.after(step)
+        return effects
 
     def _apply_step(self, job: Job, step: Step, flight: Flight) -> list[Effect]:
         after = job.after(step)
@@ -475,8 +482,8 @@ class Progress(Member):
 def _can_wait(message: Any) -> bool:
     """Tell whether nothing follows from a report before the job's next one: it is recorded together with that."""
     match message:
-        case StepCompleted(job, Step.CHECKSUM_CALCULATION | Step.TYPE_DETECTION):
-            return job.attempt == 1 and job.delivered is Delivered.NOTHING
+        case StepsCompleted(job, steps):
+            return steps == FIRST_STEPS and job.attempt == 1 and job.delivered is Delivered.NOTHING
         case _:
             return False
 

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import reduce
 from typing import Any, assert_never
 
 from processor.actors.base import DeathNotice, Member
-from processor.actors.messages import Process, StepCompleted, StepFailed
+from processor.actors.messages import Process, StepFailed, StepsCompleted
 from processor.domain.errors import DeliveryError
 from processor.domain.jobs import Job, Step
 
@@ -33,10 +34,10 @@ class Stage(Member):
         """Run `task` in one of the threads; whatever it raises is a bug and ends the actor's usefulness."""
         self._threads.submit(self._to_the_end, task)
 
-    def report(self, job: Job, step: Step) -> Job:
-        """Tell Progress that `step` is done and return the job after it. Report first, then pass on."""
-        self.crew.progress.tell(StepCompleted(job, step))
-        return job.after(step)
+    def report(self, job: Job, *steps: Step) -> Job:
+        """Tell Progress that `steps` are done and return the job after them. Report first, then pass on."""
+        self.crew.progress.tell(StepsCompleted(job, steps))
+        return reduce(Job.after, steps, job)
 
     def pass_on(self, job: Job, message: Process) -> None:
         """Send the job to whoever does its next step."""

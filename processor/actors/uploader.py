@@ -124,8 +124,7 @@ class Uploader(Stage):
 
     def _report_objects(self, job: Job, recorder: "_Recorder") -> None:
         recorder.release()
-        while job.current is not Step.PROGRESS_UPDATE:
-            job = self.report(job, job.current)
+        self.report(job, *(step for step in job.slip if step is not Step.PROGRESS_UPDATE))
         # Progress, once all of this is recorded, asks for the manifest.
 
     def on_stop(self) -> None:

@@ -65,10 +65,11 @@ def _delimiters(piece: bytes) -> list[bytes]:
 def _punctuation_pairs(text: str) -> list[tuple[bytes, int]]:
     """Return unusual separators of two or three marks, such as ~|~ or |;|."""
     found = Counter(re.findall(r"(?<=[\w\"])([~^|;:#@$!*&%+=\t]{2,3})(?=[\w\"])", text))
+    counts = {pair: text.count(pair) for pair, _ in found.most_common(3)}
     # A mark that mostly stands alone separates alone: what follows it belongs to the values.
     return [
         (pair.encode(), count)
-        for pair, count in found.most_common(3)
+        for pair, count in counts.items()
         if all(count * pair.count(mark) >= _MOSTLY_PAIRED * text.count(mark) for mark in pair)
     ]
 
@@ -77,8 +78,8 @@ def _quotes(piece: bytes, delimiter: bytes) -> list[bytes]:
     """Return what may enclose fields: the usual quote, and what often stands on both sides of a field."""
     found = [b'"']
     edge = re.escape(delimiter) if delimiter else rb"[\r\n]"
-    for mark in {bytes((byte,)) for byte in b"'`~|$%#*^@!&/"} - {delimiter, delimiter.strip()}:
-        if mark not in piece:
+    for mark in (bytes((byte,)) for byte in b"'`~|$%#*^@!&/"):
+        if mark not in piece or mark in (delimiter, delimiter.strip()):
             continue
         one, marks = re.escape(mark), re.escape(_BEFORE_QUOTES.replace(mark, b""))
         inside = rb"(?:[^%b%b]++|%b%b|[%b].)*+" % (one, marks, one, one, marks)

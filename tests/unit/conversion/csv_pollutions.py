@@ -70,7 +70,12 @@ def tables() -> list[Table]:
         [str(i), f"{random.uniform(-5, 35):.3f}", f"{random.uniform(0, 1):.4f}", str(random.randint(900, 1100))]
         for i in range(60)
     ]
+    gaps = [
+        [str(i), "" if i % 2 else "x y", "" if i % 3 else f"{i}.5", "" if i % 5 else "2020-01-01", "z" if i % 4 else ""]
+        for i in range(40)
+    ]
     return [
+        Table("gaps", ["n", "word", "amount", "day", "last"], gaps),
         Table(
             "sales",
             ["DATE", "TIME", "Qty", "PRODUCTID", "Price", "ProductType", "Description", "URL", "Comments"],
@@ -88,7 +93,13 @@ def _records(rows: list[list[str]]) -> list[Row]:
 
 def pollutions() -> Iterator[Polluted]:
     for table in tables():
-        for found in (*_dialects(table), *_files(table), *_rows(table), *_encodings(table)):
+        for found in (
+            *_dialects(table),
+            *_files(table),
+            *_headers(table),
+            *_rows(table),
+            *_encodings(table),
+        ):
             yield replace(found, name=f"{table.name}-{found.name}")
 
 
@@ -168,6 +179,33 @@ def _files(table: Table) -> Iterator[Polluted]:
     yield polluted(
         "newline-mixed-cr", "".join(line + ("\r", "\n", "\r\n")[i % 3] for i, line in enumerate(text.splitlines()))
     )
+
+
+def _headers(table: Table) -> Iterator[Polluted]:
+    """Yield the table with a header that is written otherwise than the rows, or stands below other lines."""
+    style, header, rows = Style(), table.header, table.rows
+    body, records = style.text(rows), _records(rows)
+
+    def polluted(name: str, lines: str, head: list[str] = header) -> Polluted:
+        return Polluted(f"head-{name}", (lines + "\n" + body).encode(), head, records)
+
+    for delimiter in (";", "\t", "|", ", ", ":"):
+        yield polluted(f"separator-{delimiter!r}", delimiter.join(header))
+        yield polluted(f"separator-{delimiter!r}-quoted", Style(delimiter, quote_all=True).row(header))
+    yield polluted("other-quotes", Style(quote="'", escape="'", quote_all=True).row(header))
+    yield polluted("quoted", Style(quote_all=True).row(header))
+    for at in range(len(header)):
+        yield polluted(f"more-{at}", style.row([*header[:at], "", *header[at:]]))
+        name = header[at]
+        spoiled = [*header[:at], f'"{name[:1]}"{name[1:]}"', *header[at + 1 :]]
+        yield polluted(
+            f"unescaped-{at}", ",".join(spoiled), [*header[:at], f'{name[:1]}"{name[1:]}', *header[at + 1 :]]
+        )
+    for at in range(1, len(header)):
+        merged = [*header[: at - 1], header[at - 1] + header[at], *header[at + 1 :]]
+        yield polluted(f"less-{at}", style.row(merged), merged)
+    yield polluted("below-a-sentence", "This table, made by hand, is of 2019\n" + style.row(header))
+    yield polluted("below-empty-cells", "," * (len(header) - 1) + "\n" + style.row(header))
 
 
 def _rows(table: Table) -> Iterator[Polluted]:

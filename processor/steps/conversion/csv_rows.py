@@ -212,11 +212,16 @@ class Reader:
     def record(self) -> Record | None:
         """Return the next record, None after the last."""
         window, grammar, nulls = self.window, self.grammar, self.nulls
-        window.settle()
+        if window.at > _SETTLED_BYTES:
+            window.settle()
         start = window.at
-        if (found := window.line(start)) is None:
+        end = -1 if window.ending or window.has_cr else window.held.find(b"\n", start)
+        if end >= 0:
+            after = end + 1
+        elif (found := window.line(start)) is not None:
+            end, after = found
+        else:
             return None
-        end, after = found
         self.line += 1
         self.read += after - start
         window.at = after
@@ -230,8 +235,10 @@ class Reader:
             return self._quoted(text, start, after)
         if not grammar.delimiter:
             return Record(self.line, [None if text in nulls else text], text)
-        fields = text.split() if self.runs else text.split(grammar.delimiter)
-        return Record(self.line, [None if field in nulls else field for field in fields], text)
+        fields: list[bytes | None] = text.split() if self.runs else text.split(grammar.delimiter)  # type: ignore[assignment]
+        if not nulls.isdisjoint(fields):
+            fields = [None if field in nulls else field for field in fields]
+        return Record(self.line, fields, text)
 
     def passed(self, place: int, lines: int) -> None:
         """Go on at `place`, so many lines further on."""

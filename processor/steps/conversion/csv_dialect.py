@@ -4,14 +4,16 @@ Each way is scored by how regular its rows are and how plausible its cells look 
 taken. What is customary (the comma, or the tab in a .tsv) only decides between ways that are as good.
 """
 
+import contextlib
 import math
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from processor.domain.conversion import DataFormat
+from processor.domain.errors import DeliveryError
 from processor.steps.conversion.csv_candidates import candidates, endings
 from processor.steps.conversion.csv_cells import TYPED, CellClass, classify
 from processor.steps.conversion.csv_layout import Layout, lay_out
@@ -55,8 +57,11 @@ def choose(piece: bytes, data_format: DataFormat) -> Reading:
     if _is_clear(plain, start, own):
         best = [plain]
     else:
-        readings = [read(start, dialect, own) for dialect in candidates(start)]
-        readings = [r for r in readings if r.layout is None or (r.layout.width > 1) == bool(r.dialect.delimiter)]
+        readings = [
+            r
+            for r in _readings(start, candidates(start), own)
+            if r.layout is None or (r.layout.width > 1) == bool(r.dialect.delimiter)
+        ]
         readings = [r for r in readings if r.dialect.delimiter not in _TEXTUAL or r.score > _SURE_OF_TEXT] or [plain]
         best = sorted(readings, key=lambda reading: reading.score, reverse=True)
         if best[0].layout and best[0].layout.width == 1 and plain.layout and _is_separated(start, own):
@@ -67,8 +72,9 @@ def choose(piece: bytes, data_format: DataFormat) -> Reading:
     if whole.survey.odd == 0 and len(whole.survey.widths) == 1:
         return whole
     # What comes after the start does not fit: the whole piece decides between the ways that it suggests.
-    others = {reading.dialect for reading in best[1:_FINALISTS]} | {*_suggested_by_misfits(piece, whole)}
-    readings = [whole, *(read(piece, dialect, own) for dialect in others - {whole.dialect})]
+    others = dict.fromkeys((*(reading.dialect for reading in best[1:_FINALISTS]), *_suggested_by_misfits(piece, whole)))
+    others.pop(whole.dialect, None)
+    readings = [whole, *_readings(piece, others, own)]
     readings = [r for r in readings if r.layout and (r.layout.width > 1) == bool(r.dialect.delimiter)] or [whole]
     return max(readings, key=lambda reading: reading.score)
 
@@ -93,8 +99,15 @@ def _suggested_by_misfits(piece: bytes, reading: Reading) -> list[Dialect]:
     if at < 0:
         return []
     around = piece[piece.rfind(b"\n", 0, at) + 1 :][: _START_BYTES // 2]
-    found = [read(around, dialect, reading.dialect.delimiter) for dialect in candidates(around)]
+    found = _readings(around, candidates(around), reading.dialect.delimiter)
     return [r.dialect for r in sorted(found, key=lambda r: r.score, reverse=True)[:_FINALISTS]]
+
+
+def _readings(piece: bytes, dialects: Iterable[Dialect], own: bytes) -> Iterator[Reading]:
+    """Yield what each of the dialects makes of `piece`, but for those whose quotes make no sense there."""
+    for dialect in dialects:
+        with contextlib.suppress(DeliveryError):
+            yield read(piece, dialect, own)
 
 
 def read(piece: bytes, dialect: Dialect, own: bytes) -> Reading:

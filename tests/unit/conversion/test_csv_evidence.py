@@ -243,3 +243,14 @@ def test_marks_of_inches_in_two_of_many_rows_cost_no_row_between_them(tmp_path: 
     found = convert(source)
     assert len(found.rows) == 40_002
     assert [row for row in found.rows if row[1] != "board"] == [("7", '5"', "3"), ("8", '6"', "3")]
+
+
+def test_a_way_of_reading_that_makes_no_sense_of_the_quotes_is_no_candidate() -> None:
+    values = ('"a|b"', '""', '"plain"', '"so ""said"""')
+    rows = [
+        "|".join((values[n % 4], '"line 1\r\nline 2"' if n % 9 == 0 else "one", str(600_000 + n), f"{n / 8:.3f}"))
+        for n in range(10_000)
+    ]
+    found = convert("\r\n".join(("made by me", "col0|col1|col2|col3", *rows)).encode())
+    assert found.rows[9] == ("", "line 1\r\nline 2", "600009", "1.125")
+    assert len(found.rows) == 10_000

@@ -63,6 +63,13 @@ class CountingSink:
     def end(self, member: Member, receipt: MemberReceipt) -> None:  # noqa: ARG002
         self.members += 1
 
+    def hold(self, member: Member, receipt: MemberReceipt) -> bool:  # noqa: ARG002
+        self.members += 1
+        return True
+
+    def proved(self) -> None:
+        pass
+
     def bad(self, member: Member, failure: Failure) -> None:
         raise SystemExit(f"{member.name!r}: {failure}")
 

@@ -1,5 +1,6 @@
 """Doubtful texts where the evidence decides: how they are read, and what is refused when it does not."""
 
+import random
 from pathlib import Path
 
 import pytest
@@ -246,11 +247,19 @@ def test_marks_of_inches_in_two_of_many_rows_cost_no_row_between_them(tmp_path: 
 
 
 def test_a_way_of_reading_that_makes_no_sense_of_the_quotes_is_no_candidate() -> None:
+    chance = random.Random(1)
     values = ('"a|b"', '""', '"plain"', '"so ""said"""')
     rows = [
-        "|".join((values[n % 4], '"line 1\r\nline 2"' if n % 9 == 0 else "one", str(600_000 + n), f"{n / 8:.3f}"))
-        for n in range(10_000)
+        "|".join(
+            (
+                chance.choice(values),
+                '"line 1\r\nline 2"' if chance.random() < 0.1 else "one",
+                str(chance.randint(0, 10**6)),
+                f"{chance.random() * 1000:.3f}",
+            )
+        )
+        for _ in range(4700)
     ]
     found = convert("\r\n".join(("made by me", "col0|col1|col2|col3", *rows)).encode())
-    assert found.rows[9] == ("", "line 1\r\nline 2", "600009", "1.125")
-    assert len(found.rows) == 10_000
+    assert found.names == ["col0", "col1", "col2", "col3"]
+    assert len(found.rows) == 4700

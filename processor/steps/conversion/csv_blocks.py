@@ -12,7 +12,7 @@ from processor.steps.conversion.csv_rows import Dialect, Grammar, Newline, Reade
 
 _BLOCK_BYTES = 1 << 18
 _WORTH_A_MATCH = 1 << 14
-_MOST_ALONE = 64
+_MOST_ALONE, _FEW_ROWS = 64, 2
 # What stands for quotes, separators and NULL where the text itself has none that could.
 _NO_DELIMITER, _NO_QUOTE, _NULL = b"\x01", b"\x02", b"\x03"
 
@@ -50,7 +50,7 @@ def passages(
     while True:
         if (block := _take(reader, regular, dialect, nulls)) is not None:
             yield block
-        alone = 1 if block is not None and block.rows > _MOST_ALONE else min(2 * alone, _MOST_ALONE)
+        alone = 1 if block is not None and block.rows > _FEW_ROWS else min(2 * alone, _MOST_ALONE)
         for _ in range(alone):
             if (record := next(every, None)) is None:
                 return

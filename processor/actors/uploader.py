@@ -38,7 +38,7 @@ from processor.engine.seam import Engine
 from processor.ledger.reader import recorded_objects
 from processor.steps.delivery import BadMembers, deliver_stream, object_request
 from processor.steps.staging import Staging
-from processor.steps.transfer import ObjectUpload, TransferStopped
+from processor.steps.transfer import ObjectUpload, TransferStopped, Unheard
 from processor.steps.transfer_file import transfer_file
 from processor.steps.transfer_manifest import transfer_manifest
 from processor.steps.unit_deliver import Perform, RemoteDelivery
@@ -162,6 +162,7 @@ class Uploader(Stage):
                 recorder=recorder,
                 resumption=known.get(request.key),
                 parts_in_flight=self._settings.file_parts_in_flight,
+                unheard=Unheard(possible=job.was_begun),
                 stopping=lambda: self._stopping,
             )
         recorder.stored(begin, stored, End(stored.size_bytes, stored.sha256))
@@ -172,7 +173,7 @@ class Uploader(Stage):
     ) -> BadMembers:
         """Store what the streams bring, side by side. When one of them fails, the others are given up too."""
 
-        def open_upload(request: ObjectRequest) -> ObjectUpload:
+        def open_upload(request: ObjectRequest, unheard: Unheard) -> ObjectUpload:
             return ObjectUpload(
                 self._store,
                 request,
@@ -180,12 +181,16 @@ class Uploader(Stage):
                 resumption=known.get(request.key),
                 part_size_bytes=self._settings.stream_part_size,
                 parts_in_flight=self._settings.stream_parts_in_flight,
+                unheard=unheard,
                 stopping=lambda: self._stopping,
             )
 
         def deliver(stream: ObjectStream) -> BadMembers:
+            unheard = Unheard(possible=job.was_begun)
             try:
-                return deliver_stream(stream.frames(), job.file, open_upload, recorder)
+                return deliver_stream(
+                    stream.frames(), job.file, lambda request: open_upload(request, unheard), recorder
+                )
             except BaseException:
                 for each in streams:
                     each.close()

@@ -20,6 +20,8 @@ from processor.streams.object_stream import ObjectStream, worker_failed
 
 # Below this a second thread brings less than it costs.
 _LARGE_BYTES = 32 << 20
+# More of them than this bring nothing: each reads and writes as fast as the store takes.
+_MOST_THREADS = 16
 
 _Request = TypeVar("_Request")
 _Result = TypeVar("_Result")
@@ -47,12 +49,12 @@ class WorkerStage(Stage):
         return ObjectStream(stream_id, self._inbox, arrived, work, self.settings.worker_timeout / 1000)
 
     def threads_for(self, size_bytes: int) -> int:
-        """Return how many threads a conversion may use: all processors for a large file that comes alone, else one.
+        """Return how many threads a conversion may use: several for a large file that comes alone, else one.
 
         The rows and their order are the same either way.
         """
         alone = all(work.done() for work in self._at_work)
-        return os.cpu_count() or 1 if alone and size_bytes >= _LARGE_BYTES else 1
+        return min(_MOST_THREADS, os.cpu_count() or 1) if alone and size_bytes >= _LARGE_BYTES else 1
 
     def call(self, function: Callable[[_Request], _Result], request: _Request) -> _Result:
         """Return `function(request)` as computed by a worker. Raises DeliveryError."""

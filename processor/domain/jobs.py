@@ -76,6 +76,11 @@ class Job:
         """Return the step that is next, or being done."""
         return self.slip[0]
 
+    @property
+    def was_begun(self) -> bool:
+        """Tell whether an earlier try knew this content, so that objects of it may be in the store."""
+        return self.file.checksum is not None and self.file.checksum == self.known_checksum
+
     def after(self, step: Step) -> "Job":
         """Return the job with `step`, which must be the next one, done."""
         assert self.slip[:1] == (step,), f"{step} is not the next of {self.slip}"

@@ -27,7 +27,7 @@ from processor.steps.transfer_proof import Proof
 from processor.store.body import FilePart
 from processor.store.errors import DAMAGED, mismatch
 from processor.store.patience import patiently
-from processor.store.s3 import Answer, Head, S3Store
+from processor.store.s3 import Answer, Digest, Head, S3Store
 
 # After these the object may be there although nobody told us.
 _PERHAPS_DONE = {"store.upload-gone", "store.unreachable", "store.unavailable", "store.internal", "store.slow"}
@@ -53,6 +53,16 @@ class Recorder(Protocol):
         """Take note that the upload is completed or gone: nothing is left to resume or to clean."""
 
 
+class Unheard:
+    """Whether small objects may be there that an earlier try stored and that nobody recorded, since it was killed.
+
+    They are the first of those that are left to be stored. So each is looked for, until one is not there.
+    """
+
+    def __init__(self, *, possible: bool) -> None:
+        self.possible = possible
+
+
 class ObjectUpload:
     """One object on its way. Use as a context manager: leaving it without `finish` never leaves an object.
 
@@ -70,9 +80,11 @@ class ObjectUpload:
         resumption: Resumption | None = None,
         part_size_bytes: int | None = None,
         parts_in_flight: int = 1,
+        unheard: Unheard | None = None,
         stopping: Callable[[], bool] = lambda: False,
     ) -> None:
         self._store = store
+        self._unheard_of = unheard or Unheard(possible=False)
         self._request = request
         self._recorder = recorder
         self._stopping = stopping
@@ -217,6 +229,11 @@ class ObjectUpload:
             raise TransferStopped(self._request.key)
         view = self._buffer.view()
         digest = self._proof.digest_of_object(view, self._whole.digest())
+        if self._unheard_of.possible:
+            head = patiently(lambda: self._store.head(self._request.key), self._pause)
+            if head is not None and self._is_stored(head, digest):
+                return self._stored(head.etag, self._proof.of_body(digest))
+            self._unheard_of.possible = False
 
         def put() -> Answer:
             self._store.bandwidth.take(len(view), self._pause)
@@ -231,6 +248,12 @@ class ObjectUpload:
                 self._remove()
             raise
         return self._stored(answer.etag, self._proof.of_body(digest))
+
+    def _is_stored(self, head: Head, digest: Digest) -> bool:
+        told = self._request.metadata.items()
+        return self._proof.proven_body(head, self._size, digest) and all(
+            head.metadata.get(name.lower()) == value for name, value in told
+        )
 
     # A large one: parts.
 

@@ -8,7 +8,7 @@ from typing import Self
 from processor.domain.errors import SOURCE_CHANGED, DeliveryError, transient
 from processor.domain.uploads import FileDigests, ObjectRequest, Resumption, StoredObject
 from processor.steps.digests import digests_of
-from processor.steps.transfer import ObjectUpload, Recorder
+from processor.steps.transfer import ObjectUpload, Recorder, Unheard
 from processor.store.s3 import S3Store
 
 
@@ -38,6 +38,7 @@ def transfer_file(
     recorder: Recorder | None = None,
     resumption: Resumption | None = None,
     parts_in_flight: int = 1,
+    unheard: Unheard | None = None,
     stopping: Callable[[], bool] = lambda: False,
 ) -> StoredObject:
     """Store the content of the file open as `fd`, from byte 0, whatever its position.
@@ -54,6 +55,7 @@ def transfer_file(
         recorder=recorder,
         resumption=resumption,
         parts_in_flight=parts_in_flight,
+        unheard=unheard,
         stopping=stopping,
     ) as upload:
         if before.size_bytes > upload.part_size_bytes:

@@ -81,6 +81,14 @@ class Proof:
         ours = composite_md5(parts) or ""
         return self.store.etag_is_md5 and any(theirs not in ("", ours) for theirs in (answer.etag, head.etag))
 
+    def proven_body(self, head: Head, size_bytes: int, digest: Digest) -> bool:
+        """Tell whether the store says of the object that it is this body; what it does not say is no proof."""
+        if head.size_bytes != size_bytes:
+            return False
+        if head.sha256 is not None:
+            return head.sha256 == base64_digest(digest.sha256)
+        return digest.md5 is not None and self.store.etag_is_md5 and head.etag == digest.md5.hex()
+
     def proven(self, head: Head, parts: Sequence[Part]) -> bool:
         """Tell whether the object consists of exactly these parts: by what the store says, else by reading it."""
         if not parts or head.size_bytes != sum(part.size_bytes for part in parts):

@@ -9,11 +9,12 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 
 from processor.steps.conversion import duck
-from processor.steps.conversion.csv_promise import PromisedTable
+from processor.steps.conversion.csv_promise import BrokenPromiseError, PromisedTable
 from processor.steps.conversion.csv_table import PIECE_BYTES
 from processor.streams.source import Source
 
 _INTERRUPT_AGAIN_SECONDS = 0.05
+_MOST_COLUMNS = 1000
 
 
 def is_large_file(source: Source) -> bool:
@@ -23,6 +24,11 @@ def is_large_file(source: Source) -> bool:
 
 class BesideTable(PromisedTable):
     """A table that DuckDB reads from the file."""
+
+    def check_width(self) -> None:
+        """Leave very wide tables to the careful way: DuckDB alone takes nearly all the memory there is for them."""
+        if self.layout.width > _MOST_COLUMNS:
+            raise BrokenPromiseError
 
     @contextmanager
     def _path(self) -> Iterator[str]:

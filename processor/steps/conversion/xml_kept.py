@@ -39,7 +39,9 @@ def keep(  # noqa: C901, PLR0912 - one loop over the pieces
                 add(_cdata(found[0]))
             text = found[1]
         else:
-            tag, _, text = piece.partition(b">")
+            tag, end, text = piece.partition(b">")
+            if not end:
+                raise OutOfReachError
             found_name, is_end, is_empty, written = _written(tag)
             if is_end:
                 if names.pop() != found_name:

@@ -66,8 +66,8 @@ class Window:
                         add(content.replace(b"&", AMPERSAND))
                     edge = (b"", state, None)
                 else:
-                    tag, _, text = piece.partition(b">")
-                    edge = state.get(tag)
+                    tag, end, text = piece.partition(b">")
+                    edge = state.get(tag + end)
                     if edge is None:
                         found = self._look(state, piece)
                         if found is None:
@@ -126,7 +126,7 @@ class Window:
             edge = self._automaton.edge(state, tag)
             if edge is None:
                 return None
-            state[key if values else tag] = edge
+            state[key if values else tag + b">"] = edge  # with its end: what has none is no tag
         return edge, values, text
 
     def _section(self, piece: bytes, pieces: Iterator[bytes]) -> tuple[bytes, bytes] | None:

@@ -10,7 +10,7 @@ from unittest.mock import patch
 
 import orjson
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from processor.domain.errors import DeliveryError
@@ -188,6 +188,7 @@ def read(document: bytes) -> str | tuple[Any, list[Any], list[Constant]]:
         return error.failure.code
 
 
+@example(595)  # a tag that ends in a CDATA section
 @given(seeds)
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 def test_a_document_with_a_few_bytes_changed_is_read_or_refused_as_without_any_bulk(seed: int) -> None:
@@ -225,6 +226,9 @@ def test_a_document_with_a_few_bytes_changed_is_read_or_refused_as_without_any_b
         b"<row xmlns='u'><a>1</a></row>",
         b"<row><?pi x?><a>1</a></row>",
         b"<row><a>1</a></row x='1'>",
+        b"<row><a<![CDATA[1]]></a></row>",
+        b"<row><a<!-- -->1</a></row>",
+        b"<row i='1'><a>1</a><b<![CDATA[>]]>2</b></row>",
     ],
 )
 def test_a_row_that_is_broken_or_unknown_is_left_to_the_parser(row: bytes) -> None:

@@ -17,6 +17,8 @@ _MOST_BYTES = 4 << 20  # of patterns that are remembered
 _VALUE = re.compile(rb'([=>](?:"|[ \t\n]*+(?=[^ \t\n<"])))((?<=")[^"<\t\n]*+|(?<!")[^<]++)')
 _BLANK = b" \t\n"
 _SECTION = re.compile(rb"<!\[CDATA\[(.*?)\]\]>|<!--(?:[^-]|-[^-])*+-->", re.DOTALL)
+# A tag that has another `<` in it, as a quoted one or because it does not end.
+_OPEN_TAG = re.compile(rb"""<[^!<>"']++(?:(?:"[^"<]*+"|'[^'<]*+')[^<>"']*+)*+(?:["'][^<]*+)?<""")
 _MARK = b"\x07&amp;%d\x07"
 _MARKS = re.compile(rb"\x07([&\x05])amp;([0-9]+)\x07")
 
@@ -98,7 +100,12 @@ def _getter(numbers: list[int]) -> Callable[[list[bytes]], tuple[bytes, ...]]:
 
 
 def plain(row: bytes) -> tuple[bytes, int]:
-    """Return `row` without comments and with its CDATA sections as plain text, and how many times it has `]]>`."""
+    """Return `row` without comments and with its CDATA sections as plain text, and how many times it has `]]>`.
+
+    Where something else may only look like them, as it stands in a tag, the row is returned as it is.
+    """
+    if _OPEN_TAG.search(row):
+        return row, 0
     found = _SECTION.sub(_as_text, row)
     return (row, 0) if b"]]>" in found else (found, row.count(b"]]>"))
 

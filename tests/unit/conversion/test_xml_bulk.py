@@ -189,6 +189,7 @@ def read(document: bytes) -> str | tuple[Any, list[Any], list[Constant]]:
 
 
 @example(595)  # a tag that ends in a CDATA section
+@example(1_000_808)  # a comment in an attribute
 @given(seeds)
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 def test_a_document_with_a_few_bytes_changed_is_read_or_refused_as_without_any_bulk(seed: int) -> None:

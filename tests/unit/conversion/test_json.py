@@ -1,16 +1,19 @@
 """JSON becomes Parquet that holds every value, or is refused with the place where it is none."""
 
 import json
+import os
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from processor.domain.conversion import ConversionOptions, DataFormat, Typing
 from processor.domain.errors import DeliveryError
-from processor.steps.conversion import json_table
-from processor.steps.conversion.json import plan_json
-from processor.streams.source import BytesSource
+from processor.steps.conversion import json_table, table_pieces
+from processor.steps.conversion.json import convert_json, plan_json
+from processor.streams.source import BytesSource, open_file
 from tests.unit.conversion.json_values import converted, load, same_rows, types
+from tests.unit.conversion.tables import MemoryOutput
 
 
 @pytest.fixture(params=["looked at whole", "proved row by row"])
@@ -322,6 +325,29 @@ def test_a_row_larger_than_the_readers_usual_line_is_read(monkeypatch: pytest.Mo
     long = "x" * (9 << 20)
     _, rows = converted(f'{{"a":"s"}}\n{{"a":"{long}"}}\n', DataFormat.JSONL)
     assert [len(row["a"]) for row in rows] == [1, 9 << 20]
+
+
+@pytest.mark.parametrize("odd", [1, 10**30], ids=["as they stand", "anew"])
+def test_a_wide_table_is_written_in_stripes_of_columns(odd: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        table_pieces, "parts", lambda weights, _: [slice(at, at + 3) for at in range(0, len(weights), 3)]
+    )
+    monkeypatch.setattr(json_table, "_SAMPLE_BYTES", 1)
+    monkeypatch.setattr(json_table, "can_prove", lambda _: False)
+    rows = [{"A": [row], "b": f"é{row}", "c": odd * row, "d": row / 7, "e": row % 2 == 0} for row in range(3_000)]
+    rows[2_500]["a"] = 1.5
+    text = "\n".join(json.dumps(row) for row in rows)
+    assert same_rows([load(json.dumps(row)) for row in rows], converted(text, DataFormat.JSONL))
+
+
+@pytest.mark.parametrize("blank", ["", "\n \n"])
+def test_many_long_rows_need_no_more_memory_than_a_few(blank: str, tmp_path: Path) -> None:
+    rows = [{"id": row, "text": "x" * 150_000, "xs": [row] * 1_000} for row in range(400)]
+    (tmp_path / "long.jsonl").write_text(blank + "\n".join(map(json.dumps, rows)))
+    output = MemoryOutput()
+    with open_file(os.fsencode(tmp_path), b"long.jsonl") as source:
+        convert_json(source, DataFormat.JSONL, ConversionOptions(memory_limit_mb=150), output, ())
+    assert output.table().column("id").to_pylist() == list(range(400))
 
 
 def test_a_plan_tells_shape_and_types_and_writes_nothing() -> None:

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -329,15 +329,20 @@ def test_a_row_larger_than_the_readers_usual_line_is_read(monkeypatch: pytest.Mo
 
 @pytest.mark.parametrize("odd", [1, 10**30], ids=["as they stand", "anew"])
 def test_a_wide_table_is_written_in_stripes_of_columns(odd: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        table_pieces, "parts", lambda weights, _: [slice(at, at + 3) for at in range(0, len(weights), 3)]
-    )
+    stripes: list[slice] = []
+
+    def narrow(weights: Sequence[int], _: int) -> list[slice]:
+        stripes.extend(slice(at, at + 3) for at in range(0, len(weights), 3))
+        return stripes
+
+    monkeypatch.setattr(table_pieces, "parts", narrow)
     monkeypatch.setattr(json_table, "_SAMPLE_BYTES", 1)
     monkeypatch.setattr(json_table, "can_prove", lambda _: False)
     rows = [{"A": [row], "b": f"é{row}", "c": odd * row, "d": row / 7, "e": row % 2 == 0} for row in range(3_000)]
     rows[2_500]["a"] = 1.5
     text = "\n".join(json.dumps(row) for row in rows)
     assert same_rows([load(json.dumps(row)) for row in rows], converted(text, DataFormat.JSONL))
+    assert len(stripes) == 2
 
 
 @pytest.mark.parametrize("blank", ["", "\n \n"])

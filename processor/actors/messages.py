@@ -123,7 +123,7 @@ class ObjectStored:
 class FileStored:
     """A file of one or two small objects is stored and verified, its manifest too. Told by the Uploader.
 
-    Nothing of it was recorded on its way: should this be lost, they are stored once more. `job` is as it was with the
+    Little of it was recorded on its way: should this be lost, they may be stored once more. `job` is as it was with the
     storing still ahead, `sizes` are those of the objects, in bytes.
     """
 

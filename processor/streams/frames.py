@@ -23,7 +23,7 @@ from processor.domain.errors import DeliveryError, ErrorClass, Failure, failure_
 from processor.domain.keys import escape, unescape
 
 _HEADER = struct.Struct(">BI")
-MOST_HELD = 16
+MOST_HELD = 16  # objects that wait for a `Proved` at a time
 LONGEST_DATA_BYTES = 256 << 10
 _LONGEST_JSON_BYTES = 64 << 20  # a receipt names up to 20,000 columns with the reason for each type
 

@@ -9,14 +9,17 @@ is written from memory, without checks, whose planning would take longer than al
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
+from itertools import islice
 
 import duckdb
 
 from processor.domain.conversion import Column, ConversionOptions, Receipt, Typing
 from processor.domain.errors import transient
 from processor.steps.conversion.duck import bounded, connection
+from processor.steps.conversion.table_nested import NestedColumn, Structure, nested_columns
 from processor.steps.conversion.table_parquet import Written
 from processor.steps.conversion.table_pieces import Pieces, Query
 from processor.steps.conversion.table_receipt import (
@@ -30,7 +33,7 @@ from processor.steps.conversion.table_receipt import (
     receipt,
 )
 from processor.steps.conversion.table_stripes import parts
-from processor.steps.conversion.table_survey import questions, survey
+from processor.steps.conversion.table_survey import Source, questions, survey
 from processor.steps.conversion.table_whole import typed_query
 from processor.steps.conversion.typing import TEXT, ColumnType, Evidence
 from processor.steps.conversion.typing_sql import quoted, select, weight_kb
@@ -44,6 +47,7 @@ that can stand after FROM, with a VARCHAR column for each `TextColumn`. It may b
 
 _SAMPLE_CELLS = 20_000
 _SAMPLE_ROWS = 2_000
+_FETCHED_ROWS = 100
 _WIDE_ROWS = 20
 _MOST_SURPRISES = 2
 _MOST_SURVEYS = 12
@@ -64,22 +68,24 @@ def write_table(
     sample: Sample | None = None,
     is_whole: bool = False,
     passthrough: Sequence[str] = (),
+    nested: Mapping[str, Structure] | None = None,
     facts: Facts = (),
     rows_read: Callable[[], int | None] | None = None,
 ) -> Receipt:
     """Write the table as Parquet, each column as the best type that holds all of its values, and return the receipt.
 
     `sample` saves a reading; without it the first rows are read. When it `is_whole`, the whole table, nothing else is
-    read. `passthrough` names columns of the relation that are written as they are, after the others. `facts` go into
-    the Parquet beside `metadata` and into the receipt. `rows_read` returns the reading's own count of rows: after the
-    writing of those read, before it of those to be read, or None or 0 where that is not known. Raises DeliveryError,
-    and duckdb.Error for what the relation raises.
+    read. `passthrough` names columns of the relation that are written as they are, after the others; `nested` names
+    those behind them that are structures and lists of texts, which earn types as well, by the first rows that are
+    read. `facts` go into the Parquet beside `metadata` and into the receipt. `rows_read` returns the reading's own
+    count of rows: after the writing of those read, before it of those to be read, or None or 0 where that is not
+    known. Raises DeliveryError, and duckdb.Error for what the relation raises.
     """
     facts = tuple(facts)
-    table = _Table(reading, columns, passthrough, options)
+    table = _Table(reading, columns, passthrough, options, nested or {})
     with bounded(options):
         table.learn(sample, is_whole=is_whole)
-        if table.whole is not None and not passthrough:
+        if table.whole is not None and not passthrough and not nested:
             written = table.write_whole(table.whole, output, (*metadata, *facts))
         else:
             table.choose_tests(rows_read)
@@ -87,30 +93,44 @@ def write_table(
     compare_rows(rows_read() if rows_read is not None else None, written)
     if table.whole is not None:
         compare_whole(columns, table.whole, written)
-    return receipt(table.typed(), passthrough, written, facts)
+    found = receipt(table.typed(), passthrough, written, facts)
+    more = (column.written(types, written) for column, types in table.typed_nested())
+    return replace(found, columns=(*found.columns, *more))
 
 
 def propose(
-    reading: Reading, columns: Sequence[TextColumn], options: ConversionOptions, *, sample: Sample | None = None
+    reading: Reading,
+    columns: Sequence[TextColumn],
+    options: ConversionOptions,
+    *,
+    sample: Sample | None = None,
+    nested: Mapping[str, Structure] | None = None,
 ) -> tuple[Column, ...]:
     """Return the columns as `write_table` would first try them, for a plan; NULLs are not counted."""
-    table = _Table(reading, columns, (), options)
+    table = _Table(reading, columns, (), options, nested or {})
     with bounded(options):
         table.learn(sample)
-    return tuple(typed.planned() for typed in table.typed())
+    return tuple(table.planned())
 
 
 class _Table:
     """What is known about the columns of one table while it is being written."""
 
     def __init__(
-        self, reading: Reading, columns: Sequence[TextColumn], passthrough: Sequence[str], options: ConversionOptions
+        self,
+        reading: Reading,
+        columns: Sequence[TextColumn],
+        passthrough: Sequence[str],
+        options: ConversionOptions,
+        nested: Mapping[str, Structure],
     ) -> None:
         self.reading = reading
         self.columns = columns
         self.passthrough = passthrough
         self.options = options
-        self.evidence = [Evidence() for _ in columns]
+        self.nested = nested_columns(nested)
+        leaves = [leaf for column in self.nested for leaf in column.leaves]
+        self.evidence = [*(Evidence() for _ in columns), *leaves]
         self.whole: Sample | None = None  # all rows, when they are known
         self.thorough = True
         self.pieces = Pieces(options)
@@ -128,19 +148,22 @@ class _Table:
             evidence.add(text for text in texts if text is not None)
 
     def _first_rows(self) -> Sample:
+        """Return the first rows of the columns of text; the nested columns learn from theirs."""
         count = max(_WIDE_ROWS, min(_SAMPLE_ROWS, _SAMPLE_CELLS // max(1, len(self.columns))))
         read = [self._first_rows_of(part, count) for part in self._parts([TEXT] * len(self.columns))]
-        rows = [[text for part in row for text in part] for row in zip(*read, strict=True)]
-        if len(rows) < count:
+        rows = [[text for part in row for text in part] for row in zip(*(rows for rows, _ in read), strict=False)]
+        if len(rows) < count and all(is_end for _, is_end in read):
             self.whole = rows
         return rows
 
-    def _first_rows_of(self, part: slice, count: int) -> Sample:
-        names = ", ".join(quoted(column.source) for column in self.columns[part])
+    def _first_rows_of(self, part: slice, count: int) -> tuple[list[Sequence[str | None]], bool]:
+        """Return some first rows, and whether they are all that there are up to `count`; many nested texts suffice."""
+        columns = self.columns[part]
+        nested = self.nested if part.stop >= len(self.columns) else []
+        names = ", ".join(map(quoted, (*(column.source for column in columns), *(column.name for column in nested))))
         with self.reading() as relation:
-            query = f"SELECT {names} FROM {relation} LIMIT {count}"  # noqa: S608 - names are quoted
-            rows: Sample = connection(self.options).execute(query).fetchall()
-        return rows
+            found = connection(self.options).execute(f"SELECT {names} FROM {relation} LIMIT {count}")  # noqa: S608
+            return _split(found, columns, nested) if nested else ([*found.fetchall()], True)
 
     def choose_tests(self, rows_read: Callable[[], int | None] | None) -> None:
         """Leave out the close tests of a table that has few rows, or too many columns for them to be planned at once.
@@ -160,10 +183,11 @@ class _Table:
             for evidence in self.evidence:
                 evidence.refuse("too many columns to survey after two surprises")
             return
-        names = [column.source for column in self.columns]
+        sources = [Source(quoted(column.source)) for column in self.columns]
+        sources += [Source(column.texts(leaf), is_list=True) for column in self.nested for leaf in column.each_leaf()]
         for part in readings:
             with self.reading() as relation:
-                survey(relation, names, asked[part], self.evidence, connection(self.options))
+                survey(relation, sources, asked[part], self.evidence, connection(self.options))
 
     def types(self) -> tuple[ColumnType, ...]:
         """Return the best type of each column by what is known."""
@@ -171,7 +195,16 @@ class _Table:
 
     def typed(self) -> list[TypedColumn]:
         """Return the columns with their best types."""
-        return [TypedColumn(*each) for each in zip(self.columns, self.types(), self.evidence, strict=True)]
+        return [TypedColumn(*each) for each in zip(self.columns, self.types(), self.evidence, strict=False)]
+
+    def typed_nested(self) -> list[tuple[NestedColumn, tuple[ColumnType, ...]]]:
+        """Return the nested columns with the best types of their leaves."""
+        return [(column, column.types()) for column in self.nested]
+
+    def planned(self) -> list[Column]:
+        """Return the columns as they would be written."""
+        nested = [column.planned(types) for column, types in self.typed_nested()]
+        return [*(typed.planned() for typed in self.typed()), *nested]
 
     def write_whole(self, rows: Sample, output: Output, metadata: Facts) -> Written:
         """Write `rows`, which are the table, as the types that all of their texts have been found to have."""
@@ -196,11 +229,14 @@ class _Table:
         return self._write(output, metadata, self._weights(types), lambda piece: self._checked_query(types, piece))
 
     def _write(self, output: Output, metadata: Facts, weights: Sequence[int], query: Query) -> Written:
-        key_values = (*metadata, ("column-types", reasons(self.typed())))
+        key_values = (*metadata, ("column-types", reasons(self.planned())))
         return self.pieces.write(output, key_values, weights, query)
 
     def _weights(self, types: Sequence[ColumnType]) -> list[int]:
-        return [weight_kb(found, thorough=self.thorough) for found in types]
+        """Return the weight of each column, nested ones included."""
+        weights = [weight_kb(found, thorough=self.thorough) for found in types]
+        leaves = iter(weights[len(self.columns) :])
+        return [*weights[: len(self.columns)], *(sum(islice(leaves, len(column.leaves))) for column in self.nested)]
 
     def _parts(self, types: Sequence[ColumnType]) -> list[slice]:
         """Return the parts of the columns that there is room for at a time."""
@@ -209,12 +245,24 @@ class _Table:
     @contextmanager
     def _checked_query(self, types: Sequence[ColumnType], piece: slice) -> Iterator[str]:
         """Yield the query that reads the table and checks every value; `passthrough` goes with the last columns."""
+        texts = slice(piece.start, min(piece.stop, len(self.columns)))
         columns = [
-            (column.source, column.name, found) for column, found in zip(self.columns[piece], types[piece], strict=True)
+            (column.source, column.name, found) for column, found in zip(self.columns[texts], types[texts], strict=True)
         ]
         passthrough = self.passthrough if piece.stop >= len(self.columns) else ()
+        more = {name: quoted(name) for name in passthrough} | self._nested_sql(types, piece)
         with self.reading() as relation:
-            yield select(relation, columns, passthrough, _SURPRISE, thorough=self.thorough, first=piece.start)
+            yield select(relation, columns, more, _SURPRISE, thorough=self.thorough, first=piece.start)
+
+    def _nested_sql(self, types: Sequence[ColumnType], piece: slice) -> dict[str, str]:
+        """Return the names and expressions of the nested columns in this piece of the table."""
+        found, first = {}, len(self.columns)
+        for place, column in enumerate(self.nested, len(self.columns)):
+            own = types[first : first + len(column.leaves)]
+            if piece.start <= place < piece.stop:
+                found[column.name] = column.checked(own, first, _SURPRISE, thorough=self.thorough)
+            first += len(column.leaves)
+        return found
 
     def demoted_by(self, error: duckdb.Error, types: Sequence[ColumnType]) -> bool:
         """Take the value that a check refused into account; return False if `error` is another one."""
@@ -230,3 +278,20 @@ class _Table:
                 return True
             evidence.refuse(f"{text[:40]!r} is not held by {types[index].sql}")
         return True
+
+
+def _split(
+    found: duckdb.DuckDBPyConnection, columns: Sequence[TextColumn], nested: Sequence[NestedColumn]
+) -> tuple[list[Sequence[str | None]], bool]:
+    """Return the rows of the text columns, and whether they are all; let the nested ones learn from theirs."""
+    rows: list[Sequence[str | None]] = []
+    texts = 0
+    while fetched := found.fetchmany(_FETCHED_ROWS):
+        for row in fetched:
+            rows.append(row[: len(columns)])
+            texts += sum(column.learn(value) for column, value in zip(nested, row[len(columns) :], strict=True))
+        if texts >= _SAMPLE_CELLS:
+            # Another statement ends this one: as long as it has a pipe open, the pipe's writer waits.
+            found.execute("SELECT NULL")
+            return rows, False
+    return rows, True

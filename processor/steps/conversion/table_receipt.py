@@ -68,9 +68,9 @@ _WHY = {
 }
 
 
-def reasons(columns: Sequence[TypedColumn]) -> str:
+def reasons(columns: Iterable[Column]) -> str:
     """Return the reason for each column's type as JSON, for the Parquet's metadata."""
-    text = orjson.dumps({typed.column.name: typed.reason() for typed in columns}).decode()
+    text = orjson.dumps({column.name: column.reason for column in columns}).decode()
     return text if len(text) <= _LONGEST_METADATA else "too many columns to list"
 
 

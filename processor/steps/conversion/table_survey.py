@@ -1,14 +1,34 @@
 """One pass over a whole table that finds out what each of its columns can be, for tables that surprised twice."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import duckdb
 
 from processor.steps.conversion.typing import ColumnType, Evidence, Kind
-from processor.steps.conversion.typing_sql import cast, check, is_decimal, quoted, scale
+from processor.steps.conversion.typing_sql import cast, check, is_decimal, scale
 
 Question = tuple[int, Kind]
 """Does this kind hold all values of the column with this index?"""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The SQL of the texts that are asked about: one text a row, or a list of them."""
+
+    sql: str
+    is_list: bool = False
+
+    def all(self, condition: Callable[[str], str]) -> str:
+        """Return the aggregate that tells whether the condition is true for all texts."""
+        return f"coalesce(bool_and({self._each(condition, 'list_bool_and')}), true)"
+
+    def most(self, number: Callable[[str], str]) -> str:
+        """Return the aggregate that gives the largest number of a text."""
+        return f"coalesce(max({self._each(number, 'list_max')}), 0)"
+
+    def _each(self, of: Callable[[str], str], over: str) -> str:
+        return f"{over}(list_transform({self.sql}, lambda t: {of('t')}))" if self.is_list else of(self.sql)
 
 
 def questions(evidence: Sequence[Evidence]) -> list[Question]:
@@ -18,13 +38,13 @@ def questions(evidence: Sequence[Evidence]) -> list[Question]:
 
 def survey(
     relation: str,
-    names: Sequence[str],
+    sources: Sequence[Source],
     asked: Sequence[Question],
     evidence: Sequence[Evidence],
     connection: duckdb.DuckDBPyConnection,
 ) -> None:
     """Narrow the evidence of the columns that are `asked` about to the kinds that hold all of their values."""
-    answers = ", ".join(_ask(quoted(names[column]), kind) for column, kind in asked)
+    answers = ", ".join(_ask(sources[column], kind) for column, kind in asked)
     query = f"SELECT {answers} FROM {relation}"  # noqa: S608 - names are quoted
     (found,) = connection.execute(query).fetchall()
     for (column, kind), answer in zip(asked, found, strict=True):
@@ -35,13 +55,9 @@ def survey(
             known.narrow(kind, held=answer)
 
 
-def _ask(column: str, kind: Kind) -> str:
+def _ask(source: Source, kind: Kind) -> str:
     if kind is not Kind.DECIMAL:
         column_type = ColumnType(kind)
-        condition = check(column_type, column, cast(column_type, column)).condition()
-        return f"coalesce(bool_and({condition}), true)"
-    whole = f"strpos({column} || '.', '.') - 1"  # a sign counts as a digit: one to spare
-    return (
-        f"{{fits: coalesce(bool_and({is_decimal(column)}), true),"
-        f" whole: coalesce(max({whole}), 0), scale: coalesce(max({scale(column)}), 0)}}"
-    )
+        return source.all(lambda c: check(column_type, c, cast(column_type, c)).condition())
+    whole = source.most(lambda c: f"strpos({c} || '.', '.') - 1")  # a sign counts as a digit: one to spare
+    return f"{{fits: {source.all(is_decimal)}, whole: {whole}, scale: {source.most(scale)}}}"

@@ -9,7 +9,7 @@ with the cast repeated in one expression).
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from processor.steps.conversion.typing import LONGEST_TYPED, ColumnType, Kind
@@ -69,13 +69,15 @@ class Check:
 def select(
     relation: str,
     columns: Sequence[tuple[str, str, ColumnType]],
-    passthrough: Sequence[str],
+    passthrough: Mapping[str, str],
     surprise: str,
     *,
     thorough: bool,
     first: int = 0,
 ) -> str:
     """Return the query for `columns` (name in `relation`, name to give, type) with every value checked.
+
+    `passthrough` has the names of further columns and the expressions that they are.
 
     A text that its type does not hold raises an error whose message is `surprise`, the column's index, counted from
     `first`, and the text. So does, unless `thorough`, a text in a rare form; a small table is planned faster so.
@@ -90,7 +92,7 @@ def select(
             message = f"error({literal(f'{surprise} {index} ')} || left({c}, {LONGEST_TYPED + 1}))"
             checked = check(column_type, c, x).expression(message, thorough=thorough)
         outer.append(f"{checked} AS {quoted(name)}")
-    inner += [f"{quoted(name)} AS p{index}" for index, name in enumerate(passthrough)]
+    inner += [f"{expression} AS p{index}" for index, expression in enumerate(passthrough.values())]
     outer += [f"p{index} AS {quoted(name)}" for index, name in enumerate(passthrough)]
     return f"SELECT {', '.join(outer)} FROM (SELECT {', '.join(inner)} FROM {relation})"  # noqa: S608 - names are quoted
 

@@ -74,31 +74,29 @@ def _write(source: Source, found: Survey, options: ConversionOptions, output: Ou
                 options,
                 output,
                 metadata,
-                sample=None if texts else (),
-                passthrough=list(nested),
+                sample=None if texts or nested else (),
+                nested=nested,
                 facts=facts,
                 rows_read=lambda: feed.rows,
             )
         except LineTooLong as error:
             feed.make_room(error.length)
         else:
-            return replace(receipt, columns=tuple(_described(column, nested) for column in receipt.columns))
+            return replace(receipt, columns=tuple(map(_described, receipt.columns)))
 
 
 def plan_xml(source: Source, options: ConversionOptions) -> XmlPlan:
     """Return how `source` would be converted. Reads all of it, writes nothing; raises as `convert_xml` does."""
     table = Table(survey(source.open))
     feed = Feed(source.open, table)
-    nested = [_described(Column(name, "", 0), {name: sql}) for name, sql in table.nested_columns().items()]
-    texts = table.text_columns()
-    columns: tuple[Column, ...] = ()
-    while texts:
+    texts, nested = table.text_columns(), table.nested_columns()
+    while True:
         try:
-            columns = propose(feed.reading, texts, options)
-            break
+            columns = propose(feed.reading, texts, options, sample=None if texts or nested else (), nested=nested)
         except LineTooLong as error:
             feed.make_room(error.length)
-    return XmlPlan(_encoding(source), tuple(table.row_paths()), (*columns, *nested))
+        else:
+            return XmlPlan(_encoding(source), tuple(table.row_paths()), tuple(map(_described, columns)))
 
 
 def _encoding(source: Source) -> str:
@@ -106,12 +104,5 @@ def _encoding(source: Source) -> str:
         return encoding_of(reader)
 
 
-def _described(column: Column, nested: dict[str, str]) -> Column:
-    if column.name not in nested:
-        return column
-    return replace(
-        column,
-        type=nested[column.name],
-        reason="elements below the row: their texts as written",
-        original_name=original_name(column.name),
-    )
+def _described(column: Column) -> Column:
+    return replace(column, original_name=original_name(column.name))

@@ -70,9 +70,9 @@ class Table:
         """Return the columns that are texts, and so may earn a type."""
         return [TextColumn(name, name, original_name(name)) for name, of in self._all() if of == VARCHAR]
 
-    def nested_columns(self) -> dict[str, str]:
-        """Return the columns that are structures and lists, with their types in SQL."""
-        return {name: sql_type(of) for name, of in self._all() if of != VARCHAR}
+    def nested_columns(self) -> dict[str, Any]:
+        """Return the columns that are structures and lists, with their structures."""
+        return {name: of for name, of in self._all() if of != VARCHAR}
 
     def relation(self, lines: str) -> str:
         """Return the relation of all columns, made from `lines`, a relation with a column `j` of JSON objects."""
@@ -169,12 +169,3 @@ def original_name(name: str) -> str | None:
     """Return the name in the source of a column that had to be renamed."""
     match = _RENAMED.fullmatch(name)
     return match[1] if match else None
-
-
-def sql_type(structure: Any) -> str:
-    """Return the SQL type of a structure in the words of json_transform."""
-    if isinstance(structure, list):
-        return f"{sql_type(structure[0])}[]"
-    if isinstance(structure, dict):
-        return f"STRUCT({', '.join(f'{quoted(name)} {sql_type(of)}' for name, of in structure.items())})"
-    return str(structure)

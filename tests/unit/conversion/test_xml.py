@@ -323,7 +323,7 @@ def test_a_plan_names_rows_columns_and_reasons_and_writes_nothing() -> None:
     plan = plan_xml(BytesSource("a.xml", b"<r><a k='1'><x><y>2</y></x></a><a k='2'/></r>"), ConversionOptions())
     assert plan.rows == ("/r/a",)
     assert plan.encoding == "utf-8"
-    assert [(column.name, column.type) for column in plan.columns] == [("@k", "BIGINT"), ("x", 'STRUCT("y" VARCHAR)')]
+    assert [(column.name, column.type) for column in plan.columns] == [("@k", "BIGINT"), ("x", 'STRUCT("y" BIGINT)')]
     assert all(column.reason for column in plan.columns)
 
 

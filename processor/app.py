@@ -63,6 +63,12 @@ def run(settings: Settings, *, once: bool = False) -> int:
     tally = Tally()
     with ExitStack() as parts:
         parts.callback(Lock(settings.progress_db_path).release)
+        inbox = Inbox()
+        parts.callback(inbox.close)
+        # Its processes start while this one asks the store what it does: before there is any other thread, and before
+        # anything reads the environment, which they must not see.
+        pool = Pool(settings.workers or os.cpu_count() or 1, worker_limits(settings), inbox.worker_end, prepare)
+        parts.callback(pool.stop)
         settings, store = parts.enter_context(open_store(settings))
         profile = _probed(store)
         ledger = open_ledger(settings, store)
@@ -71,14 +77,8 @@ def run(settings: Settings, *, once: bool = False) -> int:
         ledger.commit()
         tree = Tree(watch_settings(settings))
         pulse = Pulse({}, time.monotonic(), lambda: tally.ledger_full)
-        if settings.http_listen:  # before anything else is started, which a wrong address would leave behind
+        if settings.http_listen:  # before the actors are started, which a wrong address would leave behind
             parts.callback(_metrics(settings, tally, tree, pulse).close)
-        inbox = Inbox()
-        parts.callback(inbox.close)
-        # Files that wait already gain nothing by workers that are warm before they come.
-        warm_up = None if once else prepare
-        pool = Pool(settings.workers or os.cpu_count() or 1, worker_limits(settings), inbox.worker_end, warm_up)
-        parts.callback(pool.stop)
         elsewhere = None if settings.engine is Engine.LOCAL else _cluster(settings, store)
         if elsewhere is not None:
             parts.callback(elsewhere.engine.stop)
@@ -86,11 +86,10 @@ def run(settings: Settings, *, once: bool = False) -> int:
         pulse.follow(crew.by_name, time.monotonic())
         parts.callback(ControlServer(settings.control_socket_path, Orders(crew).answer).close)
         log.info("daemon.started", watch_path=str(settings.watch_path), recovered=recovered, pid=os.getpid())
-        settle()
         notify("READY=1", f"STATUS=delivering {settings.watch_path}")
         failure = _serve(guardian, crew, pulse, once=once)
         notify("STOPPING=1")
-        drained = _stop(guardian, crew, settings.shutdown_timeout / 1000, drain=failure is None)
+        drained = _stop(guardian, crew, tree, settings.shutdown_timeout / 1000, drain=failure is None)
         counts = {"completed": tally.completed.total(), "unchanged": tally.unchanged, "failed": tally.failed.total()}
         log.info("daemon.stopped", drained=drained, **counts)
     if failure is not None or (once and tally.failed):
@@ -191,6 +190,7 @@ def _start_crew(settings: Settings, guardian: Guardian, shop: _Workshop) -> Crew
 
 def _serve(guardian: Guardian, crew: Crew, pulse: Pulse, *, once: bool) -> BaseException | None:
     """Wait for a reason to end; return the bug, if that was it."""
+    settled = False
     while True:
         match guardian.next_event():
             case StopAsked(name):
@@ -205,6 +205,9 @@ def _serve(guardian: Guardian, crew: Crew, pulse: Pulse, *, once: bool) -> BaseE
                 if once:
                     return None
             case Ticked():
+                if not settled:  # not sooner: it takes a tenth of a second, in which nobody else does anything
+                    settled = True
+                    settle()
                 crew.progress.tell(Tick())
                 lost = _take_pulse(pulse)
                 if lost is not None:
@@ -224,13 +227,14 @@ def _take_pulse(pulse: Pulse) -> BaseException | None:
     return None
 
 
-def _stop(guardian: Guardian, crew: Crew, grace_seconds: float, *, drain: bool) -> bool:
+def _stop(guardian: Guardian, crew: Crew, tree: Tree, grace_seconds: float, *, drain: bool) -> bool:
     """Stop whoever begins work first, let what is in flight end, stop Progress last. Tell whether all of it ended."""
     drained = False
     if drain:
         for ref in (crew.watcher, crew.progress):
             with contextlib.suppress(pykka.ActorDeadError):
                 ref.tell(Drain())
+        tree.wake()
         drained = guardian.wait(_ends_waiting, grace_seconds) == Idle()
     for ref in crew.everybody:
         with contextlib.suppress(pykka.Timeout, pykka.ActorDeadError):

@@ -7,52 +7,18 @@ properly is not quoted, so a stray quote costs no more than its own line.
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from enum import StrEnum
 from typing import NamedTuple
 
 from processor.domain.errors import refused
+from processor.steps.conversion.csv_grammar import Dialect, Grammar, Newline
+from processor.steps.conversion.csv_window import LONGEST_RECORD, SETTLED_BYTES, Window
 
-# A line or a quoted field beyond this is no table that anyone meant; it bounds memory.
-LONGEST_RECORD = 32 << 20
+__all__ = ["Dialect", "Grammar", "Newline", "Reader", "Record", "records"]
+
 # Bytes that may be looked at in vain for a closing quote, at first and for each byte read: hostile quotes cost no more.
 _IN_VAIN_AT_FIRST = 256 << 20
 _IN_VAIN_A_BYTE = 8
 _BYTES_A_LINE = 4096  # looking at a line of a field costs as much as passing over so many bytes
-_SETTLED_BYTES = 1 << 18
-_ANY_ENDING = re.compile(rb"\r\n|\n|\r")
-
-
-class Newline(StrEnum):
-    """What ends a record."""
-
-    ANY = "any"  # LF, CRLF or CR, even mixed
-    LF = "\n"
-    CRLF = "\r\n"
-    CR = "\r"
-    RECORD_SEPARATOR = "\x1e"
-
-
-@dataclass(frozen=True, slots=True)
-class Dialect:
-    """How a table was written. All are UTF-8 bytes; an empty one means that there is none."""
-
-    delimiter: bytes = b","
-    quote: bytes = b'"'
-    escape: bytes = (
-        b'"'  # the quote itself where quotes are doubled; none where quotes stand in quoted fields as they are
-    )
-    newline: Newline = Newline.ANY
-    spaced_quotes: bool = False  # spaces between a separator and a quote belong to neither field
-    runs: bool = False  # any run of spaces and tabs is one separator, and none is one at the edges of a line
-
-    def describe(self) -> str:
-        """Return the dialect in words, for people and for the Parquet's metadata."""
-        shown = {"delimiter": self.delimiter, "quote": self.quote, "escape": self.escape}
-        words = [f"{name} {value.decode('utf-8', 'replace')!r}" for name, value in shown.items() if value]
-        words.append(f"newline {self.newline.value!r}")
-        words += ["spaces around quotes"] * self.spaced_quotes + ["runs of spaces"] * self.runs
-        return ", ".join(words)
 
 
 class Record(NamedTuple):
@@ -69,55 +35,6 @@ class Record(NamedTuple):
     unclosed: bool = False
 
 
-class Grammar:
-    """The regular expressions of one dialect."""
-
-    def __init__(self, dialect: Dialect) -> None:
-        self.dialect = dialect
-        self.delimiter = dialect.delimiter
-        self.quote = dialect.quote
-        self.escape = dialect.escape if dialect.escape != dialect.quote else b""
-        quote, escape, delimiter = (re.escape(part) for part in (self.quote, self.escape, self.delimiter))
-        spaces = rb"[ \t]*" if dialect.spaced_quotes else b""
-        if quote and not dialect.escape:
-            inside = rb"(?:[^%b]++|%b(?!%b(?:%b|[\r\n]|\Z)))*+" % (quote, quote, spaces, delimiter or rb"\Z")
-        elif self.escape:
-            inside = rb"(?:[^%b%b]++|%b.|%b%b)*+" % (quote, escape, escape, quote, quote)
-        else:
-            inside = rb"(?:[^%b]++|%b%b)*+" % (quote, quote, quote) if quote else b""
-        plain = _plain(delimiter, escape, single=len(self.delimiter) == 1)
-        end = rb"(%b|\Z)" % delimiter if delimiter else rb"(\Z)"
-        if dialect.runs:
-            plain, end = rb"[^ \t]*+", rb"([ \t]++|\Z)"
-        quoted = rb"%b(%b)(%b)%b%b" % (spaces, quote, inside, quote, spaces) if quote else rb"(\A\b\B)()"
-        self.field = re.compile(rb"(?:%b|(%b))%b" % (quoted, plain, end), re.DOTALL)
-        self.opens = re.compile(rb"%b%b%b(?:%b)?\Z" % (spaces, quote, inside, escape), re.DOTALL)
-        self.inside = re.compile(inside, re.DOTALL)
-        meant = rb"|".join(re.escape(c) for c in (self.quote, self.delimiter, b"\n", b"\r") if c)
-        self.escaped = re.compile(rb"%b(%b)" % (escape, meant))
-        meant += rb"|" + escape
-        self.inner = re.compile(rb"%b(%b)|(%b)%b" % (escape, meant, quote, quote))
-        self.begins_quoted = re.compile(spaces + quote)
-
-    def unquote(self, inside: bytes) -> bytes:
-        """Return the value of what stands between two quotes."""
-        if self.escape:
-            return self.inner.sub(rb"\1\2", inside)
-        return inside.replace(self.quote * 2, self.quote) if self.dialect.escape else inside
-
-    def plain(self, text: bytes) -> bytes:
-        """Return the value of a field without quotes."""
-        return self.escaped.sub(rb"\1", text) if self.escape and self.escape in text else text
-
-
-def _plain(delimiter: bytes, escape: bytes, *, single: bool) -> bytes:
-    if not delimiter:
-        return rb".*+"
-    if escape:
-        return rb"(?:%b.|(?!%b).)*+" % (escape, delimiter)
-    return rb"[^%b]*+" % delimiter if single else rb"(?:(?!%b).)*+" % delimiter
-
-
 def records(
     chunks: Iterable[bytes],
     dialect: Dialect,
@@ -131,69 +48,6 @@ def records(
     one that opens a field of several lines. Raises DeliveryError `csv.line-too-long`, `csv.quotes`.
     """
     return iter(Reader(chunks, dialect, nulls, width).record, None)
-
-
-class Window:
-    """The part of a text that is looked at: `held`, from `at` on not yet taken. It grows at its end on demand."""
-
-    def __init__(self, chunks: Iterable[bytes], newline: Newline) -> None:
-        self.chunks = iter(chunks)
-        self.ending = b"" if newline is Newline.ANY else newline.encode()
-        self.held = b""
-        self.at = 0
-        self.ended = False
-        self.has_cr = False
-
-    def line(self, start: int) -> tuple[int, int] | None:
-        """Return where the line that begins at `start` ends, without and with its ending; None at the text's end."""
-        searched = start
-        while (found := self._ending(searched)) is None:
-            if self.ended:
-                return (len(self.held), len(self.held)) if start < len(self.held) else None
-            if len(self.held) - start > LONGEST_RECORD:
-                raise refused("csv.line-too-long", f"a line is longer than {LONGEST_RECORD} bytes", "is this a table?")
-            searched = max(start, len(self.held) - 1)
-            self.grow()
-        return found
-
-    def _ending(self, start: int) -> tuple[int, int] | None:
-        if self.ending or not self.has_cr:
-            ending = self.ending or b"\n"
-            at = self.held.find(ending, start)
-            return (at, at + len(ending)) if at >= 0 else None
-        match = _ANY_ENDING.search(self.held, start)
-        if match is None or (match[0] == b"\r" and match.end() == len(self.held) and not self.ended):
-            return None  # a CR at the very end may be half of a CRLF
-        return match.span()
-
-    def endings(self, start: int, end: int) -> int:
-        """Return the number of line endings between two places."""
-        if self.ending:
-            return self.held.count(self.ending, start, end)
-        count = self.held.count(b"\n", start, end)
-        if self.has_cr:
-            count += self.held.count(b"\r", start, end) - self.held.count(b"\r\n", start, end)
-        return count
-
-    def settle(self) -> None:
-        """Let go of what was taken, when it is more than what is left: places found before are void then."""
-        if self.at > _SETTLED_BYTES and self.at > len(self.held) - self.at:
-            self.held = self.held[self.at :]
-            self.at = 0
-
-    def grow(self) -> None:
-        """Add a piece, or as many as to double what is left, so that looking far ahead costs no copy for each piece."""
-        wanted = len(self.held) - self.at
-        pieces = [self.held]
-        while (piece := next(self.chunks, None)) is not None:
-            pieces.append(piece)
-            wanted -= len(piece)
-            if piece and wanted <= 0:
-                break
-        else:
-            self.ended = True
-        self.held = b"".join(pieces)
-        self.has_cr = self.has_cr or any(b"\r" in piece for piece in pieces[1:])
 
 
 class Reader:
@@ -212,7 +66,7 @@ class Reader:
     def record(self) -> Record | None:
         """Return the next record, None after the last."""
         window, grammar, nulls = self.window, self.grammar, self.nulls
-        if window.at > _SETTLED_BYTES:
+        if window.at > SETTLED_BYTES:
             window.settle()
         start = window.at
         end = -1 if window.ending or window.has_cr else window.held.find(b"\n", start)
@@ -247,7 +101,7 @@ class Reader:
         self.window.at = place
 
     def _quoted(self, text: bytes, start: int, after: int) -> Record:
-        fields, odd = self._fields(text)
+        fields, odd = self.grammar.fields(text, self.nulls)
         alone = Record(self.line, fields, text, odd)
         position = self._open_field(start, start + len(text)) if odd else None
         if position is None:
@@ -278,7 +132,7 @@ class Reader:
     def _of_many_lines(self, alone: Record, start: int, end: int) -> Record:
         whole = self.window.held[start:end]
         whole = whole.rstrip(b" \t") if self.runs else whole
-        fields, odd = self._fields(whole)
+        fields, odd = self.grammar.fields(whole, self.nulls)
         if self.width and len(fields) != self.width and len(alone.fields) == self.width:
             self._look_in_vain(len(whole))
             return alone
@@ -318,21 +172,6 @@ class Reader:
     def _closed_at(self, position: int, end: int) -> bool:
         match = self.grammar.field.match(self.window.held, position, end)
         return match is not None and match[1] is not None
-
-    def _fields(self, text: bytes) -> tuple[list[bytes | None], bool]:
-        grammar, nulls = self.grammar, self.nulls
-        found = grammar.field.findall(text)
-        if len(found) > 1 and not found[-2][3]:
-            found.pop()  # after the last field there is an empty match at the very end
-        fields: list[bytes | None] = []
-        odd = False
-        for quote, inside, plain, _ in found:
-            if quote:
-                fields.append(grammar.unquote(inside))
-            else:
-                odd = odd or (grammar.begins_quoted.match(plain) is not None and bool(grammar.quote))
-                fields.append(None if plain in nulls else grammar.plain(plain))
-        return fields, odd
 
 
 def _end_of(pattern: re.Pattern[bytes], text: bytes, start: int) -> int:

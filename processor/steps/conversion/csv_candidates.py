@@ -57,21 +57,49 @@ def _delimiters(piece: bytes) -> list[bytes]:
     doubled = [
         pair for pair in doubled if piece.count(pair) * 2 >= _MOSTLY_DOUBLED * piece.count(pair[: len(pair) // 2])
     ]
-    pairs = [pair for pair, count in _punctuation_pairs(text) if count >= lines / 2]
-    spaced = [c + b" " for c in customary if re.search(re.escape(c) + rb" [\"']", piece)]
-    return list(dict.fromkeys((*found, *doubled, *pairs, *spaced)))
+    pairs = [pair.encode() for pair, count in _punctuation_pairs(text) if count >= lines / 2]
+    never_alone = [p[1:2] for p in pairs if len(p) > 2 and p[:1] == p[2:] and piece.count(p) == piece.count(p[1:2])]  # noqa: PLR2004
+    return list(
+        dict.fromkeys(c for c in (*found, *doubled, *pairs, *_spaced(piece, customary)) if c not in never_alone)
+    )
 
 
-def _punctuation_pairs(text: str) -> list[tuple[bytes, int]]:
+def _spaced(piece: bytes, customary: list[bytes]) -> list[bytes]:
+    """Return the separators that a space belongs to: a quote comes after it, or without it they stand in numbers."""
+    lines = len(piece.splitlines())
+    return [
+        c + b" "
+        for c in customary
+        if re.search(re.escape(c) + rb" [\"']", piece)
+        or (
+            lines <= piece.count(c + b" ") < piece.count(c)
+            and not re.search(rb"(?<!\d)%b(?! )|%b(?![ \d])" % (re.escape(c), re.escape(c)), piece)
+        )
+    ]
+
+
+def _punctuation_pairs(text: str) -> list[tuple[str, int]]:
     """Return unusual separators of two or three marks, such as ~|~ or |;|."""
-    found = Counter(re.findall(r"(?<=[\w\"])([~^|;:#@$!*&%+=\t]{2,3})(?=[\w\"])", text))
+    found = Counter(re.findall(r"(?<=[\w\"])([~^|;:#@$!*&%+=\t-]{2,3})(?=[\w\"])", text))
     counts = {pair: text.count(pair) for pair, _ in found.most_common(3)}
     # A mark that mostly stands alone separates alone: what follows it belongs to the values.
     return [
-        (pair.encode(), count)
+        (pair, count)
         for pair, count in counts.items()
-        if all(count * pair.count(mark) >= _MOSTLY_PAIRED * text.count(mark) for mark in pair)
+        if all(count * pair.count(mark) >= _MOSTLY_PAIRED * text.count(mark) for mark in _deciding(pair))
+        and not _encloses(pair, text)
     ]
+
+
+def _deciding(pair: str) -> str:
+    """Return the marks that hardly stand alone where the pair separates: of ~|~ the one in the middle."""
+    return pair[1] if len(pair) > 2 and pair[0] == pair[2] else pair  # noqa: PLR2004
+
+
+def _encloses(pair: str, text: str) -> bool:
+    """Whether the outer marks of such a separator are quotes: lines begin and end with them, too."""
+    lines = [line for line in text.splitlines() if line]
+    return pair[0] == pair[-1] and sum(line[0] == line[-1] == pair[0] for line in lines) > len(lines) / 2
 
 
 def _quotes(piece: bytes, delimiter: bytes) -> list[bytes]:

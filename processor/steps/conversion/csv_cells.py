@@ -35,6 +35,7 @@ class CellClass(Enum):
 
 
 TYPED = frozenset({CellClass.NUMBER, CellClass.DATE, CellClass.TIME, CellClass.MOMENT, CellClass.TRUTH})
+WHOLE = TYPED | {CellClass.ADDRESS}  # what may hold a separator and is one value nevertheless
 
 _DATE = (
     r"(?:\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.](?:\d{4}|\d{2})|\d{1,2}[- ][A-Za-z]{3,9}[- ]\d{2,4}"
@@ -58,7 +59,7 @@ _FORMS = (
 )  # fmt: skip
 _FORM = re.compile("|".join(f"(?P<{cell.name}>{form})" for cell, form in _FORMS))
 _BROKEN = re.compile(r"\s*[\"'].*[^\"']|.*[^\"'\s\w][\"']\s*|[\"']", re.DOTALL)
-_PIECES = re.compile(r";\S|[|\t]|,\S|\"[,;|\t]|[\x00-\x08\x0e-\x1f]")
+_PIECES = re.compile(r";\S|[|\t\r\n]|,\S|\"[,;|\t]|[\x00-\x08\x0e-\x1f]")
 _LINE = re.compile(r"(?:[^,]*,(?=\S)){4}|(?:[^;]*;){4}|(?:[^|]*\|){4}|(?:[^\t]*\t){4}")
 _MARKS = frozenset("'`~|$%#*^@!&/")
 _LONGEST_LOOKED_AT = 400
@@ -72,6 +73,8 @@ def classify(text: bytes | None) -> CellClass:
     shown = text[:_LONGEST_LOOKED_AT].decode("utf-8", "replace").strip()
     if not shown:
         return CellClass.EMPTY
+    if text[-1:] == b"\r":
+        return CellClass.BROKEN  # half of a line ending
     if shown[0] == shown[-1] and shown[0] in _MARKS and len(shown) > 1:
         return CellClass.ENCLOSED
     match = _FORM.fullmatch(shown)

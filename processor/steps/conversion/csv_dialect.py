@@ -5,33 +5,23 @@ taken. What is customary (the comma, or the tab in a .tsv) only decides between 
 """
 
 import contextlib
-import math
 import re
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
 from processor.domain.conversion import DataFormat
 from processor.domain.errors import DeliveryError
 from processor.steps.conversion.csv_candidates import candidates, endings
-from processor.steps.conversion.csv_cells import TYPED, CellClass, classify
+from processor.steps.conversion.csv_cells import WHOLE, classify
 from processor.steps.conversion.csv_layout import Layout, lay_out
-from processor.steps.conversion.csv_rows import Dialect, Newline, Record, records
+from processor.steps.conversion.csv_rows import Dialect, records
+from processor.steps.conversion.csv_score import LEFT_ABOVE, TEXTUAL, score, stands_close
 from processor.steps.conversion.csv_survey import Survey
 
-_CUSTOMARY = {b",": 1.0, b"\t": 1.0, b";": 1.0, b"|": 1.0, b"": 1.0}
-_CONTROL, _DOUBLED, _UNUSUAL, _IN_TEXT = 1.0, 0.97, 0.85, 0.7
-_OWN = 1.02  # what the file's name promises
-_TEXTUAL = frozenset((b" ", b":", b"=", b"&", b"*", b"+", b"!", b"?", b"%", b"@", b"$"))
-_ONE_COLUMN = 0.55
-_LONGEST_SCORED = 300
 _START_BYTES = 24 << 10
 _FINALISTS = 3
-_SPACE = 0.1
-_LEFT_ABOVE, _LEFT_ABOVE_TEXT = 0.88, 0.75  # a line directly above the table that would be a row in another reading
 _SURE_OF_TEXT = 0.4  # a mark that ordinary text is full of separates nothing in a reading worse than this
-_EMPTY_COLUMN = 0.3  # not even a name: a separator too many
 
 
 @dataclass(frozen=True)
@@ -46,7 +36,7 @@ class Reading:
     @cached_property
     def score(self) -> float:
         """How regular the rows are, how much of the text they are, and how plausible their cells."""
-        return _score(self.survey, self.layout, self.dialect, self.own) if self.layout else 0.0
+        return score(self.survey, self.layout, self.dialect, self.own) if self.layout else 0.0
 
 
 def choose(piece: bytes, data_format: DataFormat) -> Reading:
@@ -54,22 +44,11 @@ def choose(piece: bytes, data_format: DataFormat) -> Reading:
     own = b"\t" if data_format is DataFormat.TSV else b","
     start = _start_of(piece)
     plain = read(start, Dialect(delimiter=own), own)
-    if _is_clear(plain, start, own):
-        best = [plain]
-    else:
-        readings = [
-            r
-            for r in _readings(start, candidates(start), own)
-            if r.layout is None or (r.layout.width > 1) == bool(r.dialect.delimiter)
-        ]
-        readings = [r for r in readings if r.dialect.delimiter not in _TEXTUAL or r.score > _SURE_OF_TEXT] or [plain]
-        best = sorted(readings, key=lambda reading: reading.score, reverse=True)
-        if best[0].layout and best[0].layout.width == 1 and plain.layout and _is_separated(start, own):
-            best = [plain]  # rows of any length are ragged rows, not a column of lines
+    best = [plain] if _is_clear(plain, start, own) else _ranked(start, plain)
     if start is piece:
         return best[0]
     whole = read(piece, best[0].dialect, own)
-    if whole.survey.odd == 0 and len(whole.survey.widths) == 1:
+    if (whole.survey.odd == 0 and len(whole.survey.widths) == 1) or _is_named_above_short_rows(whole):
         return whole
     # What comes after the start does not fit: the whole piece decides between the ways that it suggests.
     others = dict.fromkeys((*(reading.dialect for reading in best[1:_FINALISTS]), *_suggested_by_misfits(piece, whole)))
@@ -79,9 +58,40 @@ def choose(piece: bytes, data_format: DataFormat) -> Reading:
     return max(readings, key=lambda reading: reading.score)
 
 
+def _ranked(start: bytes, plain: Reading) -> list[Reading]:
+    """Return the readings of `start` that make sense, the best first; `plain` is the customary one."""
+    readings = [
+        r
+        for r in _readings(start, candidates(start), plain.own)
+        if r.layout is None or (r.layout.width > 1) == bool(r.dialect.delimiter)
+    ]
+    readings = [r for r in readings if r.dialect.delimiter not in TEXTUAL or r.score > _SURE_OF_TEXT] or [plain]
+    lines_left = LEFT_ABOVE if any(map(_takes_every_line, readings)) else 1.0
+    best = sorted(readings, key=lambda r: r.score * (lines_left if stands_close(r.layout) else 1), reverse=True)
+    if best[0].layout is None or best[0].layout.width > 1:
+        return best
+    if plain.layout and _is_separated(start, plain.own):
+        best = [plain]  # rows of any length are ragged rows, not a column of lines
+    return [r for r in best if _is_named_above_short_rows(r)] or best
+
+
+def _takes_every_line(reading: Reading) -> bool:
+    """Whether each line is a row of one width: then one that leaves a line above its table has to be much better."""
+    survey, layout = reading.survey, reading.layout
+    if not layout or survey.widths.keys() != {layout.width} or survey.odd or not reading.dialect.delimiter.strip():
+        return False
+    return layout.width > 1 and not (layout.preamble or layout.footer)
+
+
+def _is_named_above_short_rows(reading: Reading) -> bool:
+    """Whether the first line names several columns and the rows below have one field: they are short."""
+    return reading.layout is not None and reading.layout.usual == 1
+
+
 def _is_separated(piece: bytes, own: bytes) -> bool:
     lines = [line for line in piece.splitlines() if line]
-    return sum(re.search(re.escape(own) + rb"\S", line) is not None for line in lines) > 0.6 * len(lines)
+    separator = re.compile(re.escape(own) + rb"\S")
+    return sum(separator.search(line) is not None and classify(line) not in WHOLE for line in lines) > 0.6 * len(lines)
 
 
 def _start_of(piece: bytes) -> bytes:
@@ -139,97 +149,3 @@ def _is_clear(reading: Reading, piece: bytes, own: bytes) -> bool:
         return False
     others = [d for d in (b",", b";", b"\t", b"|") if d != own]
     return not any(all(d in text for text in head) for d in others)
-
-
-def _score(survey: Survey, layout: Layout, dialect: Dialect, own: bytes) -> float:
-    body = [record for record in survey.first if layout.is_body(record)][:_LONGEST_SCORED]
-    width = layout.usual or layout.width
-    rows = [record for record in body if len(record.fields) == width]
-    if not rows:
-        return 0.0
-    regular = sum(_nearness(len(record.fields), width) for record in body) / len(body)
-    covered = min(1.0, (len(body) + 1) / (min(len(survey.first), _LONGEST_SCORED) + 1))
-    sound = 1 - sum(record.odd for record in body) / len(body)
-    types = _plausibility(rows, width, dialect.quote) * (1 - _SPACE * _spaced_share(rows))
-    shape = width / (width + 0.5) if dialect.delimiter else _one_column(rows, own)
-    whole = _LEFT_ABOVE if _stands_close(layout) else 1.0
-    if whole < 1 and dialect.delimiter in _TEXTUAL:
-        whole = _LEFT_ABOVE_TEXT
-    return regular * regular * math.sqrt(covered) * (0.3 + 0.7 * sound) * types * shape * whole * _prior(dialect, own)
-
-
-def _stands_close(layout: Layout) -> bool:
-    """Whether a line that is no row stands directly above the table."""
-    if not layout.preamble:
-        return False
-    above = layout.preamble[-1]
-    return above.line + above.text.count(b"\n") + 1 == layout.first_line and len(above.fields) < layout.width
-
-
-def _nearness(width: int, usual: int) -> float:
-    """Return 1 for a row of the usual width, up to a half for one of nearly that width."""
-    return 1.0 if width == usual else 0.5 * min(width, usual) / max(width, usual)
-
-
-def _prior(dialect: Dialect, own: bytes) -> float:
-    delimiter = dialect.delimiter
-    if len(delimiter) == 2 and delimiter.endswith(b" "):  # noqa: PLR2004 - a comma and a space is a comma, nearly
-        delimiter = delimiter[:1]
-    if delimiter in _CUSTOMARY:
-        weight = _CUSTOMARY[delimiter]
-    elif len(delimiter.decode()) > 1:
-        weight = _DOUBLED
-    elif delimiter < b" ":
-        weight = _CONTROL
-    else:
-        weight = _IN_TEXT if delimiter in _TEXTUAL else _UNUSUAL
-    if delimiter == own:
-        weight *= _OWN
-    if dialect.quote != b'"':
-        weight *= 0.995
-    if dialect.escape != dialect.quote:
-        weight *= 0.998
-    if dialect.newline is not Newline.ANY:
-        weight *= 0.99
-    return weight * (0.999 if dialect.spaced_quotes else 1)
-
-
-def _one_column(rows: Sequence[Record], own: bytes) -> float:
-    """Return how plausible one column is: more when it has a type, less when lines hold the customary separator."""
-    separated = sum(own in row.text for row in rows) / len(rows)
-    return (_ONE_COLUMN + 0.4 * _typed_share(rows)) * (1 - 0.8 * separated * (separated > 0.5))  # noqa: PLR2004
-
-
-def _spaced_share(rows: Sequence[Record]) -> float:
-    """Return the share of cells that begin with a space, which is more likely part of the separator."""
-    cells = sum(len(row.fields) for row in rows)
-    return sum(value is not None and value[:1] == b" " for row in rows for value in row.fields) / cells
-
-
-def _typed_share(rows: Sequence[Record]) -> float:
-    return sum(classify(row.fields[0]) in TYPED for row in rows) / len(rows)
-
-
-def _plausibility(rows: Sequence[Record], width: int, quote: bytes) -> float:
-    """Return how much the cells look like values, and how much those of a column look alike."""
-    rows = rows[: max(20, 20_000 // width)]
-    plausible = alike = 0.0
-    columns = list(zip(*(_classes(row, quote) for row in rows), strict=True))
-    for column in columns:
-        if set(column) == {CellClass.EMPTY}:
-            plausible += _EMPTY_COLUMN
-            continue
-        plausible += sum(cell.plausibility for cell in column) / len(column)
-        counts = Counter(cell for cell in column[1:] if cell is not CellClass.EMPTY)
-        alike += counts.most_common(1)[0][1] / counts.total() if counts else 1.0
-    return plausible / len(columns) * (0.8 + 0.2 * alike / len(columns))
-
-
-def _classes(row: Record, quote: bytes) -> list[CellClass]:
-    cells = [classify(value) for value in row.fields]
-    if quote and quote in row.text:
-        for index, cell in enumerate(cells):
-            value = row.fields[index]
-            if value and cell.plausibility < CellClass.WORDS.plausibility and quote + value[:20] in row.text:
-                cells[index] = CellClass.WORDS
-    return cells

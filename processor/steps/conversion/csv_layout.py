@@ -24,6 +24,8 @@ _FEWEST_ROWS = 3  # of a table of two columns: its header and two rows
 _MOST_PAIRS = 3  # lines of two fields below a table
 _FEWEST_VALUES = 3  # of a column that has nothing else, so that lines around it are notes
 _BETWEEN_WORDS = (b":", b" ")
+_BETWEEN_NAMES = (b",", b";", b"\t", b"|")
+_NAME = re.compile(r"[^\W\d](?:[\w .()/%#-]{0,60}[\w.)%])?")
 _ROWS_BELOW = 50
 _MOST_LINES = 10  # of such notes
 
@@ -65,8 +67,11 @@ def lay_out(survey: Survey, dialect: Dialect) -> Layout | None:
     if not survey.total:
         return None
     width = table_width(survey)
-    if width == 1:
-        return _lay_out_lines(survey)
+    if width == 1 or survey.widths[1] == survey.total - 1:
+        if names := _names_above_short_rows(survey, dialect):
+            return Layout(names, survey.first[0].line, usual=1)
+        if width == 1:
+            return _lay_out_lines(survey)
     start, header = _start(survey.first, dialect, width)
     first_line = survey.first[start].line
     above = survey.first[:start]
@@ -85,6 +90,19 @@ def lay_out(survey: Survey, dialect: Dialect) -> Layout | None:
         0 if is_preamble else above[0].line,
         usual,
     )
+
+
+def _names_above_short_rows(survey: Survey, dialect: Dialect) -> int:
+    """Return how many columns the first record names where hardly any row has a second field; 0 where it names none.
+
+    No row may speak against them: none is longer, none is a sentence that happens to hold the separator.
+    """
+    names, *rows = survey.first
+    width = len(names.fields)
+    if dialect.delimiter not in _BETWEEN_NAMES or not rows or width < max(survey.widths):
+        return 0
+    is_header = width > 1 and all(name and _NAME.fullmatch(name.decode()) for name in names.fields)
+    return width if is_header and not any(is_prose(row.fields) for row in rows) else 0
 
 
 def _lay_out_lines(survey: Survey) -> Layout:
@@ -166,10 +184,11 @@ def _is_title(first: list[Record], at: int, width: int) -> bool:
     if filled <= 1 and (filled == 0 or (width > 2 and bool(fields[0]))):  # noqa: PLR2004
         return True
     below = next((r for r in first[at + 1 :] if len(r.fields) != width or _filled(r) > width / 2), first[at])
-    if _is_prose(fields) and _is_sentence(first[at].text):
-        return not any(_is_prose(record.fields) for record in first[-3:])
+    if is_prose(fields) and is_sentence(first[at].text):
+        return not any(is_prose(record.fields) for record in first[-3:])
     is_group = filled <= width / 2 and not any(classify(value) in TYPED for value in fields)
-    return is_group and _filled(below) == len(below.fields) == width and _names_columns(below, first[at + 2 :])
+    is_named = _filled(below) == width or not any(classify(value) in TYPED for value in below.fields)
+    return is_group and is_named and len(below.fields) == width and _names_columns(below, first[at + 2 :])
 
 
 def _filled(record: Record) -> int:
@@ -187,7 +206,7 @@ def _header_of_other_width(above: Record, rows: Sequence[Record], dialect: Diale
     has_types = any(classify(value) in TYPED for value in line.fields)
     names = fitting = _fitting_names(above, dialect, width, above_values=has_types)
     if not fitting:
-        if _is_prose(above.fields) and not _is_prose(line.fields):
+        if is_prose(above.fields) and not is_prose(line.fields):
             return []
         names = above.fields[:width] if not any(above.fields[width:]) else above.fields
     if any(classify(value) in TYPED for value in names) or 2 * len(names) < width or len(names) < 2:  # noqa: PLR2004
@@ -199,10 +218,10 @@ def _header_of_other_width(above: Record, rows: Sequence[Record], dialect: Diale
 def _fitting_names(above: Record, dialect: Dialect, width: int, *, above_values: bool) -> Fields:
     """Return one name for each column, where the line can be read so; else nothing."""
     named: Fields = [name for name in above.fields if name]
-    if len(named) == width and not _is_prose(above.fields):
+    if len(named) == width and not is_prose(above.fields):
         return named  # one separator more than there are names
     other = Repair(dialect, width).fields(above)
-    if other and all(other) and not _is_sentence(above.text):
+    if other and all(other) and not is_sentence(above.text):
         return other
     words = [above.text.split(mark) for mark in _BETWEEN_WORDS[: None if above_values else 1]]
     return next(
@@ -210,7 +229,7 @@ def _fitting_names(above: Record, dialect: Dialect, width: int, *, above_values:
     )
 
 
-def _is_sentence(text: bytes) -> bool:
+def is_sentence(text: bytes) -> bool:
     """Whether there are several words between separators that a space follows, as in prose."""
     pieces = re.split(rb"[,;:] ", text)
     return len(pieces) > 1 and any(b" " in piece for piece in pieces)
@@ -232,13 +251,13 @@ def _is_note(records: list[Record], width: int) -> bool:
     kept = [record.fields for record in records if not record.text.startswith(COMMENT)]
     if any(len(fields) > width for fields in kept):
         return False
-    counts = Counter(len(fields) for fields in kept if not _is_prose(fields))
+    counts = Counter(len(fields) for fields in kept if not is_prose(fields))
     if any(w > _WIDEST_NOTE and count > _WIDEST_NOTE for w, count in counts.items()):
         return False
     return not _is_table(kept)
 
 
-def _is_prose(fields: Sequence[bytes | None]) -> bool:
+def is_prose(fields: Sequence[bytes | None]) -> bool:
     """Whether the separators are those of a sentence: a space follows each."""
     return len(fields) > 1 and all(value and value[:1] == b" " for value in fields[1:])
 
@@ -267,7 +286,7 @@ def _footer(survey: Survey, dialect: Dialect, width: int, first_line: int) -> li
         return []
     if not _is_note(tail, width) or any(len(r.fields) >= width for r in tail):
         return []
-    return tail if sum(len(r.fields) > 1 and not _is_prose(r.fields) for r in tail) <= _MOST_PAIRS else []
+    return tail if sum(len(r.fields) > 1 and not is_prose(r.fields) for r in tail) <= _MOST_PAIRS else []
 
 
 def _begins_footer(tail: list[Record], survey: Survey, width: int) -> bool:
@@ -276,7 +295,7 @@ def _begins_footer(tail: list[Record], survey: Survey, width: int) -> bool:
     if record.text.startswith(COMMENT) or not record.text.strip():
         return True
     if record.line in survey.after_blank:
-        return len(record.fields) <= max(1, width // 2) or _is_prose(record.fields)
+        return len(record.fields) <= max(1, width // 2) or is_prose(record.fields)
     if len(record.fields) > 1 and not all(value is None for value in record.fields[1:]):
         return False
     looks, text = classify(record.fields[0]), (record.fields[0] or b"").rstrip()

@@ -80,7 +80,7 @@ class Survey:
 
     def misfits(self, width: int) -> list[Record] | None:
         """Return all records of another width; None when they were too many to be kept."""
-        if width not in (self.usual or width, self.block_width or width) or len(self.beyond) > MOST_BEYOND:
+        if {self.usual, self.block_width} - {0, width} or len(self.beyond) > MOST_BEYOND:
             return None
         return [record for record in (*self.first, *self.beyond) if len(record.fields) != width]
 

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 
 import orjson
 
-from processor.steps.conversion.csv_blocks import Block, PipeForm
 from processor.steps.conversion.csv_direct import read_csv
+from processor.steps.conversion.csv_form import PipeForm
+from processor.steps.conversion.csv_ragged import Block
 from processor.steps.conversion.csv_rows import Dialect
 
 Row = Sequence[bytes | None]

@@ -53,6 +53,18 @@ class Repair:
             or self._by_other_quotes(text)
         )
 
+    def may_help(self, lines: Sequence[bytes]) -> list[bool]:
+        """Tell of each of these rows, which have no stray quotes, whether `fields` may find another way to read it."""
+        text = b"\n".join(lines)
+        marks = [mark for mark in self.others if text.count(mark) >= self.width - 1]
+        quotes = [mark for mark in _OTHER_QUOTES if mark != self.dialect.quote and mark in text]
+        found = [line[:1] + line[-1:] == self.dialect.quote * 2 and self._between(line) is not None for line in lines]
+        for mark in marks:
+            found = [known or line.count(mark) >= self.width - 1 for known, line in zip(found, lines, strict=True)]
+        for mark in quotes:
+            found = [known or mark in line for known, line in zip(found, lines, strict=True)]
+        return found
+
     def sensible(self, record: Record) -> Fields:
         """Return the fields of a row of the right width, those without the quotes around them that have more inside."""
         found = self.grammar.field.findall(record.text)
@@ -69,10 +81,15 @@ class Repair:
         for quote in dict.fromkeys((self.dialect.quote, *_OTHER_QUOTES)):
             if not quote or text[:1] + text[-1:] != quote * 2:
                 continue
-            between = re.search(rb"%b([^\w%b]{1,3})%b" % (quote, quote, quote), text)
-            if between and text.count(between[0]) == self.width - 1:
-                return self._separated_by(between[1], text, quote)
+            if separator := self._between(text, quote):
+                return self._separated_by(separator, text, quote)
         return None
+
+    def _between(self, text: bytes, quote: bytes = b"") -> bytes | None:
+        """Return what stands between quotes as often as a separator has to."""
+        quote = quote or self.dialect.quote
+        found = re.search(rb"%b([^\w%b]{1,3})%b" % (quote, quote, quote), text)
+        return found[1] if found and text.count(found[0]) == self.width - 1 else None
 
     def _by_other_quotes(self, text: bytes) -> Fields | None:
         others = [mark for mark in _OTHER_QUOTES if mark != self.dialect.quote and mark in text]

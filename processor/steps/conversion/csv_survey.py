@@ -4,12 +4,11 @@ from collections import Counter, deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from processor.steps.conversion.csv_blocks import Block
+from processor.steps.conversion.csv_blocks import Block, Passage, Ragged
 from processor.steps.conversion.csv_rows import Dialect, Newline, Record
 
 FIRST_RECORDS = 1000
 LAST_RECORDS = 200
-MOST_BEYOND = 2000
 MOST_UNCLOSED = 10
 
 
@@ -24,24 +23,18 @@ class Survey:
     widths: Counter[int] = field(default_factory=Counter)
     first: list[Record] = field(default_factory=list)
     last: deque[Record] = field(default_factory=lambda: deque(maxlen=LAST_RECORDS))
-    beyond: list[Record] = field(default_factory=list)  # after the first ones, those of another width than most of them
-    usual: int = 0  # the width of most of the first records, once all of those are known
     after_blank: set[int] = field(default_factory=set)  # lines of first and last records that follow a blank line
     unclosed: list[int] = field(default_factory=list)  # lines of the first records with a quote that nothing closes
-    block_width: int = 0  # of the records that came in blocks
 
-    def add_all(self, passages: Iterable[Record | Block], block_width: int = 0) -> "Survey":
+    def add_all(self, passages: Iterable[Passage], block_width: int = 0) -> "Survey":
         """Take all records into account, in order; blocks hold records of `block_width`, none of the first ones."""
         blank_before = False
         widths, first = self.widths, self.first
         last = _Last()
         for record in passages:
-            if isinstance(record, Block):
-                self._add_block(record, block_width)
+            if not isinstance(record, Record):
+                blank_before = self._add_block(record, block_width, blank_before=blank_before)
                 last.add(record, record.rows)
-                if blank_before:
-                    self._note_blank(record.line)
-                    blank_before = False
                 continue
             if not record.fields:
                 self.blank += 1
@@ -57,10 +50,9 @@ class Survey:
                 blank_before = False
             if len(first) < FIRST_RECORDS:
                 first.append(record)
-            elif len(record.fields) != (self.usual or self._settle()) and len(self.beyond) <= MOST_BEYOND:
-                self.beyond.append(record)
             last.add(record, 1)
         self.last.extend(last.records())
+        self.after_blank.update(last.after_blank())
         return self
 
     def _add_odd(self, record: Record) -> None:
@@ -68,21 +60,19 @@ class Survey:
         if record.unclosed and len(self.unclosed) < MOST_UNCLOSED:
             self.unclosed.append(record.line)
 
-    def _add_block(self, block: Block, width: int) -> None:
+    def _add_block(self, block: Block | Ragged, width: int, *, blank_before: bool) -> bool:
+        """Take many records; return whether a blank line is the last of them."""
         self.total += block.rows
-        self.widths[width] += block.rows
-        self.block_width = width
-        self.longest = max(self.longest, len(block.text))
-
-    def _settle(self) -> int:
-        self.usual = self.widths.most_common(1)[0][0]
-        return self.usual
-
-    def misfits(self, width: int) -> list[Record] | None:
-        """Return all records of another width; None when they were too many to be kept."""
-        if {self.usual, self.block_width} - {0, width} or len(self.beyond) > MOST_BEYOND:
-            return None
-        return [record for record in (*self.first, *self.beyond) if len(record.fields) != width]
+        if blank_before:
+            self._note_blank(block.line)
+        if isinstance(block, Block):
+            self.widths[width] += block.rows
+            self.longest = max(self.longest, len(block.text))
+            return False
+        self.widths.update(block.counts)
+        self.blank += len(block.widths) - block.rows
+        self.longest = max(self.longest, *map(len, block.lines))
+        return not block.widths[-1]
 
     @classmethod
     def of_plain(cls, text: bytes, dialect: Dialect) -> "Survey | None":
@@ -108,18 +98,18 @@ class Survey:
     def _note_blank(self, line: int) -> None:
         self.after_blank.add(line)
         if len(self.after_blank) > 4 * (FIRST_RECORDS + LAST_RECORDS):
-            kept = {record.line for record in (*self.first, *self.last)}
-            self.after_blank &= kept
+            newest = sorted(self.after_blank)[-LAST_RECORDS:]
+            self.after_blank = {*newest, *self.after_blank.intersection(record.line for record in self.first)}
 
 
 class _Last:
     """The last passages, as many as hold the last records."""
 
     def __init__(self) -> None:
-        self.held: deque[tuple[int, Record | Block]] = deque()
+        self.held: deque[tuple[int, Passage]] = deque()
         self.rows = 0
 
-    def add(self, passage: Record | Block, rows: int) -> None:
+    def add(self, passage: Passage, rows: int) -> None:
         """Take a passage; what is before it and too far from the end is let go."""
         self.held.append((rows, passage))
         self.rows += rows
@@ -130,5 +120,15 @@ class _Last:
         """Return the last records."""
         found: list[Record] = []
         for _, passage in self.held:
-            found.extend(passage.records() if isinstance(passage, Block) else (passage,))
-        return found[-LAST_RECORDS:]
+            found.extend((passage,) if isinstance(passage, Record) else passage.records())
+        return [record for record in found if record.fields][-LAST_RECORDS:]
+
+    def after_blank(self) -> set[int]:
+        """Return the lines of the records behind a blank line that came together with it."""
+        ragged = (passage for _, passage in self.held if isinstance(passage, Ragged))
+        return {
+            line
+            for passage in ragged
+            for line, above, width in zip(passage.starts[1:], passage.widths, passage.widths[1:], strict=False)
+            if width and not above
+        }

@@ -3,20 +3,22 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
-from random import Random
+from itertools import repeat
 from typing import Self
 
 import orjson
 
 from processor.domain.conversion import ConversionOptions, DataFormat, MalformedRows, Receipt
 from processor.domain.errors import refused
-from processor.steps.conversion.csv_blocks import Block, passages
+from processor.steps.conversion.csv_blocks import Block, Passage, Ragged, passages
 from processor.steps.conversion.csv_dialect import choose
 from processor.steps.conversion.csv_direct import Structure, check_structure, direct_reading
 from processor.steps.conversion.csv_encoding import Encoding, decide_encoding, utf8_chunks
 from processor.steps.conversion.csv_exact import SURPLUS, PipedRows, Row, piped, surplus_json
 from processor.steps.conversion.csv_header import Header, Name, decide_header, name_columns, without_quotes
 from processor.steps.conversion.csv_layout import Layout, lay_out
+from processor.steps.conversion.csv_level import Leveller
+from processor.steps.conversion.csv_misfits import Misfits
 from processor.steps.conversion.csv_repair import Repair
 from processor.steps.conversion.csv_rows import Dialect, Newline, Record, records
 from processor.steps.conversion.csv_survey import FIRST_RECORDS, Survey
@@ -29,11 +31,8 @@ PIECE_BYTES = 1 << 17
 _SAMPLE_ROWS = 120
 _SAMPLE_CELLS = 20_000
 _ROWS_FOR_REPAIR = 50
-_MOST_LISTED = 10
 # Where more records than these have quotes that enclose nothing, quotes are ordinary characters.
 _FEW_ODD, _ODD_SHARE = 2, 0.01
-_LONGEST_FACT = 32 << 10
-_MOST_COMMENTS = 1000
 _MOST_COLUMNS = 25_000
 
 
@@ -52,12 +51,8 @@ class CsvTable:
         self.options = options
         self.nulls = frozenset(token.encode() for token in options.null_tokens)
         self.whole = False
-        self.malformed = 0
-        self.malformed_lines: list[int] = []
-        self.comments: list[Record] = []
-        self.surplus = False
-        self.misfits: list[Row] = []  # malformed rows, each as likely as any other, for the sample
-        self.chance = Random(0)  # noqa: S311 - the same text is to give the same sample
+        self.misfits: Misfits | None = None  # None where no row is malformed
+        self._repair: Repair | None = None
         self.kept: list[Row] | None = None  # all rows, where they are few
         self.structure: Structure | None = None  # found when DuckDB may read the source itself
 
@@ -73,7 +68,7 @@ class CsvTable:
         table.dialect, table.survey = reading.dialect, reading.survey
         if reading.layout is None:
             raise refused("csv.empty", f"{source.name} has no rows and no header", "there is nothing to convert")
-        table.layout = reading.layout
+        table._lay_out(reading.layout)
         table.check_width()
         table.understand()
         table.check_width()
@@ -99,9 +94,9 @@ class CsvTable:
         """Return all records, with NULL tokens applied."""
         return records(self.chunks(), self.dialect, nulls=self.nulls, width=self.layout.width)
 
-    def passages(self, singly: int = 0) -> Iterator[Record | Block]:
-        """Return all records, the regular ones in blocks; the first `singly` come alone in any case."""
-        return passages(self.chunks(), self.dialect, self.layout.width, nulls=self.nulls, singly=singly)
+    def passages(self) -> Iterator[Passage]:
+        """Return all records, most of them in blocks; the first ones, among which the table begins, come alone."""
+        return passages(self.chunks(), self.dialect, self.layout.width, nulls=self.nulls, singly=FIRST_RECORDS)
 
     def first_piece(self) -> tuple[bytes, bool]:
         """Return the text's first piece, cut after a line, and whether it is all."""
@@ -129,15 +124,16 @@ class CsvTable:
     def understand_all(self) -> None:
         """Survey every record, unless the survey of the first piece did."""
         is_surveyed, self.whole = self._is_surveyed(), True
+        seen = None
         if self.nulls or not is_surveyed:
-            self.survey = Survey().add_all(self.passages(FIRST_RECORDS), self.layout.width)
+            seen = self._misfits()
+            self.survey = Survey().add_all(seen.watch(self.passages(), FIRST_RECORDS), self.layout.width)
             layout = lay_out(self.survey, self.dialect)
             assert layout is not None
-            self.layout = layout
+            self._lay_out(layout)
         header = self._decide_header()
-        self._find_malformed()
-        keep = self.options.malformed_rows is MalformedRows.KEEP
-        self.names = name_columns(header, self.layout.width, {SURPLUS} if self.surplus and keep else set())
+        self._find_misfits(seen)
+        self.names = name_columns(header, self.layout.width, {SURPLUS} if self.has_surplus else set())
 
     def _is_surveyed(self) -> bool:
         return self.whole and not self.survey.odd and self.survey.total <= len(self.survey.first)
@@ -166,53 +162,69 @@ class CsvTable:
             return [None, *names]  # R writes no name above the names of its rows
         return names
 
-    def _find_malformed(self) -> None:
-        layout = self.layout
-        wrong = sum(n for width, n in self.survey.widths.items() if width != layout.width)
-        if not wrong:
+    def _find_misfits(self, seen: Misfits | None) -> None:
+        """Find the rows that do not have the table's width, unless they have been `seen`, but for the first ones."""
+        if set(self.survey.widths) == {self.layout.width}:
             return
-        known = self.survey.misfits(layout.width)
-        for record in self.passages() if known is None else known:
-            if isinstance(record, Block) or not record.fields or len(record.fields) == layout.width:
-                continue
-            if self._is_row(record):
-                self._note_malformed(record)
-            elif layout.is_comment(record) and record.line > layout.first_line:
-                self.comments.append(record)
-                self._check_comments()
+        found = self._misfits()
+        for record in self.survey.first:
+            self._judge(record, found)
+        if self.survey.total > len(self.survey.first):
+            if seen is None or not seen.is_for(self.repair):
+                seen = self._misfits()
+                for _ in seen.watch(self.passages(), FIRST_RECORDS):
+                    pass
+            found.join(seen, self.layout.footer)
+        self.misfits = found
 
-    @cached_property
+    def _judge(self, record: Record, found: Misfits) -> None:
+        if len(record.fields) == self.layout.width:
+            return
+        if self._is_row(record):
+            found.add_row(record)
+        elif self.layout.is_comment(record) and record.line > self.layout.first_line:
+            found.add_comment(record)
+
+    def _misfits(self) -> Misfits:
+        return Misfits(self.repair, is_kept=self.keeps)
+
+    @property
+    def keeps(self) -> bool:
+        """Whether malformed rows are to be kept."""
+        return self.options.malformed_rows is MalformedRows.KEEP
+
+    @property
+    def malformed(self) -> int:
+        """How many rows are malformed."""
+        return self.misfits.count if self.misfits else 0
+
+    @property
+    def malformed_lines(self) -> list[int]:
+        """The lines of the first malformed rows."""
+        return self.misfits.lines if self.misfits else []
+
+    @property
+    def has_surplus(self) -> bool:
+        """Whether there is a column of what rows have too much."""
+        return self.keeps and self.misfits is not None and self.misfits.surplus
+
+    def _lay_out(self, layout: Layout) -> None:
+        self.layout = layout
+        self._repair = None
+
+    @property
     def repair(self) -> Repair:
         """What reads rows of another width anew."""
-        width = self.layout.width
-        rows = [record for record in self.survey.first[1:] if len(record.fields) == width][:_ROWS_FOR_REPAIR]
-        return Repair(self.dialect, width, rows)
+        if self._repair is None:
+            width = self.layout.width
+            rows = [record for record in self.survey.first[1:] if len(record.fields) == width][:_ROWS_FOR_REPAIR]
+            self._repair = Repair(self.dialect, width, rows)
+        return self._repair
 
-    def _note_malformed(self, record: Record) -> None:
-        self.malformed += 1
-        if len(self.malformed_lines) < _MOST_LISTED:
-            self.malformed_lines.append(record.line)
-        if self.options.malformed_rows is not MalformedRows.KEEP:
-            return
-        width = self.layout.width
-        most = _SAMPLE_CELLS // width + 1
-        place = self.malformed - 1 if self.malformed <= most else self.chance.randrange(self.malformed)
-        may_be_surplus = len(record.fields) > width and not self.surplus
-        if place >= most and not may_be_surplus:
-            return
-        fields = self.repair.fields(record) or record.fields
-        self.surplus |= len(fields) > width
-        self.misfits[place : place + 1] = [fields[:width]] if place < most else []
-
-    def _check_comments(self) -> None:
-        if sum(len(record.text) for record in self.comments[-_MOST_COMMENTS:]) > _LONGEST_FACT or (
-            len(self.comments) > _MOST_COMMENTS
-        ):
-            raise refused(
-                "csv.comments",
-                f"line {self.comments[-1].line}: more lines begin with # and are no rows than can be recorded",
-                "remove the comments",
-            )
+    @cached_property
+    def leveller(self) -> Leveller:
+        """What makes rows of other widths fit; it is asked for when all is decided."""
+        return Leveller(self.repair, self.nulls, surplus=self.has_surplus)
 
     def _is_row(self, record: Record) -> bool:
         if record.line == self.layout.first_line and self.header.present:
@@ -278,7 +290,7 @@ class CsvTable:
 
     def piped(self) -> PipedRows:
         """Return the reading by our own reader; the rows of a small table are read once and kept."""
-        surplus = self.surplus and self.options.malformed_rows is MalformedRows.KEEP
+        surplus = self.has_surplus
         if self._is_surveyed() and not surplus:
             self.kept = list(self.rows())
         kept = self.kept
@@ -290,7 +302,7 @@ class CsvTable:
 
     def passing_rows(self) -> Iterator[Row | Block]:
         """Yield the rows as they are written, the regular ones in blocks."""
-        return self._written(self.passages(FIRST_RECORDS))
+        return self._written(self.passages())
 
     def rows(self) -> Iterator[Row]:
         """Yield the rows of a small table as they are written."""
@@ -299,36 +311,58 @@ class CsvTable:
             return (record.fields for record in self.survey.first if record.line >= first)
         return (row for row in self._written(self.records()) if not isinstance(row, Block))
 
-    def _written(self, passages: Iterable[Record | Block]) -> Iterator[Row | Block]:
-        width = self.layout.width
+    def _written(self, passages: Iterable[Passage]) -> Iterator[Row | Block]:
         blank = 0
-        for record in passages:
-            if isinstance(record, Record):
-                if not record.fields:
-                    blank += width == 1 and record.line > self.layout.first_line
-                    continue
-                if not self._is_row(record):
-                    continue
-            for _ in range(blank):  # in a table of one column a blank line is a row, but not at the end
-                yield [None]
-            blank = 0
-            if isinstance(record, Block):
-                yield record
-            elif (row := self._row_of(record)) is not None:
+        for passage in self._above_footer(passages):
+            rows, blank_behind = self._parted(passage)
+            if rows is None:
+                blank += blank_behind
+                continue
+            yield from repeat([None], blank)  # in a table of one column a blank line is a row, but not at the end
+            blank = blank_behind
+            yield from self._rows_of(rows)
+
+    def _above_footer(self, passages: Iterable[Passage]) -> Iterator[Passage]:
+        """Yield the passages, those of several widths one by one where they may be below the table."""
+        footer_line = self.layout.footer_line
+        for passage in passages:
+            if footer_line and isinstance(passage, Ragged) and passage.starts[-1] >= footer_line:
+                yield from passage.records()
+            else:
+                yield passage
+
+    def _parted(self, passage: Passage) -> tuple[Passage | None, int]:
+        """Return what holds rows, if anything does, and how many blank lines that may be rows are behind it."""
+        is_column = self.layout.width == 1
+        if isinstance(passage, Record):
+            if passage.fields:
+                return (passage if self._is_row(passage) else None), 0
+            return None, int(is_column and passage.line > self.layout.first_line)
+        return passage.without_blank_end() if is_column and isinstance(passage, Ragged) else (passage, 0)
+
+    def _rows_of(self, passage: Passage) -> Iterator[Row | Block]:
+        if isinstance(passage, Block):
+            yield passage
+        elif isinstance(passage, Record):
+            if (row := self._row_of(passage)) is not None:
                 yield row
+        elif self.keeps:
+            for part in self.leveller.level(passage):
+                yield from self._rows_of(part)
+        else:
+            yield self.leveller.choose(passage)
 
     def _row_of(self, record: Record) -> Row | None:
         """Return the row as it is written, None where it is rejected."""
         width, fields = self.layout.width, record.fields
-        keep = self.options.malformed_rows is MalformedRows.KEEP
         if len(fields) != width:
-            if not keep:
+            if not self.keeps:
                 return None
             fields = self.repair.fields(record) or fields
-        elif record.odd and keep:
+        elif record.odd and self.keeps:
             fields = self.repair.sensible(record)
         row = [*fields, *[None] * (width - len(fields))] if len(fields) < width else fields[:width]
-        if self.surplus and keep:
+        if self.has_surplus:
             row.append(surplus_json(fields[width:]) if len(fields) > width else None)
         return row
 
@@ -336,7 +370,7 @@ class CsvTable:
         self, reading: Reading, count: Callable[[], int | None], output: Output, metadata: tuple[tuple[str, str], ...]
     ) -> Receipt:
         """Write the table."""
-        surplus = (SURPLUS,) if self.surplus and self.options.malformed_rows is MalformedRows.KEEP else ()
+        surplus = (SURPLUS,) if self.has_surplus else ()
         return write_table(
             reading,
             self.columns(),
@@ -358,7 +392,7 @@ class CsvTable:
         most = max(10, min(_SAMPLE_ROWS, _SAMPLE_CELLS // width))
         known = {r.line: r for r in (*self.survey.first[:most], *list(self.survey.last)[-most:])}
         regular = [r.fields for r in known.values() if len(r.fields) == width and self._is_row(r)]
-        misfits = ([*row, *[None] * (width - len(row))] for row in self.misfits)
+        misfits = self.misfits.sample(self.nulls) if self.misfits else ()
         return [[None if value is None else value.decode() for value in row] for row in (*regular, *misfits)]
 
     def facts(self) -> list[tuple[str, str]]:
@@ -371,8 +405,8 @@ class CsvTable:
         ]
         if layout.preamble:
             found.append(("preamble", _texts(layout.preamble)))
-        if self.comments:
-            found.append(("comments", _texts(self.comments)))
+        if self.misfits and self.misfits.comments:
+            found.append(("comments", _texts(self.misfits.comments)))
         if layout.footer:
             found.append(("footer", _texts(layout.footer)))
         if self.malformed:
@@ -384,11 +418,18 @@ class CsvTable:
     def write_rejects(self, output: Output) -> None:
         """Write the malformed rows, verbatim."""
         with output.rejects() as rejects:
-            for record in self.passages():
-                if isinstance(record, Block):
-                    continue
-                if record.fields and len(record.fields) != self.layout.width and self._is_row(record):
-                    rejects.write(orjson.dumps({"line": record.line, "text": record.text.decode()}) + b"\n")
+            for passage in self._above_footer(self.passages()):
+                if isinstance(passage, Ragged):
+                    rejects.write(b"".join(_rejected(*each) for each in passage.misfits(self.layout.width)))
+                elif isinstance(passage, Record) and self._is_misfit(passage):
+                    rejects.write(_rejected(passage.line, passage.text))
+
+    def _is_misfit(self, record: Record) -> bool:
+        return len(record.fields) not in (0, self.layout.width) and self._is_row(record)
+
+
+def _rejected(line: int, text: bytes) -> bytes:
+    return orjson.dumps({"line": line, "text": text.decode()}) + b"\n"
 
 
 def _is_plain(dialect: Dialect) -> bool:

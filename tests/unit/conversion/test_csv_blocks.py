@@ -1,16 +1,21 @@
 """Blocks of regular rows are the records that the reader gives one by one, and DuckDB takes them for the same."""
 
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from processor.domain.conversion import ConversionOptions
 from processor.domain.errors import DeliveryError
-from processor.steps.conversion.csv_blocks import Block, passages
-from processor.steps.conversion.csv_exact import PipedRows, Row
+from processor.steps.conversion.csv_blocks import Block, Ragged, passages
+from processor.steps.conversion.csv_exact import PipedRows, Row, surplus_json
+from processor.steps.conversion.csv_level import Leveller
+from processor.steps.conversion.csv_repair import Repair
 from processor.steps.conversion.csv_rows import Dialect, Newline, Record, records
 from processor.steps.conversion.duck import connection
 from tests.unit.conversion.csv_tables import convert
@@ -74,8 +79,11 @@ def test_blocks_hold_the_records_that_come_one_by_one(
     expected = list(records((text,), dialect, nulls=tokens, width=width))
     found: list[Record] = []
     for passage in passages(pieces, dialect, width, nulls=tokens, singly=singly):
-        rows = list(passage.records()) if isinstance(passage, Block) else [passage]
-        assert not isinstance(passage, Block) or passage.rows == len(rows)
+        rows = [passage] if isinstance(passage, Record) else list(passage.records())
+        assert isinstance(passage, Record) or passage.rows == sum(bool(record.fields) for record in rows)
+        if isinstance(passage, Ragged):
+            assert [len(record.fields) for record in rows] == passage.widths
+            assert [record.line for record in rows] == list(passage.starts)
         found += rows
     assert [record[:4] for record in found] == [record[:4] for record in expected]
 
@@ -88,18 +96,68 @@ def test_duckdb_reads_blocks_as_we_do(
     text, dialect, width = written
     tokens = frozenset(token.encode() for token in nulls)
 
-    def rows() -> list[Row | Block]:
-        found = passages((text,), dialect, width, nulls=tokens)
-        fitting = (p for p in found if isinstance(p, Block) or len(p.fields) == width)
-        return [p if isinstance(p, Block) else [*p.fields, *[None] * surplus] for p in fitting]
+    leveller = Leveller(Repair(dialect, width), tokens, surplus=False)
 
-    piped = PipedRows(lambda: iter(rows()), width, dialect, nulls, surplus=surplus)
-    with piped.reading() as relation:
-        found = connection(ConversionOptions()).execute(f"SELECT * FROM {relation}").fetchall()
-    one_by_one = (r.fields for r in records((text,), dialect, nulls=tokens, width=width) if len(r.fields) == width)
-    expected = [[None if value is None else value.decode() for value in row] for row in one_by_one]
-    assert [list(row[:width]) for row in found] == expected
+    def rows() -> Iterator[Row | Block]:
+        for passage in passages((text,), dialect, width, nulls=tokens):
+            if isinstance(passage, Ragged):
+                yield leveller.choose(passage)
+            elif isinstance(passage, Block):
+                yield passage
+            elif len(row := fitting(passage, width)) == width:
+                yield [*row, *[None] * surplus]
+
+    piped = PipedRows(rows, width, dialect, nulls, surplus=surplus)
+    expected = [fitting(record, width) for record in records((text,), dialect, nulls=tokens, width=width)]
+    expected = [row for row in expected if len(row) == width]
+    assert [list(row[:width]) for row in all_rows(piped)] == [decoded(row) for row in expected]
     assert piped.count == len(expected)
+
+
+@settings(deadline=None, max_examples=150)
+@given(written=texts(), cut=st.integers(1, 300), nulls=st.sampled_from([(), ("NA",)]))
+def test_rows_of_any_width_are_kept_in_blocks_as_they_are_one_by_one(
+    written: tuple[bytes, Dialect, int], cut: int, nulls: tuple[str, ...]
+) -> None:
+    text, dialect, width = written
+    tokens = frozenset(token.encode() for token in nulls)
+    repair = Repair(dialect, width)
+    leveller = Leveller(repair, tokens, surplus=True)
+
+    def kept(record: Record) -> Row:
+        fields = fitting(record, width)
+        fields = fields if len(fields) == width else repair.fields(record) or fields
+        surplus = surplus_json(fields[width:]) if len(fields) > width else None
+        return [*fields[:width], *[None] * (width - len(fields)), surplus]
+
+    def rows() -> Iterator[Row | Block]:
+        for passage in passages([text[at : at + cut] for at in range(0, len(text), cut)], dialect, width, nulls=tokens):
+            if isinstance(passage, Ragged):
+                yield from (p if isinstance(p, Block) else kept(p) for p in leveller.level(passage))
+            elif isinstance(passage, Block) or fitting(passage, width):
+                yield passage if isinstance(passage, Block) else kept(passage)
+
+    every = records((text,), dialect, nulls=tokens, width=width)
+    expected = [kept(record) for record in every if fitting(record, width)]
+    found = all_rows(PipedRows(rows, width, dialect, nulls, surplus=True))
+    assert [row[:width] for row in found] == [tuple(decoded(row[:width])) for row in expected]
+    assert [row[width] for row in found] == [
+        None if row[width] is None else orjson.loads(row[width] or b"") for row in expected
+    ]
+
+
+def fitting(record: Record, width: int) -> list[bytes | None]:
+    """Return the fields; in a table of one column a blank line is a row."""
+    return record.fields or [None] * (width == 1)
+
+
+def decoded(row: Row) -> list[str | None]:
+    return [None if value is None else value.decode() for value in row]
+
+
+def all_rows(piped: PipedRows) -> list[tuple[Any, ...]]:
+    with piped.reading() as relation:
+        return connection(ConversionOptions()).execute(f"SELECT * FROM {relation}").fetchall()
 
 
 @pytest.mark.parametrize("mode", ["keep", "reject-object"])

@@ -1,0 +1,84 @@
+"""Rows of several widths become rows of the table's width, many at a time."""
+
+import re
+from collections.abc import Iterator
+from itertools import compress
+
+from processor.steps.conversion.csv_exact import surplus_json
+from processor.steps.conversion.csv_form import PipeForm
+from processor.steps.conversion.csv_grammar import Grammar
+from processor.steps.conversion.csv_ragged import Block, Ragged
+from processor.steps.conversion.csv_repair import Repair
+from processor.steps.conversion.csv_rows import Record
+
+
+class Leveller:
+    """Fills short rows with NULL; what long ones have too much goes to the `surplus` column, where there is one.
+
+    Blank lines are rows of NULL where the table has one column; elsewhere they are none.
+    """
+
+    def __init__(self, repair: Repair, nulls: frozenset[bytes], *, surplus: bool) -> None:
+        dialect, width = repair.dialect, repair.width
+        form = PipeForm(dialect, width, surplus=surplus)
+        self._repair = repair
+        self._width = width
+        self._nulls = nulls | {b""}
+        self._grammar = Grammar(dialect)
+        self._quote = form.dialect.quote
+        # What makes a row whole, by its number of fields; those that have more are whole when this is asked.
+        self._ends = [form.dialect.delimiter * (width - count + surplus) for count in range(width + 1)] + [b""]
+        if width == 1:
+            self._ends[0] = form.null + form.dialect.delimiter * surplus
+        quote, one = re.escape(dialect.quote), re.escape(dialect.delimiter)
+        quoted = rb"%b[^%b]*+(?:%b%b[^%b]*+)*+%b|" % ((quote,) * 6) if quote else b""
+        self._fitting = re.compile(rb"(?:(?:%b[^%b]*+)%b){%d}" % (quoted, quote + one, one, width)) if one else None
+
+    def choose(self, ragged: Ragged) -> Block:
+        """Return the rows that have the table's width as they are."""
+        least = self._width if self._width > 1 else 0
+        chosen = [least <= count <= self._width for count in ragged.widths]
+        rows = zip(compress(ragged.lines, chosen), compress(ragged.widths, chosen), strict=True)
+        return ragged.block([row + self._ends[count] for row, count in rows])
+
+    def level(self, ragged: Ragged) -> Iterator[Block | Record]:
+        """Yield all rows in blocks, those alone that may have the table's width when they are read in another way."""
+        misfits = [index for index, count in enumerate(ragged.widths) if count not in (0, self._width)]
+        may_fit = self._repair.may_help([ragged.lines[index] for index in misfits])
+        alone = [*compress(misfits, may_fit)]
+        lines, widths = self._whole(ragged, set(alone))
+        start = 0
+        for index in (*alone, len(lines)):
+            if block := self._block(ragged, lines[start:index], widths[start:index]):
+                yield block
+            if index < len(lines):
+                yield ragged.record(index)
+            start = index + 1
+
+    def _block(self, ragged: Ragged, lines: list[bytes], widths: list[int]) -> Block | None:
+        ends, least = self._ends, self._width > 1
+        rows = [row + ends[count] for row, count in zip(lines, widths, strict=True) if count >= least]
+        return ragged.block(rows, is_final=True) if rows else None
+
+    def _whole(self, ragged: Ragged, alone: set[int]) -> tuple[list[bytes], list[int]]:
+        """Return the rows, the long ones with their surplus as it is written, and their widths, of these one more."""
+        if max(ragged.widths) <= self._width:
+            return ragged.lines, ragged.widths
+        lines, widths, whole = list(ragged.lines), list(ragged.widths), self._width + 1
+        for index, count in enumerate(ragged.widths):
+            if count >= whole:
+                widths[index] = whole
+                if index not in alone:
+                    lines[index] = self._long(lines[index])
+        return lines, widths
+
+    def _long(self, row: bytes) -> bytes:
+        fitting = self._fitting.match(row) if self._fitting else None
+        assert fitting is not None
+        rest, quote = row[fitting.end() :], self._quote
+        if quote in rest:
+            fields, _ = self._grammar.fields(rest, self._nulls)
+        else:
+            texts = rest.split(self._grammar.delimiter)
+            fields = [None if text in self._nulls else text for text in texts]
+        return fitting[0] + quote + surplus_json(fields).replace(quote, quote * 2) + quote

@@ -22,20 +22,20 @@ def test_a_mixed_tree_arrives_complete_and_is_not_delivered_again(
 ) -> None:
     daemon = make_daemon(store=through(counting, address))
     expected = make_tree(daemon.watch)
-    large = write_large(daemon.watch / "large/300mb.bin", 300 * MIB, seed=1)
-    rows = write_csv(daemon.watch / "large/200mb.csv", 200 * MIB)
+    large = write_large(daemon.watch / "large/100mb.bin", 100 * MIB, seed=1)
+    rows = write_csv(daemon.watch / "large/64mb.csv", 64 * MIB)
 
     assert daemon.once(timeout=240) == 0, daemon.failures()
 
     tables = {f"tables/t{n % 3}/{n}.csv.parquet": n + 1 for n in range(36)}
-    delivered = {*expected, *tables, "large/300mb.bin", "large/200mb.csv.parquet"}
+    delivered = {*expected, *tables, "large/100mb.bin", "large/64mb.csv.parquet"}
     assert objects.delivered() == delivered
     for key, content in expected.items():
         assert objects.body(key) == content, key
-    assert objects.sha256("large/300mb.bin") == large
+    assert objects.sha256("large/100mb.bin") == large
     for key, count in tables.items():
         assert objects.table(key).num_rows == count, key
-    assert objects.table("large/200mb.csv.parquet").num_rows == rows
+    assert objects.table("large/64mb.csv.parquet").num_rows == rows
     assert set(daemon.statuses().values()) == {"completed"}
     assert len(daemon.statuses()) == 200
     assert set(uploads(counting, address.bucket).values()) == {1}
@@ -69,13 +69,13 @@ def test_a_touched_file_is_read_again_but_not_delivered_again(
 def test_a_file_that_grows_slowly_is_taken_once_and_whole(
     make_daemon: MakeDaemon, address: StoreAddress, objects: Bucket, counting: FaultProxy
 ) -> None:
-    daemon = make_daemon(store=through(counting, address), STABILITY_THRESHOLD=1500)
+    daemon = make_daemon(store=through(counting, address), STABILITY_THRESHOLD=1200)
     daemon.start()
 
     with (daemon.watch / "slow.bin").open("wb", buffering=0) as file:
-        for number in range(20):
+        for number in range(12):
             file.write(b"%d" % number * 1000)
-            time.sleep(0.5)  # the writer's pace: always shorter than the threshold
+            time.sleep(0.4)  # the writer's pace: always shorter than the threshold
         assert uploads(counting, address.bucket) == {}, "taken while it was being written"
 
     daemon.until_at_rest(1)

@@ -1,5 +1,6 @@
 """Memory does not grow with the number or the size of members, and no file is ever written."""
 
+import os
 import struct
 import subprocess
 import sys
@@ -104,11 +105,13 @@ def test_conversion_and_nested_archives_write_no_file_either(tmp_path: Path) -> 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_a_tar_of_a_million_members_costs_little_memory(tmp_path: Path) -> None:
+def test_a_tar_of_very_many_members_costs_little_memory(tmp_path: Path) -> None:
+    count = 1_000_000 if os.environ.get("TORTURE") else 250_000
     _members, _bytes, few = measured(many_headers(tmp_path / "few.tar", 1000))
-    members, _bytes, many = measured(many_headers(tmp_path / "many.tar", 1_000_000))
-    assert members == 1_000_000
-    assert many - few < 48  # eight bytes a key in a table at most two thirds full, once more while it grows
+    members, _bytes, many = measured(many_headers(tmp_path / "many.tar", count))
+    assert members == count
+    # Eight bytes a key in a table at most two thirds full, once more while it grows: 48 MB for a million.
+    assert many - few < 48 * count / 1_000_000
 
 
 def zip64_of_zeros(path: Path, size: int) -> Path:
@@ -146,8 +149,8 @@ def zip64_of_zeros(path: Path, size: int) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_a_zip64_of_more_than_five_gigabytes_is_read_whole(tmp_path: Path) -> None:
-    size = 5 << 30
+def test_a_zip64_of_more_than_four_gigabytes_is_read_whole(tmp_path: Path) -> None:
+    size = (4 << 30) + (64 << 20)
     path = zip64_of_zeros(tmp_path / "large.zip", size)
     assert path.stat().st_blocks * 512 < 1 << 20
     members, bytes_out, peak = measured(path)

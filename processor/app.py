@@ -115,9 +115,7 @@ def _metrics(settings: Settings, tally: Tally, tree: Tree, pulse: Pulse) -> "Met
 
     def not_ready() -> tuple[str, ...]:
         silent = tuple(f"{name} does not answer" for name in pulse.silent(time.monotonic()))
-        out = ("the store is out",) if tally.store_out else ()
-        full = ("there is no room for the ledger",) if tally.ledger_full else ()
-        return (*silent, *out, *full)
+        return (*silent, *tally.hindrances)
 
     sources = Sources(tally, settings.progress_db_path, tree.counters, not_ready)
     try:

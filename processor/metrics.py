@@ -161,6 +161,8 @@ class _Collector:
             steps.add_metric([step], spread.buckets(), spread.total_seconds)
         yield steps
         yield _gauge("processor_store_available", "1 unless the store is out.", 0.0 if tally.store_out else 1.0)
+        cluster = 0.0 if tally.cluster_out else 1.0
+        yield _gauge("processor_cluster_available", "1 unless the cluster of ENGINE=dask is out.", cluster)
         yield _gauge("processor_ledger_full", "1 while there is no room for the ledger.", float(tally.ledger_full))
         yield _gauge("processor_in_flight", "Files on their way.", tally.in_flight)
 

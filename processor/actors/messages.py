@@ -40,7 +40,7 @@ class WatchIdle:
 
 @dataclass(frozen=True, slots=True)
 class LookAgain:
-    """Look whether a file lies there: told to the Watcher by Progress, who has just forgotten it."""
+    """Look what lies there: told to the Watcher by Progress, who has forgotten the file or met another in its place."""
 
     relative_path: bytes
 

@@ -6,12 +6,15 @@ the commit, never before: recorded means committed. A report is applied to the l
 full disk can be applied again.
 """
 
+import contextlib
 import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, TypeVar, assert_never
+
+import pykka
 
 from processor.actors.base import DeathNotice, Member
 from processor.actors.messages import (
@@ -46,7 +49,7 @@ from processor.actors.tally import Tally
 from processor.config import AfterUpload, Settings
 from processor.domain.circuit import Circuit, blame
 from processor.domain.credits import Credits
-from processor.domain.errors import SOURCE_VANISHED, ErrorClass, Failure
+from processor.domain.errors import SOURCE_CHANGED, SOURCE_VANISHED, ErrorClass, Failure
 from processor.domain.jobs import FIRST_STEPS, Delivered, Job, Status, Step
 from processor.domain.keys import escape
 from processor.domain.retry import GiveUp, RetryPolicy, TryAgain
@@ -337,6 +340,8 @@ class Progress(Member):
         if isinstance(decision, TryAgain):
             self.log.warning("file.retry", **facts, retry_seconds=round(decision.delay_seconds, 3))
             self._may_be_due = True
+            if failure.code == SOURCE_CHANGED:  # no event tells of truncate(2), nor of what is written through mmap(2)
+                self._look_again(job)
         else:
             self.log.error("file.failed", **facts)
             self._settle_accounts()
@@ -346,7 +351,11 @@ class Progress(Member):
         self.tally.changing.pop((job.row, job.file.relative_path), None)
         self.log.warning("file.vanished", path=escape(job.file.relative_path), delivered=bool(job.delivered))
         # It may have come back, and been told of as known, in the moment before it was forgotten.
-        self.crew.watcher.tell(LookAgain(job.file.relative_path))
+        self._look_again(job)
+
+    def _look_again(self, job: Job) -> None:
+        with contextlib.suppress(pykka.ActorDeadError):  # it ends before we do
+            self.crew.watcher.tell(LookAgain(job.file.relative_path))
 
     # The end of a file's stay
 
@@ -414,7 +423,8 @@ class Progress(Member):
     def _tick(self) -> None:
         self._record_group()
         self._probe_when_due()
-        self.tally.store_out = not self._circuit.admits
+        self.tally.cluster_out = not self._circuit.admits and _of_cluster(self._circuit.reason)
+        self.tally.store_out = not self._circuit.admits and not self.tally.cluster_out
         self.tally.in_flight = len(self._flights)
         self._look_at_the_clock()
         if not self._may_be_due:

@@ -48,7 +48,18 @@ class Tally:
     step_seconds: defaultdict[str, Spread] = field(default_factory=lambda: defaultdict(Spread))
     in_flight: int = 0
     store_out: bool = False
+    cluster_out: bool = False
     ledger_full: bool = False
+
+    @property
+    def hindrances(self) -> tuple[str, ...]:
+        """Return what keeps files from being delivered now, in an operator's words."""
+        words = {
+            "the store is out": self.store_out,
+            "the cluster is out": self.cluster_out,
+            "there is no room for the ledger": self.ledger_full,
+        }
+        return tuple(text for text, holds in words.items() if holds)
 
     def count_found(self, intake: Intake) -> None:
         """Count a batch of found files."""

@@ -1,5 +1,6 @@
 """Files that somebody takes away, or never stops writing: neither is a failure, and neither keeps the rest waiting."""
 
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,9 +10,11 @@ import pytest
 
 from processor.store.embedded import free_ports
 from tests.e2e.bucket import Bucket
+from tests.e2e.conftest import MakeDaemon
 from tests.e2e.daemon import Daemon
 from tests.faults.checker import Checker
 
+MIB = 1 << 20
 UNFINISHED = 75
 
 
@@ -117,6 +120,19 @@ def test_a_file_that_went_and_came_back_meanwhile_is_delivered(daemon: Daemon, o
     daemon.until(lambda: daemon.statuses() == {"a": "completed"})
     assert daemon.stop() == 0
     assert objects.body("a") == kept
+
+
+def test_a_file_that_is_cut_short_on_its_way_is_delivered_as_it_then_is_though_no_event_tells_of_it(
+    make_daemon: MakeDaemon, objects: Bucket
+) -> None:
+    daemon = make_daemon(MAX_BANDWIDTH=8 * MIB, RESCAN_INTERVAL=0)
+    (daemon.watch / "a").write_bytes(bytes(24 * MIB))
+    daemon.start()
+    daemon.until(objects.open_uploads)
+    os.truncate(daemon.watch / "a", MIB)
+    daemon.until(lambda: daemon.statuses() == {"a": "completed"})
+    assert daemon.stop() == 0
+    assert objects.body("a") == bytes(MIB)
 
 
 def waiting_for_the_store(daemon: Daemon, files: dict[str, bytes]) -> None:

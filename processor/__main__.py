@@ -5,6 +5,7 @@ def main() -> None:
     """Run the command line; the daemon itself without it, since it stays for years and is to stay small."""
     import sys  # noqa: PLC0415
 
+    _occupy_standard_streams()
     if sys.argv[1:] in (["run"], ["run", "--once"]):
         from processor.memory import begin_small, without_tables  # noqa: PLC0415
 
@@ -16,6 +17,15 @@ def main() -> None:
     from processor.cli import main as run  # noqa: PLC0415
 
     run()
+
+
+def _occupy_standard_streams() -> None:
+    """Open what of stdin, stdout and stderr is closed: what is opened first would be taken for one of them."""
+    import os  # noqa: PLC0415
+
+    while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:  # noqa: PLR2004 - stdin, stdout, stderr
+        os.set_inheritable(fd, True)
+    os.close(fd)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import sys
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from io import TextIOWrapper
 from itertools import islice
 from pathlib import Path
 from typing import Annotated
@@ -18,7 +19,7 @@ import typer
 
 from processor import config
 from processor.commands.units import plain
-from processor.domain.errors import DeliveryError
+from processor.domain.errors import DeliveryError, Failure
 from processor.entry import FAILED, OK, run_daemon, settings_for, told_plainly
 
 DELIVER, LOOK, MEND, ONE_FILE = "Deliver", "Look", "Mend", "One file, without a store"
@@ -207,17 +208,22 @@ def dashboard(
 
 @app.command(rich_help_panel=LOOK)
 def check() -> None:
-    """Check the configuration, probe the store, and show which protections a worker has."""
+    """Check the configuration and the directories, probe the store, and show which protections a worker has."""
     settings = settings_for()
     from processor.commands.deliveries import check as command  # noqa: PLC0415
 
     with told_plainly():
         result = command(settings)
     print("configuration: ok")
+    for name, problem in result.places.items():
+        print(plain(f"directory: {name}: {problem or 'ok'}"))
     for name, value in result.profile.as_dict().items():
         print(f"store: {name.replace('_', ' ')}: {value}")
     for name in result.protections.__slots__:
         print(f"worker: {name.replace('_', ' ')}: {'on' if getattr(result.protections, name) else 'OFF'}")
+    if result.cluster is not None:
+        ok = f"{result.cluster} at the same time"
+        print(plain(f"cluster: {result.cluster if isinstance(result.cluster, Failure) else ok}"))
     sys.exit(OK if result.ready else FAILED)
 
 
@@ -323,5 +329,8 @@ def _share(text: str) -> float:
 
 
 def main() -> None:
-    """Run the command line."""
+    """Run the command line. What the terminal's encoding has no letter for is written as an escape."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     app(prog_name="processor")

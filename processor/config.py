@@ -306,6 +306,8 @@ def load(otherwise: Mapping[str, Any] | None = None) -> Settings:
         settings = _settings(env_file, otherwise or {})
     except OSError as error:
         raise ConfigurationError(f"{env_file} can not be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{env_file} is no UTF-8 (byte {error.start}): save it as UTF-8") from error
     except ValidationError as error:
         mistakes += [_explain(details) for details in error.errors(include_url=False)]
     if mistakes:

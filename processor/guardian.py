@@ -3,13 +3,13 @@
 import faulthandler
 import queue
 import signal
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import FrameType
 
 _TICK_SECONDS = 0.2
+_STDERR = 2  # by number: `sys.stderr` is None where it was closed before the start
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class Guardian:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
         signal.signal(signal.SIGHUP, lambda _number, _frame: self._events.put(ReloadAsked()))
-        faulthandler.register(signal.SIGUSR1, file=sys.stderr, all_threads=True)
+        faulthandler.register(signal.SIGUSR1, file=_STDERR, all_threads=True)
 
     def died(self, name: str, error: BaseException) -> None:
         """Tell of a death; from any thread."""

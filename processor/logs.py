@@ -3,7 +3,8 @@
 import json
 import logging
 import sys
-from typing import Any
+from contextlib import suppress
+from typing import Any, BinaryIO, cast
 
 import orjson
 import structlog
@@ -17,17 +18,45 @@ def configure(level: str, *, pretty: bool) -> None:
     """Write lines of `level` (debug, info, warn, error) and above to stdout from now on."""
     set_level(level)
     output: list[Any] = (
-        [structlog.processors.TimeStamper("%H:%M:%S", utc=False), structlog.dev.ConsoleRenderer()]
+        [structlog.processors.TimeStamper("%H:%M:%S", utc=False), _for_eyes(), _encoded]
         if pretty
         else [structlog.processors.TimeStamper("iso"), structlog.processors.JSONRenderer(_dumps)]
     )
     structlog.configure(
         processors=[_above_level, structlog.processors.add_log_level, structlog.processors.format_exc_info, *output],
-        logger_factory=structlog.PrintLoggerFactory(sys.stdout) if pretty else structlog.BytesLoggerFactory(),
+        logger_factory=structlog.BytesLoggerFactory(cast("BinaryIO", _Output())),
         cache_logger_on_first_use=False,
     )
     # What libraries say through logging (pykka, botocore) goes the same way, from warnings on.
     logging.basicConfig(level=logging.WARNING, handlers=[_Forward()], force=True)
+
+
+class _Output:
+    """Stdout, as far as anybody takes what is written: a full disk or a pipe without a reader stops no delivery.
+
+    Nothing is kept back, so that nothing is left to be written at the end.
+    """
+
+    def __init__(self) -> None:
+        stream = getattr(sys.stdout, "buffer", None)
+        self._raw = getattr(stream, "raw", stream)  # None: stdout was closed before the start
+
+    def write(self, line: bytes) -> None:
+        rest = memoryview(line)
+        with suppress(OSError):
+            while rest and self._raw is not None:
+                rest = rest[self._raw.write(rest) or len(rest) :]
+
+    def flush(self) -> None:
+        """Have nothing to do."""
+
+
+def _for_eyes() -> structlog.dev.ConsoleRenderer:
+    return structlog.dev.ConsoleRenderer(colors=sys.stdout is not None and sys.stdout.isatty())
+
+
+def _encoded(_logger: Any, _method: str, line: Any) -> bytes:
+    return str(line).encode("utf-8", "backslashreplace")
 
 
 def set_level(level: str) -> None:

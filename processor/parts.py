@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import orjson
 from pydantic import SecretStr
 
 from processor import logs
-from processor.config import EMBEDDED, Settings
+from processor.config import EMBEDDED, ConfigurationError, Settings
 from processor.domain.credits import Credits
+from processor.domain.keys import escape
 from processor.ledger.database import LedgerDamagedError, set_aside
 from processor.ledger.writer import Ledger
 from processor.steps.rebuild import rebuild
@@ -20,6 +22,7 @@ from processor.store.settings import StoreSettings
 from processor.streams.sandbox import Limits
 from processor.watch.settings import WatchSettings
 
+_BELONGS_TO = "belongs-to"
 _LEDGER_SUFFIXES = ("", "-wal", "-shm", "-journal", ".lock")
 log = logs.get("parts")
 
@@ -43,13 +46,14 @@ def open_store(settings: Settings) -> Iterator[tuple[Settings, S3Store]]:
 def open_ledger(settings: Settings, store: S3Store) -> Ledger:
     """Open the ledger. One that is damaged is set aside, and made again from the manifests.
 
-    The caller holds the lock. Raises DeliveryError when a damaged ledger can not be rebuilt because the store is away.
+    The caller holds the lock. Raises DeliveryError when a damaged ledger can not be rebuilt because the store is away,
+    and what `own_ledger` raises.
     """
     path, root = settings.progress_db_path, os.fsencode(settings.watch_path)
     fresh = path.with_name(path.name + ".rebuilding")
     if path.exists() or not fresh.exists():  # else an earlier rebuilding did not come to its end
         try:
-            return _opened(path, root)
+            return own_ledger(settings)
         except LedgerDamagedError as error:
             log.error("ledger.damaged", reason=str(error))
     for suffix in _LEDGER_SUFFIXES:
@@ -61,15 +65,30 @@ def open_ledger(settings: Settings, store: S3Store) -> Ledger:
     aside = set_aside(path)
     fresh.rename(path)
     log.info("ledger.rebuilt", entered=rebuilt.entered, unreadable=rebuilt.unreadable, set_aside=str(aside))
-    return _opened(path, root)
+    return own_ledger(settings)
 
 
-def _opened(path: Path, root: bytes) -> Ledger:
-    """Open it, and once more: a disk that could not be read for a moment looks like a damaged ledger."""
+def own_ledger(settings: Settings) -> Ledger:
+    """Open the ledger as it is; the caller holds the lock.
+
+    Raises LedgerDamagedError, and ConfigurationError when it tells of another directory or bucket: by what it says of
+    keys and deliveries there, objects would be overwritten here, or never sent.
+    """
+    path, root = settings.progress_db_path, os.fsencode(settings.watch_path)
     try:
-        return Ledger(path, root)
-    except LedgerDamagedError:
-        return Ledger(path, root)
+        ledger = Ledger(path, root)
+    except LedgerDamagedError:  # once more: a disk that could not be read for a moment looks like this, too
+        ledger = Ledger(path, root)
+    own = {"WATCH_PATH": escape(root), "S3_BUCKET": settings.s3_bucket, "S3_PREFIX": settings.s3_prefix}
+    known = orjson.loads(ledger.fact(_BELONGS_TO) or "{}")
+    if others := [f"{name}={known[name]}" for name in known if known[name] != own.get(name)]:
+        ledger.close()
+        hint = "take another, for which `processor rebuild` enters what the bucket has already"
+        raise ConfigurationError(f"PROGRESS_DB_PATH={path} is the ledger of {', '.join(others)} ({hint})")
+    if not known:
+        ledger.remember_fact(_BELONGS_TO, orjson.dumps(own).decode())
+        ledger.commit()
+    return ledger
 
 
 def store_settings(settings: Settings) -> StoreSettings:

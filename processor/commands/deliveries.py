@@ -7,17 +7,18 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
-from processor.config import Settings
-from processor.domain.errors import DeliveryError
+from processor.commands.places import problems_of_places
+from processor.config import Engine, Settings
+from processor.domain.errors import DeliveryError, Failure
 from processor.domain.keys import manifest_key
 from processor.engine.pool import Pool
 from processor.ledger.database import Lock
-from processor.ledger.writer import Ledger
-from processor.parts import open_store, worker_limits
+from processor.parts import open_store, own_ledger, worker_limits
 from processor.steps.rebuild import Rebuilt
 from processor.steps.rebuild import rebuild as rebuild_ledger
 from processor.store.manifests import entry_fields, list_manifests, read_manifest
-from processor.store.probe import StoreProfile, probe
+from processor.store.probe import StoreProfile, adopt, probe
+from processor.store.s3 import S3Store
 from processor.store.verification import Finding, Verified, verify_entries
 from processor.streams.inbox import Inbox
 from processor.streams.sandbox import Protections, protections
@@ -25,26 +26,50 @@ from processor.streams.sandbox import Protections, protections
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """What the store does, and which protections a worker has."""
+    """What is wrong with the directories, by setting; what the store does; which protections a worker has.
 
+    `cluster`: what is wrong with it, or how much it does at once; None unless ENGINE=dask.
+    """
+
+    places: dict[str, str | None]
     profile: StoreProfile
     protections: Protections
+    cluster: Failure | int | None
 
     @property
     def ready(self) -> bool:
         """Tell whether the daemon could deliver."""
-        return self.profile.problem is None and self.profile.writable
+        there = not any(self.places.values()) and not isinstance(self.cluster, Failure)
+        return there and self.profile.problem is None and self.profile.writable
 
 
 def check(settings: Settings) -> Check:
-    """Probe the store and start a worker. Raises DeliveryError when the embedded store can not be started."""
+    """Look at the directories, probe the store, start a worker and ask the cluster, if there is to be one.
+
+    Raises DeliveryError when the embedded store can not be started.
+    """
     with ExitStack() as parts:
         _reached, store = parts.enter_context(open_store(settings))
         inbox = Inbox()
         parts.callback(inbox.close)
         pool = Pool(1, worker_limits(settings), inbox.worker_end)
         parts.callback(pool.stop)
-        return Check(probe(store), pool.submit(_protections, None).result(_START_SECONDS))
+        protections = pool.submit(_protections, None).result(_START_SECONDS)
+        profile = probe(store)
+        return Check(problems_of_places(settings), profile, protections, _cluster(settings, store, profile))
+
+
+def _cluster(settings: Settings, store: S3Store, profile: StoreProfile) -> Failure | int | None:
+    if settings.engine is Engine.LOCAL:
+        return None
+    from processor.cluster import join  # noqa: PLC0415 - 60 MB that ENGINE=local does not need
+
+    adopt(store, profile)
+    elsewhere = join(settings, store)
+    try:
+        return elsewhere.problem() or elsewhere.engine.slots()
+    finally:
+        elsewhere.engine.stop()
 
 
 _START_SECONDS = 30.0
@@ -93,6 +118,6 @@ def rebuild(settings: Settings) -> Rebuilt:
         parts.callback(Lock(settings.progress_db_path).release)
         _reached, store = parts.enter_context(open_store(settings))
         root = os.fsencode(settings.watch_path)
-        ledger = Ledger(settings.progress_db_path, root)
+        ledger = own_ledger(settings)
         parts.callback(ledger.close)
         return rebuild_ledger(store, ledger, root)

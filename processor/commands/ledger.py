@@ -7,6 +7,8 @@ none runs, it takes the ledger's lock itself.
 import os
 import re
 import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ from processor.ledger.database import Lock
 from processor.ledger.reader import reading
 from processor.ledger.writer import Ledger
 from processor.orders import request
+from processor.parts import own_ledger
 from processor.steps import custody
 
 MOST_OBJECTS = 1000
@@ -159,11 +162,8 @@ def reprocess(settings: Settings, path: Path | None, since_ms: int | None) -> in
         try:
             count = int(ask(settings.control_socket_path, request(Order.REPROCESS, asked, since_ms)))
         except NotRunningError:
-            lock = Lock(settings.progress_db_path)
-            ledger = Ledger(settings.progress_db_path, os.fsencode(settings.watch_path))
-            count = ledger.reprocess(candidate, since_ms, _now_ms())
-            ledger.close()
-            lock.release()
+            with _ledger_alone(settings) as ledger:
+                count = ledger.reprocess(candidate, since_ms, _now_ms())
         if count:
             return count
     return 0
@@ -171,20 +171,28 @@ def reprocess(settings: Settings, path: Path | None, since_ms: int | None) -> in
 
 def _retry_alone(settings: Settings, path: bytes | None) -> int:
     root, aside = os.fsencode(settings.watch_path), os.fsencode(settings.error_directory)
-    lock = Lock(settings.progress_db_path)
-    ledger = Ledger(settings.progress_db_path, root)
     count = 0
-    for row, relative_path in ledger.failed_files(path):
-        custody.bring_back(root, relative_path, aside)
-        try:
-            status = os.lstat(os.path.join(root, relative_path))
-        except FileNotFoundError:
-            continue
-        ledger.retry(row, status.st_size, status.st_mtime_ns, _now_ms())
-        count += 1
-    ledger.close()
-    lock.release()
+    with _ledger_alone(settings) as ledger:
+        for row, relative_path in ledger.failed_files(path):
+            custody.bring_back(root, relative_path, aside)
+            try:
+                status = os.lstat(os.path.join(root, relative_path))
+            except FileNotFoundError:
+                continue
+            ledger.retry(row, status.st_size, status.st_mtime_ns, _now_ms())
+            count += 1
     return count
+
+
+@contextmanager
+def _ledger_alone(settings: Settings) -> Iterator[Ledger]:
+    """Yield the ledger, which nobody else may write meanwhile. Raises LedgerBusyError."""
+    lock = Lock(settings.progress_db_path)
+    try:
+        with closing(own_ledger(settings)) as ledger:
+            yield ledger
+    finally:
+        lock.release()
 
 
 def _flights(settings: Settings) -> tuple[dict[str, Any], ...] | None:

@@ -11,6 +11,8 @@ from contextlib import closing
 from importlib import resources
 from pathlib import Path
 
+from processor.config import ConfigurationError
+
 SCHEMA_VERSION = 1
 _BUSY_SECONDS = 10.0
 # Beyond this the whole check would hold up every start; a damaged page is then found when it is read.
@@ -37,9 +39,13 @@ class Lock:
     """The one right to write a ledger: an flock on `<ledger>.lock`, which ends with the process whatever happens."""
 
     def __init__(self, path: Path) -> None:
-        """Take the lock. Raises LedgerBusyError."""
+        """Take the lock. Raises LedgerBusyError, and ConfigurationError where no ledger can be kept."""
         self.path = path.with_name(path.name + ".lock")
-        self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            hint = "the daemon must be able to write in its directory"
+            raise ConfigurationError(f"PROGRESS_DB_PATH={path}: {error.strerror} ({hint})") from error
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

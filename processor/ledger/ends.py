@@ -146,12 +146,18 @@ class Ends(Transactions):
         self._write("INSERT INTO history VALUES (?,?,'retry-requested','{}')", row, now_ms)
 
     def reprocess(self, path: bytes | None, since_ms: int | None, now_ms: int) -> int:
-        """Deliver completed files once more: one by absolute path, or all since `since_ms`; return how many."""
+        """Deliver completed files once more: one by absolute path, or all since `since_ms`; return how many.
+
+        Those that were put away are left alone. `delivered` stays: one that somebody else took away is `vanished`, and
+        as delivered as it was.
+        """
         where = " AND file_path=?" if path is not None else " AND updated_at>=?"
         argument = escape(path) if path is not None else since_ms or 0
-        rows = self._read(f"SELECT id FROM file_progress WHERE status='completed'{where}", argument).fetchall()
+        rows = self._read(
+            f"SELECT id FROM file_progress WHERE status='completed' AND modified_ns IS NOT NULL{where}", argument
+        ).fetchall()
         for (row,) in rows:
-            self._set(row, now_ms, status=Status.PENDING, due_at=now_ms, tries=0, checksum=None, delivered="")
+            self._set(row, now_ms, status=Status.PENDING, due_at=now_ms, tries=0, checksum=None)
         return len(rows)
 
     def rebuilt(self, file: FileMetadata, delivered_ms: int) -> bool:

@@ -20,6 +20,8 @@ from tests.e2e.counting import through
 from tests.e2e.daemon import Daemon, StoreAddress
 from tests.e2e.trees import BROKEN_JSON, MIB, write
 from tests.faultproxy import Fault, FaultProxy, Seen
+from tests.operate.conftest import command
+from tests.operate.test_health import get
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -106,7 +108,7 @@ def test_the_daemon_killed_while_workers_upload_goes_on_and_leaves_nothing(
 def test_a_cluster_that_is_not_ready_is_waited_for_and_costs_no_file_a_try(
     make_dask_daemon: MakeDaskDaemon, running: ClusterPrograms, objects: Bucket
 ) -> None:
-    daemon = make_dask_daemon()
+    daemon = make_dask_daemon(HTTP_LISTEN="127.0.0.1:0")
     mounted = Path(daemon.environment["PATH_MAP"].partition("=")[2])
     mounted.unlink()
     write(daemon.watch / "a.csv", _CSV)
@@ -114,6 +116,9 @@ def test_a_cluster_that_is_not_ready_is_waited_for_and_costs_no_file_a_try(
     (told, *_) = daemon.until(lambda: list(daemon.events("cluster.outage")), 120)
     assert str(mounted) in told["message"]
     assert "PATH_MAP" in told["hint"]
+    daemon.until(lambda: get(daemon, "/ready") == (503, "the cluster is out\n"))
+    checked = command(daemon, "check")
+    assert (checked.returncode, f"{mounted} is not there (mount it" in checked.stdout) == (1, True), checked.stdout
 
     mounted.symlink_to(daemon.watch)
     daemon.until_at_rest(1, 180)

@@ -4,8 +4,13 @@ import re
 import shutil
 import signal
 import stat
+import subprocess
+import sys
 import time
 
+import pytest
+
+from tests.e2e.bucket import Bucket
 from tests.e2e.conftest import MakeDaemon
 from tests.e2e.daemon import Daemon
 from tests.e2e.trees import MIB, write, write_large
@@ -43,6 +48,44 @@ def test_two_daemons_never_work_on_one_ledger(daemon: Daemon, make_daemon: MakeD
     assert "Traceback" not in second.tail()
     assert daemon.running
     assert daemon.stop() == 0
+
+
+def test_settings_in_another_encoding_are_told_plainly(daemon: Daemon) -> None:
+    (daemon.home / ".env").write_text("S3_BUCKET=b\u00fccher\n", "latin-1")
+    assert daemon.once() == CONFIGURATION
+    assert ".env is no UTF-8" in daemon.tail()
+    assert "Traceback" not in daemon.tail()
+
+
+@pytest.mark.parametrize("setting", ["WATCH_PATH", "S3_PREFIX"])
+def test_a_ledger_of_another_directory_or_store_is_refused_and_nothing_overwritten(
+    daemon: Daemon, objects: Bucket, setting: str
+) -> None:
+    write(daemon.watch / "a", b"first")
+    assert daemon.once() == 0
+    write(daemon.home / "other" / "a", b"second")
+    before = daemon.environment.get(setting, "")
+    daemon.environment[setting] = (
+        str(daemon.home / "other")[1:] if setting == "S3_PREFIX" else str(daemon.home / "other")
+    )
+
+    assert daemon.once() == CONFIGURATION
+    assert f"is the ledger of {setting}={before} " in daemon.tail()
+    assert objects.body("a") == b"first"
+
+    daemon.environment[setting] = before
+    assert daemon.once() == 0
+
+
+@pytest.mark.parametrize("redirection", [">/dev/full", "<&- >&- 2>&-"])
+def test_a_log_that_can_not_be_written_keeps_no_file_from_its_delivery(daemon: Daemon, redirection: str) -> None:
+    write(daemon.watch / "a", b"a")
+    program = ["sh", "-c", f'exec "$0" -m processor run --once {redirection}', sys.executable]
+    ended = subprocess.run(
+        program, cwd=daemon.home, env=daemon.environment, stderr=subprocess.PIPE, timeout=60, check=False
+    )
+    assert (ended.returncode, ended.stderr) == (0, b"")
+    assert daemon.statuses() == {"a": "completed"}
 
 
 def test_once_with_nothing_to_do_ends_well(daemon: Daemon) -> None:

@@ -115,6 +115,11 @@ def test_check_tells_what_is_on_and_what_is_missing(daemon: Daemon) -> None:
     assert "configuration: ok" in good.stdout
     assert "store: writable: True" in good.stdout
     assert "worker: environment scrubbed: on" in good.stdout
+    assert "directory: WATCH_PATH: ok" in good.stdout
+    bad = command(daemon, "check", WATCH_PATH=str(daemon.home / "no"), ERROR_DIRECTORY="/proc/1/environ/errors")
+    assert bad.returncode == 1
+    assert f"directory: WATCH_PATH: {daemon.home}/no is not there" in bad.stdout
+    assert "directory: ERROR_DIRECTORY: /proc/1/environ is no directory" in bad.stdout
     wrong = command(daemon, "check", MAX_CONCURRENCY="many", POLL_INTERVAL="0")
     assert wrong.returncode == 78
     assert "MAX_CONCURRENCY='many'" in wrong.stderr

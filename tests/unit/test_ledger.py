@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from processor.config import ConfigurationError
 from processor.domain.errors import ErrorClass, Failure
 from processor.domain.files import FileMetadata, FileType, Kind
 from processor.domain.jobs import Delivered, Job, Status, Step
@@ -132,6 +133,32 @@ def test_a_completed_file_is_not_admitted_again_until_it_changes(ledger: Ledger)
     assert again.attempt == 2
     assert again.known_checksum == job.file.checksum
     assert again.delivered is Delivered.MANIFEST
+
+
+def completed(ledger: Ledger, name: bytes, *, put_away: bool = False) -> Job:
+    (job,) = admitted(ledger, name)
+    job = with_checksum(job)
+    ledger.content_known(job, 1)
+    assert ledger.completed(job, 2, put_away=put_away)
+    return job
+
+
+def test_a_delivered_file_that_was_put_away_is_not_delivered_once_more(ledger: Ledger) -> None:
+    job = completed(ledger, b"a", put_away=True)
+    ledger.put_away(job.row, 3, gone=True)
+    assert ledger.reprocess(None, 0, 4) == 0
+    assert ledger.counts()[Status.COMPLETED] == 1
+
+
+def test_a_delivered_file_is_delivered_once_more_when_asked_for_and_stays_delivered_when_it_is_gone(
+    ledger: Ledger,
+) -> None:
+    completed(ledger, b"a")
+    assert ledger.reprocess(ROOT + b"/a", None, 4) == 1
+    ((again,), _) = ledger.admit(1, 10, 0)
+    assert with_checksum(again).delivered is Delivered.NOTHING, "the same content goes all the way again"
+    assert ledger.vanished(again, 11)
+    assert ledger.counts()[Status.COMPLETED] == 1
 
 
 def test_a_file_that_changed_while_on_its_way_is_delivered_once_more(ledger: Ledger) -> None:
@@ -292,6 +319,13 @@ def test_two_daemons_can_not_own_one_ledger(path: Path) -> None:
         Lock(path)
     lock.release()
     Lock(path).release()
+
+
+@pytest.mark.parametrize("place", ["missing/progress.db", "file/progress.db"])
+def test_a_place_where_no_ledger_can_be_kept_is_a_wrong_setting(tmp_path: Path, place: str) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigurationError, match="PROGRESS_DB_PATH="):
+        Lock(tmp_path / place)
 
 
 def test_a_file_that_is_no_ledger_is_noticed(path: Path) -> None:

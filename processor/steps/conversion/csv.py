@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import duckdb
 
 from processor.domain.conversion import Column, ConversionOptions, DataFormat, MalformedRows, Receipt
-from processor.domain.errors import DeliveryError
+from processor.domain.errors import DeliveryError, Failure
 from processor.steps.conversion.csv_beside import BesideTable, is_large_file
 from processor.steps.conversion.csv_passing import PassingTable, is_costly_to_read
 from processor.steps.conversion.csv_promise import BrokenPromiseError, PromisedTable
@@ -38,6 +38,7 @@ class CsvPlan:
     columns: tuple[Column, ...]
     malformed_rows: int
     malformed_lines: tuple[int, ...]
+    refusal: Failure | None  # why the file would not be converted
 
 
 def convert_csv(
@@ -100,4 +101,13 @@ def plan_csv(source: Source, data_format: DataFormat, options: ConversionOptions
         propose(table.piped().reading, table.columns(), options, sample=table.sample()),
         table.malformed,
         tuple(table.malformed_lines),
+        _refusal(table),
     )
+
+
+def _refusal(table: CsvTable) -> Failure | None:
+    try:
+        table.refuse_malformed()
+    except DeliveryError as error:
+        return error.failure
+    return None

@@ -17,6 +17,7 @@ _ENOUGH_BARE = 10  # quotes inside of fields for one that is doubled: nobody dou
 _ENCLOSING_SHARE = 0.5  # of all marks of a kind that is a quote
 _MOSTLY_DOUBLED = 0.7
 _MOSTLY_PAIRED = 0.5
+_MOSTLY_IN_NUMBERS = 10  # lines for one that does not
 
 
 def candidates(piece: bytes) -> Iterator[Dialect]:
@@ -66,16 +67,16 @@ def _delimiters(piece: bytes) -> list[bytes]:
 
 def _spaced(piece: bytes, customary: list[bytes]) -> list[bytes]:
     """Return the separators that a space belongs to: a quote comes after it, or without it they stand in numbers."""
+    return [c + b" " for c in customary if re.search(re.escape(c) + rb" [\"']", piece) or _is_in_numbers(piece, c)]
+
+
+def _is_in_numbers(piece: bytes, mark: bytes) -> bool:
+    """Whether the mark, where no space follows it, hardly stands elsewhere than in numbers."""
     lines = len(piece.splitlines())
-    return [
-        c + b" "
-        for c in customary
-        if re.search(re.escape(c) + rb" [\"']", piece)
-        or (
-            lines <= piece.count(c + b" ") < piece.count(c)
-            and not re.search(rb"(?<!\d)%b(?! )|%b(?![ \d])" % (re.escape(c), re.escape(c)), piece)
-        )
-    ]
+    if not lines <= piece.count(mark + b" ") < piece.count(mark):
+        return False
+    elsewhere = re.findall(rb"(?<!\d)%b(?! )|%b(?![ \d])" % (re.escape(mark), re.escape(mark)), piece)
+    return len(elsewhere) * _MOSTLY_IN_NUMBERS <= lines
 
 
 def _punctuation_pairs(text: str) -> list[tuple[str, int]]:

@@ -30,9 +30,11 @@ class Leveller:
         self._ends = [form.dialect.delimiter * (width - count + surplus) for count in range(width + 1)] + [b""]
         if width == 1:
             self._ends[0] = form.null + form.dialect.delimiter * surplus
+        # The table's fields of a long row, and the rest.
         quote, one = re.escape(dialect.quote), re.escape(dialect.delimiter)
         quoted = rb"%b[^%b]*+(?:%b%b[^%b]*+)*+%b|" % ((quote,) * 6) if quote else b""
-        self._fitting = re.compile(rb"(?:(?:%b[^%b]*+)%b){%d}" % (quoted, quote + one, one, width)) if one else None
+        form_of_long = rb"^((?:(?:%b[^\n%b]*+)%b){%d})(.*)$" % (quoted, quote + one, one, width)
+        self._long = re.compile(form_of_long, re.MULTILINE) if one else None
 
     def choose(self, ragged: Ragged) -> Block:
         """Return the rows that have the table's width as they are."""
@@ -65,20 +67,21 @@ class Leveller:
         if max(ragged.widths) <= self._width:
             return ragged.lines, ragged.widths
         lines, widths, whole = list(ragged.lines), list(ragged.widths), self._width + 1
-        for index, count in enumerate(ragged.widths):
-            if count >= whole:
-                widths[index] = whole
-                if index not in alone:
-                    lines[index] = self._long(lines[index])
+        long = [index for index, count in enumerate(widths) if count >= whole]
+        for index in long:
+            widths[index] = whole
+        long = [index for index in long if index not in alone]
+        assert self._long is not None
+        parts = self._long.findall(b"\n".join([lines[index] for index in long])) if long else []
+        for index, (fitting, rest) in zip(long, parts, strict=True):
+            lines[index] = fitting + self._rest(rest)
         return lines, widths
 
-    def _long(self, row: bytes) -> bytes:
-        fitting = self._fitting.match(row) if self._fitting else None
-        assert fitting is not None
-        rest, quote = row[fitting.end() :], self._quote
-        if quote in rest:
-            fields, _ = self._grammar.fields(rest, self._nulls)
+    def _rest(self, text: bytes) -> bytes:
+        """Return the value of the surplus column for what a row has too much."""
+        quote, nulls = self._quote, self._nulls
+        if quote in text:
+            fields, _ = self._grammar.fields(text, nulls)
         else:
-            texts = rest.split(self._grammar.delimiter)
-            fields = [None if text in self._nulls else text for text in texts]
-        return fitting[0] + quote + surplus_json(fields).replace(quote, quote * 2) + quote
+            fields = [None if part in nulls else part for part in text.split(self._grammar.delimiter)]
+        return quote + surplus_json(fields).replace(quote, quote * 2) + quote

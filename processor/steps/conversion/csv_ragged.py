@@ -83,6 +83,8 @@ class Ragged:
 
     def misfits(self, width: int) -> list[tuple[int, bytes]]:
         """Return first line and text of the rows that have another width."""
+        if self.widths.count(0) + self.widths.count(width) == len(self.widths):
+            return []
         rows = zip(self.starts, self.lines, self.widths, strict=True)
         return [(line, row) for line, row, found in rows if found not in (0, width)]
 

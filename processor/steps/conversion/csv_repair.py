@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import repeat
 
 from processor.steps.conversion.csv_cells import TYPED, CellClass, classify
 from processor.steps.conversion.csv_rows import Dialect, Grammar, Newline, Record, records
@@ -55,14 +56,17 @@ class Repair:
 
     def may_help(self, lines: Sequence[bytes]) -> list[bool]:
         """Tell of each of these rows, which have no stray quotes, whether `fields` may find another way to read it."""
+        own, most = self.dialect.quote, self.width - 1
+        found = [False] * len(lines)
+        if own and any(map(bytes.startswith, lines, repeat(own))):
+            found = [line[:1] + line[-1:] == own * 2 and self._between(line, own) is not None for line in lines]
+        for mark in self.others:
+            if max(map(bytes.count, lines, repeat(mark)), default=0) >= most:
+                found = [known or line.count(mark) >= most for known, line in zip(found, lines, strict=True)]
         text = b"\n".join(lines)
-        marks = [mark for mark in self.others if text.count(mark) >= self.width - 1]
-        quotes = [mark for mark in _OTHER_QUOTES if mark != self.dialect.quote and mark in text]
-        found = [line[:1] + line[-1:] == self.dialect.quote * 2 and self._between(line) is not None for line in lines]
-        for mark in marks:
-            found = [known or line.count(mark) >= self.width - 1 for known, line in zip(found, lines, strict=True)]
-        for mark in quotes:
-            found = [known or mark in line for known, line in zip(found, lines, strict=True)]
+        for mark in _OTHER_QUOTES:
+            if mark != own and mark in text:
+                found = [known or mark in line for known, line in zip(found, lines, strict=True)]
         return found
 
     def sensible(self, record: Record) -> Fields:
@@ -85,9 +89,8 @@ class Repair:
                 return self._separated_by(separator, text, quote)
         return None
 
-    def _between(self, text: bytes, quote: bytes = b"") -> bytes | None:
+    def _between(self, text: bytes, quote: bytes) -> bytes | None:
         """Return what stands between quotes as often as a separator has to."""
-        quote = quote or self.dialect.quote
         found = re.search(rb"%b([^\w%b]{1,3})%b" % (quote, quote, quote), text)
         return found[1] if found and text.count(found[0]) == self.width - 1 else None
 

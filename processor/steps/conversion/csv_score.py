@@ -24,6 +24,7 @@ _SPACE = 0.2
 LEFT_ABOVE, _LEFT_ABOVE_TEXT = 0.88, 0.75  # a line directly above the table that would be a row in another reading
 _BETWEEN_QUOTES = re.compile(rb"([\"'])[,;|\t]\1")
 _ENDING_INSIDE = re.compile(rb"\A[^\"\r\n]*[\r\n]")
+_MOST_OF_ALL = 0.67
 _EMPTY_COLUMN = 0.3  # not even a name: a separator too many
 
 
@@ -62,7 +63,7 @@ def _wholeness(survey: Survey, layout: Layout, dialect: Dialect, rows: Sequence[
         return _LEFT_ABOVE_TEXT if is_text else LEFT_ABOVE
     has_typed_values = 2 * sum(classify(value) in TYPED for value in rows[-1].fields) >= len(rows[-1].fields)
     is_words = dialect.delimiter == b" " and not any(dialect.quote in row.text for row in rows)
-    is_doubtful = is_words or (is_text and len(rows) < len(survey.first[:_LONGEST_SCORED]))
+    is_doubtful = is_words or (is_text and len(rows) < _MOST_OF_ALL * len(survey.first[:_LONGEST_SCORED]))
     return _LEFT_ABOVE_TEXT if is_doubtful and not has_typed_values else 1.0
 
 
@@ -111,12 +112,19 @@ def _one_column(rows: Sequence[Record], own: bytes) -> float:
 
     A separator says little where the first line, the name, has none and all other lines are values as they are.
     """
-    separator = re.compile(rb"%b\S|[\"'][,;|\t][\"']" % re.escape(own))
     name, *values = rows
-    if not separator.search(name.text) and values and all(classify(row.fields[0]) in WHOLE for row in values):
+    is_one_name = own not in name.text and _BETWEEN_QUOTES.search(name.text) is None
+    if is_one_name and values and all(classify(row.fields[0]) in WHOLE for row in values):
         return _ONE_COLUMN + _TYPED
-    separated = sum(separator.search(row.text) is not None or _is_values(row.text) for row in rows) / len(rows)
+    separated = sum((not is_one_name and own in row.text) or _is_divided(row.text, own) for row in rows) / len(rows)
     return (_ONE_COLUMN + _TYPED * _typed_share(rows)) * (1 - 0.8 * separated * (separated > 0.5))  # noqa: PLR2004
+
+
+def _is_divided(text: bytes, own: bytes) -> bool:
+    """Whether what separates values elsewhere does so here, too: a comma of a sentence has a space behind it."""
+    if _BETWEEN_QUOTES.search(text) or re.search(re.escape(own) + rb"\S", text):
+        return True
+    return _is_values(text) or (own in text and any(classify(piece) in TYPED for piece in text.split(own)))
 
 
 def _is_values(text: bytes) -> bool:

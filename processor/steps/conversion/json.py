@@ -10,6 +10,7 @@ a .json file that is one such document, and so no table, is kept whole as JSON t
 
 json_rows     the rows of a file: encoding, shape
 json_split    where a row ends, when it is no line
+json_join     the rows of an array as lines, many at a time
 json_exact    the exact parser: every digit, no key twice
 json_numbers  what a number's text says about types
 json_schema   what was seen at each place
@@ -31,8 +32,8 @@ import duckdb
 from processor.domain.conversion import Column, ConversionOptions, DataFormat, Receipt
 from processor.domain.errors import DeliveryError, refused
 from processor.steps.conversion.json_exact import KeyTwiceError, NotJsonError
-from processor.steps.conversion.json_rows import Rows, Shape, on_one_line, open_rows
-from processor.steps.conversion.json_split import NotOneArrayError
+from processor.steps.conversion.json_rows import Rows, Shape, open_rows
+from processor.steps.conversion.json_split import NotOneArrayError, on_one_line
 from processor.steps.conversion.json_table import Facts, JsonTable
 from processor.streams.output import Output
 from processor.streams.source import Source

@@ -7,7 +7,8 @@ RFC 4627 (3) tells: by where the first character, which is ASCII, has its zero b
 import codecs
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import BinaryIO
@@ -15,6 +16,7 @@ from typing import BinaryIO
 from processor.domain.conversion import DataFormat
 from processor.domain.errors import refused
 from processor.steps.conversion.json_exact import NotJsonError, parse
+from processor.steps.conversion.json_join import Joiner, beginning_of
 from processor.steps.conversion.json_split import Row, Splitter, lines
 from processor.streams.source import Source
 
@@ -38,8 +40,6 @@ _ZEROES = (
     (re.compile(rb"\0[^\0]"), "utf-16-be"),
     (re.compile(rb"[^\0]\0"), "utf-16-le"),
 )
-# White space stays white space outside strings, and what a string may not have stays forbidden in it.
-_ONE_LINE = bytes.maketrans(b"\n\r", b"\t\t")
 
 
 class Shape(StrEnum):
@@ -76,6 +76,19 @@ class Rows:
                     yield from Splitter(chunks, guess=self.guess).elements()
                 case Shape.DOCUMENTS:
                     yield from Splitter(chunks).documents()
+
+    @contextmanager
+    def read_joined(self, known: Sequence[bytes]) -> Iterator[Joiner | None]:
+        """Give the rows of an array as lines, many at a time; None where they can not be found so.
+
+        `known` are some of the rows. What is given may be wrong: it is right if every line is a JSON object.
+        """
+        beginning = beginning_of(known) if self.shape is Shape.ELEMENTS and self.guess else None
+        if beginning is None:
+            yield None
+            return
+        with self.source.open() as reader:
+            yield Joiner(self._chunks(reader), beginning)
 
     def read_windows(self) -> Iterator[bytes]:
         """Yield some rows from all over a plain file of lines; none of another source."""
@@ -147,11 +160,6 @@ def open_rows(source: Source, data_format: DataFormat) -> Rows:
         text = text.decode(encoding, "ignore").encode()
     text = text.lstrip(_BLANK)
     return Rows(source, encoding, mark_bytes, _shape(text, data_format, whole=whole))
-
-
-def on_one_line(row: bytes) -> bytes:
-    """Return the document `row` without line ends; they can stand only between its tokens."""
-    return row.translate(_ONE_LINE) if b"\n" in row or b"\r" in row else row
 
 
 def _encoding(head: bytes) -> tuple[str, int]:

@@ -39,6 +39,8 @@ _OPENING = b"[{"
 
 
 _LONGEST_BETWEEN = 64
+# White space stays white space outside strings, and what a string may not have stays forbidden in it.
+_ONE_LINE = bytes.maketrans(b"\n\r", b"\t\t")
 
 
 class NotOneArrayError(Exception):
@@ -52,6 +54,7 @@ class Splitter:
         """Where it may `guess`, elements of an array are found fast, but a piece that is no JSON tells nothing yet."""
         self._chunks = chunks
         self._guess = guess
+        self._has_guessed = False
         self._text = b""
         self._at = 0
         self._offset = 0  # of the buffer's first byte
@@ -66,7 +69,7 @@ class Splitter:
             yield from self._separated()
         self._space()
         if self._peek():
-            raise NotOneArrayError
+            raise self._error("more than an array, by a guess") if self._has_guessed else NotOneArrayError
 
     def _separated(self) -> Iterator[Row]:
         while True:
@@ -90,8 +93,9 @@ class Splitter:
         Whoever parses a piece proves the guess: no beginning of an object is an object, so a piece that is one and is
         followed by a comma is the next element. A wrong guess gives a piece that is no JSON.
         """
-        if not (between.startswith(b"}") and between.endswith(b"{") and len(between) <= _LONGEST_BETWEEN):
+        if not is_usual(between):
             return
+        self._has_guessed = True
         text, at, to_next = self._text, self._at, len(between) - 1
         while (end := text.find(between, at)) >= 0:
             piece = text[at : end + 1]
@@ -205,6 +209,16 @@ class Splitter:
 
     def _error(self, why: str) -> NotJsonError:
         return NotJsonError(why, offset=self._offset + self._at)
+
+
+def is_usual(between: bytes) -> bool:
+    """Tell whether `between` is what stands between two objects of an array in a file of many."""
+    return between.startswith(b"}") and between.endswith(b"{") and len(between) <= _LONGEST_BETWEEN
+
+
+def on_one_line(row: bytes) -> bytes:
+    """Return the document `row` without line ends; they can stand only between its tokens."""
+    return row.translate(_ONE_LINE) if b"\n" in row or b"\r" in row else row
 
 
 def lines(chunks: Iterator[bytes]) -> Iterator[Row]:

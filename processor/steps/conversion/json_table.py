@@ -21,8 +21,9 @@ from processor.steps.conversion.json_parquet import (
 )
 from processor.steps.conversion.json_pattern import Pattern, can_prove
 from processor.steps.conversion.json_plan import RowPlan, needs_another_look, plan_rows
-from processor.steps.conversion.json_rows import Rows, on_one_line
+from processor.steps.conversion.json_rows import Rows
 from processor.steps.conversion.json_schema import Schema
+from processor.steps.conversion.json_split import on_one_line
 from processor.steps.conversion.table_parquet import Written
 from processor.steps.conversion.typing_sql import quoted
 from processor.streams.output import Output
@@ -108,7 +109,8 @@ class JsonTable:
         if not self._may_prove(plan):
             raise NotProvedError
         try:
-            written = self._parquet.proved(plan, self._proofs(plan), output, self._key_values(plan, metadata))
+            key_values = self._key_values(plan, metadata)
+            written = self._parquet.proved(plan, self._proofs(plan), output, key_values, self._sample)
         except duckdb.Error as error:
             raise NotProvedError from error
         except DeliveryError as error:

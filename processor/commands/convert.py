@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from io import TextIOWrapper
 from pathlib import Path
 
 from processor.commands.local import LocalWorker
@@ -50,7 +51,12 @@ def convert_file(worker: LocalWorker, settings: Settings, source: Path, target: 
 
 
 def batch(settings: Settings, lines: Iterable[str]) -> Iterator[str]:
-    """Yield `ok` or `err MESSAGE` for each line `IN<TAB>OUT`; one worker serves all of them."""
+    """Yield `ok` or `err MESSAGE` for each line `IN<TAB>OUT`; one worker serves all of them.
+
+    Names that are no UTF-8 come, from a file, as Python has them: in surrogates.
+    """
+    if isinstance(lines, TextIOWrapper):
+        lines.reconfigure(errors="surrogateescape")
     with LocalWorker(settings) as worker:
         for line in lines:
             source, tab, target = line.rstrip("\n").partition("\t")
@@ -59,8 +65,8 @@ def batch(settings: Settings, lines: Iterable[str]) -> Iterator[str]:
                 continue
             try:
                 convert_file(worker, settings, Path(source), Path(target))
-            except (DeliveryError, OSError) as error:
-                yield "err " + " ".join(str(error).split())
+            except (DeliveryError, OSError, ValueError) as error:  # a ValueError is of a name with a NUL in it
+                yield "err " + " ".join(str(error).split()).encode(errors="backslashreplace").decode()
             else:
                 yield "ok"
 

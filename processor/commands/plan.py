@@ -56,10 +56,10 @@ def _plan(worker: LocalWorker, settings: Settings, path: Path) -> Plan:
     if kind.type is not FileType.DATABASE:
         return plan
     try:
-        how, columns = worker.call(_look, _Request(root, file, settings.conversion))
+        how, columns, refusal = worker.call(_look, _Request(root, file, settings.conversion))
     except DeliveryError as error:
-        return Plan(plan.path, plan.key, plan.type, plan.size_bytes, plan.sha256, failure=error.failure)
-    return Plan(plan.path, plan.key, plan.type, plan.size_bytes, plan.sha256, how, columns)
+        return replace(plan, failure=error.failure)
+    return replace(plan, reading=how, columns=columns, failure=refusal)
 
 
 def _relative_to_watched(settings: Settings, file: FileMetadata) -> FileMetadata:
@@ -68,8 +68,8 @@ def _relative_to_watched(settings: Settings, file: FileMetadata) -> FileMetadata
     return replace(file, relative_path=file.path.removeprefix(root)) if file.path.startswith(root) else file
 
 
-def _look(request: _Request) -> tuple[tuple[tuple[str, str], ...], tuple[Column, ...]]:
-    """Return how the file would be read; runs in the worker."""
+def _look(request: _Request) -> tuple[tuple[tuple[str, str], ...], tuple[Column, ...], Failure | None]:
+    """Return how the file would be read, its columns and why it would be refused; runs in the worker."""
     data = request.file.kind.data
     with open_file(request.root, request.file.relative_path) as source:
         match data:
@@ -77,22 +77,23 @@ def _look(request: _Request) -> tuple[tuple[tuple[str, str], ...], tuple[Column,
                 from processor.steps.conversion.csv import plan_csv  # noqa: PLC0415 - only workers need it
 
                 csv = plan_csv(source, data, request.options)
-                return _facts(csv), csv.columns
+                return _facts(csv), csv.columns, csv.refusal
             case DataFormat.JSON | DataFormat.JSONL:
                 from processor.steps.conversion.json import plan_json  # noqa: PLC0415
 
                 json = plan_json(source, data, request.options)
-                return _facts(json), json.columns
+                return _facts(json), json.columns, None
             case _:
                 from processor.steps.conversion.xml import plan_xml  # noqa: PLC0415
 
                 xml = plan_xml(source, request.options)
-                return _facts(xml), xml.columns
+                return _facts(xml), xml.columns, None
 
 
 def _facts(plan: object) -> tuple[tuple[str, str], ...]:
-    names = [name for name in plan.__slots__ if name != "columns"]  # type: ignore[attr-defined]
-    return tuple((name.replace("_", " "), _shown(getattr(plan, name))) for name in names)
+    names = [name for name in plan.__slots__ if name not in ("columns", "refusal")]  # type: ignore[attr-defined]
+    found = ((name.replace("_", " "), _shown(getattr(plan, name))) for name in names)
+    return tuple((name, shown) for name, shown in found if shown)
 
 
 def _shown(value: object) -> str:

@@ -127,7 +127,8 @@ def plan(paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Fi
         for name, value in each.reading:
             print(plain(f"  {name}: {value}"))
         for column in each.columns:
-            print(plain(f"    {column.name}: {column.type}  ({column.reason})"))
+            written = "" if column.original_name is None else f" (in the file: {column.original_name!r})"
+            print(plain(f"    {column.name}{written}: {column.type}  ({column.reason})"))
         if each.failure is not None:
             failed = True
             print(plain(f"  refused: {each.failure}"))

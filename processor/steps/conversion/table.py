@@ -29,7 +29,7 @@ from processor.steps.conversion.table_receipt import (
     TypedColumn,
     compare_rows,
     compare_whole,
-    reasons,
+    described,
     receipt,
 )
 from processor.steps.conversion.table_stripes import parts
@@ -229,7 +229,7 @@ class _Table:
         return self._write(output, metadata, self._weights(types), lambda piece: self._checked_query(types, piece))
 
     def _write(self, output: Output, metadata: Facts, weights: Sequence[int], query: Query) -> Written:
-        key_values = (*metadata, ("column-types", reasons(self.planned())))
+        key_values = (*metadata, *described(tuple(self.planned())))
         return self.pieces.write(output, key_values, weights, query)
 
     def _weights(self, types: Sequence[ColumnType]) -> list[int]:

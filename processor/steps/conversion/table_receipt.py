@@ -68,8 +68,17 @@ _WHY = {
 }
 
 
+def described(columns: Sequence[Column]) -> Facts:
+    """Return, for the Parquet's metadata, the reason for each column's type, and the names that had to be changed."""
+    found = [("column-types", reasons(columns))]
+    originals = {column.name: column.original_name for column in columns if column.original_name is not None}
+    if originals:
+        found.append(("original-names", orjson.dumps(originals).decode()))
+    return found
+
+
 def reasons(columns: Iterable[Column]) -> str:
-    """Return the reason for each column's type as JSON, for the Parquet's metadata."""
+    """Return the reason for each column's type as JSON."""
     text = orjson.dumps({column.name: column.reason for column in columns}).decode()
     return text if len(text) <= _LONGEST_METADATA else "too many columns to list"
 

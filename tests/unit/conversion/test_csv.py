@@ -1,6 +1,7 @@
 # ruff: noqa: RUF001 - the texts of the encodings
 """What CSV files mean, case by case; most of these are read wrongly by a sniffer that looks at a sample only."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -177,6 +178,8 @@ def test_names_are_made_unique_and_their_originals_recorded() -> None:
     originals = {column.name: column.original_name for column in found.receipt.columns}
     assert originals[found.names[1]] == "A"
     assert originals[found.names[2]] == ""
+    assert json.loads(found.key_values["original-names"]) == dict(zip(found.names[1:4], ["A", "", "a"], strict=True))
+    assert "original-names" not in convert(b"a,b\n1,2\n").key_values
 
 
 def test_names_of_rows_have_a_column_of_their_own() -> None:

@@ -88,11 +88,12 @@ def run(settings: Settings, *, once: bool = False) -> int:
         log.info("daemon.started", watch_path=str(settings.watch_path), recovered=recovered, pid=os.getpid())
         notify("READY=1", f"STATUS=delivering {settings.watch_path}")
         failure = _serve(guardian, crew, pulse, once=once)
+        watched = tree.present
         notify("STOPPING=1")
         drained = _stop(guardian, crew, tree, settings.shutdown_timeout / 1000, drain=failure is None)
         counts = {"completed": tally.completed.total(), "unchanged": tally.unchanged, "failed": tally.failed.total()}
         log.info("daemon.stopped", drained=drained, **counts)
-    if failure is not None or (once and tally.failed):
+    if failure is not None or (once and (tally.failed or not watched)):
         return FAILED
     return UNFINISHED if once and _told_unfinished(tree, tally, settings.max_retries) else OK
 
@@ -115,7 +116,7 @@ def _metrics(settings: Settings, tally: Tally, tree: Tree, pulse: Pulse) -> "Met
 
     def not_ready() -> tuple[str, ...]:
         silent = tuple(f"{name} does not answer" for name in pulse.silent(time.monotonic()))
-        return (*silent, *tally.hindrances)
+        return (*silent, *tally.hindrances, *(() if tree.present else ("the watched directory is not there",)))
 
     sources = Sources(tally, settings.progress_db_path, tree.counters, not_ready)
     try:

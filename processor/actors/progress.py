@@ -49,7 +49,7 @@ from processor.actors.tally import Tally
 from processor.config import AfterUpload, Settings
 from processor.domain.circuit import Circuit, blame
 from processor.domain.credits import Credits
-from processor.domain.errors import SOURCE_CHANGED, SOURCE_VANISHED, ErrorClass, Failure
+from processor.domain.errors import SOURCE_CHANGED, SOURCE_NO_ROOT, SOURCE_VANISHED, ErrorClass, Failure
 from processor.domain.jobs import FIRST_STEPS, Delivered, Job, Status, Step
 from processor.domain.keys import escape
 from processor.domain.retry import GiveUp, RetryPolicy, TryAgain
@@ -393,7 +393,7 @@ class Progress(Member):
     def _probed(self, failure: Failure | None) -> None:
         confirmed = self._circuit.confirmed or failure is not None
         if failure is not None:
-            if not self._circuit.confirmed:
+            if not self._circuit.confirmed and failure.code != SOURCE_NO_ROOT:  # of that the Watcher tells
                 self.log.error(
                     "cluster.outage" if _of_cluster(failure) else "store.outage",
                     message=failure.message,
@@ -401,7 +401,7 @@ class Progress(Member):
                 )
             self._circuit = self._circuit.probe_failed(failure, time.monotonic(), self._chance.random())
         else:
-            if self._circuit.confirmed:
+            if self._circuit.confirmed and not _of_root(self._circuit.reason):
                 self.log.info(
                     "cluster.back" if _of_cluster(self._circuit.reason) else "store.back",
                     seconds=round(time.monotonic() - self._circuit.opened_at, 1),
@@ -423,8 +423,9 @@ class Progress(Member):
     def _tick(self) -> None:
         self._record_group()
         self._probe_when_due()
-        self.tally.cluster_out = not self._circuit.admits and _of_cluster(self._circuit.reason)
-        self.tally.store_out = not self._circuit.admits and not self.tally.cluster_out
+        reason = None if self._circuit.admits else self._circuit.reason
+        self.tally.cluster_out = _of_cluster(reason)
+        self.tally.store_out = reason is not None and not _of_cluster(reason) and not _of_root(reason)
         self.tally.in_flight = len(self._flights)
         self._look_at_the_clock()
         if not self._may_be_due:
@@ -496,6 +497,10 @@ def _can_wait(message: Any) -> bool:
             return steps == FIRST_STEPS and job.attempt == 1 and job.delivered is Delivered.NOTHING
         case _:
             return False
+
+
+def _of_root(failure: Failure | None) -> bool:
+    return failure is not None and failure.code == SOURCE_NO_ROOT
 
 
 def _of_cluster(failure: Failure | None) -> bool:

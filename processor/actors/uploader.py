@@ -49,7 +49,7 @@ from processor.store.probe import adopt, probe
 from processor.store.s3 import S3Store
 from processor.streams.frames import Begin, Content, End, Skipped
 from processor.streams.object_stream import ObjectStream
-from processor.streams.source import open_file
+from processor.streams.source import no_root, open_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,13 +242,24 @@ class Uploader(Stage):
             self.crew.progress.tell(OrphansAborted())
 
     def _probe(self) -> None:
-        """Ask whether the store is there, and again what it can do: it may be another than before. Then the cluster."""
+        """Ask whether the store is there, and again what it can do: it may be another than before.
+
+        Then whether the cluster is there, and the watched directory.
+        """
         profile = probe(self._store)
         problem = profile.problem
         if problem is None:
             adopt(self._store, profile)
             problem = None if self._elsewhere is None else self._elsewhere.problem()
+            problem = problem or self._problem_of_root()
         self.crew.progress.tell(StoreProbed(problem))
+
+    def _problem_of_root(self) -> Failure | None:
+        try:
+            os.close(os.open(self._root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
+        except OSError as error:
+            return no_root(self._root, error)
+        return None
 
 
 def _head(file: FileMetadata) -> ManifestHead:

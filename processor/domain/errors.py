@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-# The two codes that decide something: see retry, and what Progress does about a failure.
+# The codes that decide something: see retry, and what Progress does about a failure.
 SOURCE_CHANGED = "source.changed"
 SOURCE_VANISHED = "source.vanished"
+SOURCE_NO_ROOT = "source.no-root"
 
 
 class ErrorClass(StrEnum):
@@ -15,7 +16,7 @@ class ErrorClass(StrEnum):
 
     PERMANENT = "permanent"  # this file: another try would end the same way
     TRANSIENT = "transient"  # this try: worth another one
-    OUTAGE = "outage"  # the store as a whole: pause, costs no file a try
+    OUTAGE = "outage"  # the store, the cluster or the watched directory as a whole: pause, costs no file a try
     THROTTLED = "throttled"  # the store asks for less: slow down, costs no file a try
     INFRASTRUCTURE = "infrastructure"  # a worker or its host died: another try, bounded
 

@@ -9,7 +9,14 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import BinaryIO, Protocol, runtime_checkable
 
-from processor.domain.errors import SOURCE_VANISHED, DeliveryError, ErrorClass, Failure, refused
+from processor.domain.errors import (
+    SOURCE_NO_ROOT,
+    SOURCE_VANISHED,
+    DeliveryError,
+    ErrorClass,
+    Failure,
+    refused,
+)
 
 
 class Source(Protocol):
@@ -92,7 +99,7 @@ class BytesSource:
 def open_file(root: bytes, relative_path: bytes) -> Iterator[FileSource]:
     """Open the plain file at `root`/`relative_path` without following any symbolic link below `root`.
 
-    Raises DeliveryError: `source.vanished`, `source.unreadable`, `source.not-a-file`.
+    Raises DeliveryError: `source.vanished`, `source.unreadable`, `source.not-a-file`, `source.no-root`.
     """
     name = PurePosixPath(os.fsdecode(relative_path)).name
     fd = open_beneath(root, relative_path)
@@ -111,7 +118,12 @@ def open_beneath(root: bytes, relative_path: bytes) -> int:
     A directory that is exchanged for a link between two looks can therefore not lead out of `root`.
     """
     *directories, last = relative_path.split(b"/")
-    here = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        here = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except (FileNotFoundError, NotADirectoryError, PermissionError) as error:
+        raise DeliveryError(no_root(root, error)) from error
+    except OSError as error:
+        raise _cannot_open(relative_path, error) from error
     try:
         for directory in directories:
             flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -124,6 +136,12 @@ def open_beneath(root: bytes, relative_path: bytes) -> int:
         raise _cannot_open(relative_path, error) from error
     finally:
         os.close(here)
+
+
+def no_root(root: bytes, error: OSError) -> Failure:
+    """Return what is wrong when the watched directory can not be entered: nothing below it has vanished by that."""
+    text = f"{os.fsdecode(root)!r} can not be entered: {error.strerror}"
+    return Failure(ErrorClass.OUTAGE, SOURCE_NO_ROOT, text, "see to WATCH_PATH; its files wait until it is there again")
 
 
 def _cannot_open(relative_path: bytes, error: OSError) -> DeliveryError:

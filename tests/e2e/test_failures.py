@@ -12,7 +12,7 @@ from tests.e2e.bucket import Bucket
 from tests.e2e.conftest import MakeDaemon
 from tests.e2e.counting import through, uploads
 from tests.e2e.daemon import Daemon, StoreAddress
-from tests.e2e.trees import BROKEN_JSON, write
+from tests.e2e.trees import BROKEN_JSON, MIB, write
 from tests.faultproxy import Fault, FaultProxy
 
 
@@ -197,6 +197,25 @@ def test_a_watched_directory_that_is_not_there_yet_or_goes_away_is_waited_for(da
     write(daemon.watch / "second", b"2")
 
     daemon.until(lambda: "second" in objects.delivered())
+    assert daemon.stop() == 0
+
+
+def test_a_watched_directory_that_goes_away_with_files_waiting_costs_none_of_them_a_try(
+    make_daemon: MakeDaemon, objects: Bucket
+) -> None:
+    daemon = make_daemon(MAX_BANDWIDTH=2 * MIB)
+    names = [f"{n}.bin" for n in range(20)]
+    for name in names:
+        write(daemon.watch / name, bytes(MIB // 4))
+    daemon.start()
+    daemon.until(objects.delivered)
+    daemon.watch.rename(daemon.home / "unmounted")
+
+    daemon.until(lambda: [each for each in daemon.events("file.retry") if each["code"] == "source.no-root"])
+    (daemon.home / "unmounted").rename(daemon.watch)
+
+    daemon.until(lambda: daemon.statuses() == dict.fromkeys(names, "completed"), timeout=90)
+    assert {row["tries"] for row in daemon.rows()} == {0}
     assert daemon.stop() == 0
 
 

@@ -93,6 +93,12 @@ def test_once_with_nothing_to_do_ends_well(daemon: Daemon) -> None:
     assert daemon.statuses() == {}
 
 
+def test_once_without_the_watched_directory_is_no_success(daemon: Daemon) -> None:
+    daemon.watch.rmdir()
+    assert daemon.once() == 1
+    assert list(daemon.events("watch.root-missing"))
+
+
 def test_ledger_socket_and_lock_are_for_the_owner_alone(daemon: Daemon) -> None:
     write(daemon.watch / "a", b"a")
     daemon.start()

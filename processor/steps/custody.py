@@ -50,7 +50,12 @@ def set_aside(
     _write_durably(reason_path(target), written)
     if os.path.lexists(target) or not os.path.lexists(source):
         return None
-    _move(source, target)
+    try:
+        _move(source, target)
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.unlink(reason_path(target))  # a reason beside nothing; the next try writes its own
+        raise
     if not unchanged(b"/", target, size_bytes, modified_ns):
         # It was exchanged between our look and the move.
         with contextlib.suppress(FileExistsError):
@@ -86,11 +91,12 @@ def put_away(root: bytes, relative_path: bytes, directory: bytes | None) -> None
 def bring_back(root: bytes, relative_path: bytes, error_directory: bytes) -> bool:
     """Move a failed file back to where it came from and drop the reason; False when there is nothing to move.
 
-    A file that lies there again meanwhile is newer: it stays, and so does the one in the error directory.
+    Of several that failed under this name it is the last. A file that lies there again meanwhile is newer: it stays,
+    and so do those in the error directory.
     """
     home = os.path.join(root, relative_path)
-    aside = os.path.join(error_directory, relative_path)
-    if os.path.lexists(home) or not os.path.lexists(aside):
+    aside = _last_aside(error_directory, relative_path)
+    if os.path.lexists(home) or aside is None:
         return False
     os.makedirs(os.path.dirname(home), exist_ok=True)
     _move(aside, home)
@@ -122,6 +128,28 @@ def _place(target: bytes, reason: bytes) -> bytes:
     raise _crowded(target)
 
 
+def _last_aside(error_directory: bytes, relative_path: bytes) -> bytes | None:
+    """Return where the file lies that failed last under this name. `a~1` may be of `a` or of a file of that name."""
+    first = os.path.join(error_directory, relative_path)
+    last = None
+    for candidate in _variants(first):
+        if os.path.lexists(candidate):
+            if _failed_as(candidate, relative_path, untold=candidate == first):
+                last = candidate
+        elif candidate != first:
+            break
+    return last
+
+
+def _failed_as(aside: bytes, relative_path: bytes, *, untold: bool) -> bool:
+    """Tell by the reason beside it whether it failed under this name; `untold`: what to believe without a reason."""
+    try:
+        with open(reason_path(aside), "rb") as file:
+            return bool(orjson.loads(file.read())["file"] == escape(relative_path))
+    except (OSError, ValueError, LookupError, TypeError):
+        return untold
+
+
 def _free(target: bytes) -> bytes:
     """Return `target`, or its first numbered variant under which nothing lies."""
     for candidate in _variants(target):
@@ -147,15 +175,30 @@ def _move(source: bytes, target: bytes) -> None:
         os.rename(source, target)
     except OSError:
         # Another file system: copy whole, make it durable, only then let go of the source.
-        partial = _partial(target)
+        _copy_durably(source, target)
+        try:
+            os.unlink(source)
+        except FileNotFoundError:
+            pass
+        except OSError:
+            os.unlink(target)
+            raise
+    _sync(os.path.dirname(target))
+    _sync(os.path.dirname(source))
+
+
+def _copy_durably(source: bytes, target: bytes) -> None:
+    partial = _partial(target)
+    try:
         shutil.copy2(source, partial, follow_symlinks=False)
         descriptor = os.open(partial, os.O_RDONLY)
         os.fsync(descriptor)
         os.close(descriptor)
         os.rename(partial, target)
-        os.unlink(source)
-    _sync(os.path.dirname(target))
-    _sync(os.path.dirname(source))
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.unlink(partial)
+        raise
 
 
 def _write_durably(path: bytes, content: bytes) -> None:

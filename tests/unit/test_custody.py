@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -83,11 +84,11 @@ def test_interrupted_between_reason_and_move_it_goes_on(
     drop(root, b"a", b"content")
 
     def interrupted(_source: bytes, _target: bytes) -> None:
-        raise OSError(errno.EIO, "as if the power had gone")
+        raise KeyboardInterrupt("as if the power had gone")
 
     with monkeypatch.context() as patched:
         patched.setattr(custody, "_move", interrupted)
-        with pytest.raises(OSError, match="power"):
+        with pytest.raises(KeyboardInterrupt):
             set_aside(root, b"a", errors, {"why": 1})
 
     aside = set_aside(root, b"a", errors, {"why": 1})
@@ -104,6 +105,57 @@ def test_a_file_that_vanished_leaves_its_reason_beside_what_lies_there_already(r
 
     assert reason_of(os.path.join(errors, b"a")) == {"why": 1}
     assert reason_of(os.path.join(errors, b"a~1")) == {"why": "vanished"}
+
+
+def test_a_file_that_can_not_be_moved_leaves_nothing_beside_which_it_would_lie(
+    root: bytes, errors: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drop(root, b"a", b"content")
+    rename = os.rename
+
+    def as_on_another_file_system(source: bytes, target: bytes) -> None:
+        if source.startswith(root):
+            raise OSError(errno.EXDEV, "another file system")
+        rename(source, target)
+
+    def fails(*_arguments: object, **_options: object) -> None:
+        raise OSError(errno.ENOSPC, "full")
+
+    monkeypatch.setattr(os, "rename", as_on_another_file_system)
+    for module, function in ((os, "fsync"), (custody.shutil, "copy2"), (os, "unlink")):
+        with monkeypatch.context() as patched:
+            patched.setattr(custody, "_write_durably", drop_reason)
+            patched.setattr(module, function, _once(fails, getattr(module, function)))
+            with pytest.raises(OSError, match="full"):
+                set_aside(root, b"a", errors, {"why": function})
+        assert (os.listdir(root), os.listdir(errors)) == ([b"a"], []), function
+    assert set_aside(root, b"a", errors, {"why": "at last"}) == os.path.join(errors, b"a")
+
+
+def drop_reason(path: bytes, content: bytes) -> None:
+    drop(os.path.dirname(path), os.path.basename(path), content)
+
+
+def _once(first: Callable[..., None], then: Callable[..., Any]) -> Callable[..., Any]:
+    calls = iter([first])
+
+    def call(*arguments: Any, **options: Any) -> Any:
+        return next(calls, then)(*arguments, **options)
+
+    return call
+
+
+def test_of_several_that_failed_under_a_name_the_last_comes_back(root: bytes, errors: bytes) -> None:
+    for name, content in ((b"a", b"first"), (b"a", b"second"), (b"a~1", b"another file")):
+        drop(root, name, content)
+        set_aside(root, name, errors, {"file": name.decode(), "why": content.decode()})
+
+    assert custody.bring_back(root, b"a", errors)
+    assert custody.bring_back(root, b"a~1", errors)
+
+    assert read(os.path.join(root, b"a")) == b"second"
+    assert read(os.path.join(root, b"a~1")) == b"another file"
+    assert sorted(os.listdir(errors)) == [b"a", b"a.reason.json"]
 
 
 def test_a_file_comes_back_without_its_reason(root: bytes, errors: bytes) -> None:

@@ -16,6 +16,7 @@ json_numbers  what a number's text says about types
 json_schema   what was seen at each place
 json_plan     which type each place gets
 json_echo     a line written again from its values, which proves most lines
+json_keys     whether an object has a key twice, in SQL
 json_pattern  the regular expression that proves a line
 json_write    rows written anew
 json_feed     rows on their way to DuckDB

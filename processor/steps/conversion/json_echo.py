@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from processor.steps.conversion.json_exact import write_string
+from processor.steps.conversion.json_keys import has_keys_once
 from processor.steps.conversion.json_plan import Form, Plan
 from processor.steps.conversion.json_schema import Place
 from processor.steps.conversion.typing_sql import literal, quoted
@@ -67,14 +68,14 @@ class Echo:
     def __init__(self, root: Place, fields: dict[str, Plan], style: Style) -> None:
         """Write rows with these `fields`; in SQL `j` is the line, `r` the struct of its values."""
         self._style = style
-        self._has_listed_doubles = False
+        self._may_have_nan = False
         self._lambdas = 0
         text = _concat([*self._object(root, fields, "r"), _Text(style.line_end)])
         conditions = [f"{text} = j"]
         if not style.escapes:
             # Without a backslash in the line no string can hold what its text does not show.
             conditions.append(r"NOT contains(j, '\')")
-        if self._has_listed_doubles:
+        if self._may_have_nan:
             conditions.append("NOT contains(j, 'NaN') AND NOT contains(j, 'Infinity')")
         self.condition = f"({' AND '.join(conditions)})"
 
@@ -116,9 +117,28 @@ class Echo:
             return self._list(place.element, plan.element, value)
         if plan.form is Form.STRING:
             return [f"to_json({value})"] if self._style.escapes else [_Text('"'), value, _Text('"')]
+        if plan.form is Form.JSON:
+            return [self._json_text(place, value)]
         if plan.form is Form.DOUBLE:
             return [self._double(place, value)]
         return [f"{value}::VARCHAR"]
+
+    def _json_text(self, place: Place, value: str) -> str:
+        self._may_have_nan = True
+        if place.kinds == 1 and place.objects and not (place.opaque or place.fields):
+            return f"CASE WHEN {value} = '{{}}' THEN {value} END"  # a key would make it a struct
+        # A string's own text stands without its quotes there, so it must not look as if it had some.
+        proved = f"NOT prefix({value}, '\"') AND {has_keys_once(value)}"
+        return f"CASE WHEN {proved} THEN {self._spaced(value)} END"
+
+    def _spaced(self, text: str) -> str:
+        """Return JSON text without spaces in the style of the file.
+
+        Spaces may come into its strings as well: that makes it another text than that of its line, where none are.
+        """
+        colon, comma = literal(f'"{self._style.colon}'), literal(f'{self._style.comma}"')
+        text = text if self._style.colon == ":" else f"replace({text}, '\":', {colon})"
+        return text if self._style.comma == "," else f"replace({text}, ',\"', {comma})"
 
     def _double(self, place: Place, value: str) -> str:
         text = f"{value}::VARCHAR" if self._style.padded_exponents else f"to_json({value})::VARCHAR"
@@ -146,7 +166,7 @@ class Echo:
             return None
         text = f"to_json({value})::VARCHAR"
         if plan.form is Form.DOUBLE:
-            self._has_listed_doubles = True
+            self._may_have_nan = True
             if place.integers:
                 text = f"replace(replace({text}, '.0,', ','), '.0]', ']')"
         return text if self._style.comma == "," else f"replace({text}, ',', {literal(self._style.comma)})"
@@ -175,4 +195,4 @@ def can_echo(fields: dict[str, Plan]) -> bool:
 def _can_echo(plan: Plan) -> bool:
     if plan.element is not None:
         return _can_echo(plan.element)
-    return can_echo(plan.fields) if plan.fields else plan.form not in (Form.PLAIN, Form.JSON)
+    return can_echo(plan.fields) if plan.fields else plan.form is not Form.PLAIN

@@ -1,0 +1,35 @@
+"""SQL that tells whether any object within a JSON text has a key twice, which DuckDB's reader lets pass."""
+
+from processor.steps.conversion.typing_sql import literal
+
+_FLAT = literal(r"\{[^{]*\}")
+_MOST_LISTS = 100  # far from as deep as JSON may be nested
+_LEVELS = 2
+
+
+def has_keys_once(text: str) -> str:
+    """Return the condition that no object within the valid JSON `text` has a key twice.
+
+    It may be false or NULL for a text that has none twice: one that has deeply nested objects or many lists.
+    """
+    has_few_lists = f"strlen({text}) - strlen(replace({text}, '[', '')) < {_MOST_LISTS}"
+    return f"{has_few_lists} AND {_once(text, _LEVELS)}"
+
+
+def _once(text: str, levels: int) -> str:
+    once = f"list_unique(json_keys({text})) = len(json_keys({text}))"
+    cases = [
+        f"WHEN NOT contains({text}, '{{') OR prefix({text}, '\"') THEN true",
+        f"WHEN regexp_full_match({text}, {_FLAT}) THEN {once}",
+    ]
+    if levels:
+        cases.append(f"WHEN prefix({text}, '{{') THEN {once} AND {_all_once(text, '$.*', levels - 1)}")
+        cases.append(f"ELSE {_all_once(text, '$[*]', levels - 1)}")
+    return f"CASE {' '.join(cases)} END"
+
+
+def _all_once(text: str, path: str, levels: int) -> str:
+    """Return the condition for all values at the `path` within `text`; one that is not known is not met."""
+    item = f"k{levels}"
+    values = f"json_extract({text}, '{path}')::VARCHAR[]"
+    return f"list_bool_and(list_transform({values}, lambda {item}: coalesce({_once(item, levels)}, false)))"

@@ -17,6 +17,7 @@ _ROWS_LOOKED_AT = 300
 _MOST_ALIKE = 0.8
 _LONGEST_NAME = 200
 _VALUES_LOOKED_AT = 100
+_DIGITS = re.compile(rb"[0-9]+")
 _QUOTES = (b"'", b'"', b"`")
 # What `classify` says of each, told of all at once.
 _ALIKE = (
@@ -79,7 +80,16 @@ def _vote(names: Sequence[bytes | None], rows: Sequence[Record], index: int) -> 
         return -0.4 if common is None and not _are_periods(names) else 0.0
     if len(name or b"") > _LONGEST_NAME:
         return -0.5
+    if _is_counted_on(name or b"", values):
+        return -0.6
     return -0.6 * min(1.0, 10 * values.count(name) / len(values)) if name in values else 0.1
+
+
+def _is_counted_on(name: bytes, values: Sequence[bytes | None]) -> bool:
+    """Whether the name is one of a row of values that differ in their numbers only: A1 above A2, A3, A4."""
+    form = _DIGITS.sub(b"0", name)
+    alike = sum(_DIGITS.sub(b"0", value or b"") == form for value in values[:_VALUES_LOOKED_AT])
+    return form != name.translate(None, b"0123456789") and alike >= _MOST_ALIKE * min(len(values), _VALUES_LOOKED_AT)
 
 
 def _common_class(values: Sequence[bytes | None]) -> CellClass | None:

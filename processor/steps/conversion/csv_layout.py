@@ -209,8 +209,11 @@ def _header_of_other_width(above: Record, rows: Sequence[Record], dialect: Diale
         if is_prose(above.fields) and not is_prose(line.fields):
             return []
         names = above.fields[:width] if not any(above.fields[width:]) else above.fields
-    if any(classify(value) in TYPED for value in names) or 2 * len(names) < width or len(names) < 2:  # noqa: PLR2004
+    if any(classify(value) in TYPED for value in names) or 2 * len(names) < width:
         return []
+    if len(names) == 1:  # R names the one column beside those of its rows' names
+        is_name = classify(names[0]) is CellClass.CODE and classify(line.fields[-1]) in TYPED
+        return names if is_name and not _names_columns(line, rows[1:]) else []
     is_nearly = bool(fitting) or abs(len(above.fields) - width) == 1
     return names if has_types or (is_nearly and not _names_columns(line, rows[1:])) else []
 

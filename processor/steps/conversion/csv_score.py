@@ -24,6 +24,7 @@ _SPACE = 0.2
 LEFT_ABOVE, _LEFT_ABOVE_TEXT = 0.88, 0.75  # a line directly above the table that would be a row in another reading
 _BETWEEN_QUOTES = re.compile(rb"([\"'])[,;|\t]\1")
 _ENDING_INSIDE = re.compile(rb"\A[^\"\r\n]*[\r\n]")
+_NAMED_ABOVE = 0.5  # a single word above sentences is their name
 _MOST_OF_ALL = 0.67
 _EMPTY_COLUMN = 0.3  # not even a name: a separator too many
 
@@ -58,10 +59,13 @@ def _torn_share(survey: Survey, rows: Sequence[Record], dialect: Dialect) -> flo
 
 def _wholeness(survey: Survey, layout: Layout, dialect: Dialect, rows: Sequence[Record]) -> float:
     """Return less than 1 where lines are left that another reading takes: above the table, or any beside mere text."""
-    is_text = dialect.delimiter in TEXTUAL or (len(rows) > 1 and all(map(_is_of_sentences, rows)))
-    if stands_close(layout):
-        return _LEFT_ABOVE_TEXT if is_text else LEFT_ABOVE
+    are_sentences = len(rows) > 1 and all(map(_is_of_sentences, rows))
+    is_text = are_sentences or dialect.delimiter in TEXTUAL
     has_typed_values = 2 * sum(classify(value) in TYPED for value in rows[-1].fields) >= len(rows[-1].fields)
+    if stands_close(layout):
+        if are_sentences and not has_typed_values and classify(layout.preamble[-1].text) is CellClass.CODE:
+            return _NAMED_ABOVE
+        return _LEFT_ABOVE_TEXT if is_text else LEFT_ABOVE
     is_words = dialect.delimiter == b" " and not any(dialect.quote in row.text for row in rows)
     is_doubtful = is_words or (is_text and len(rows) < _MOST_OF_ALL * len(survey.first[:_LONGEST_SCORED]))
     return _LEFT_ABOVE_TEXT if is_doubtful and not has_typed_values else 1.0

@@ -47,6 +47,8 @@ def test_rows_that_lack_what_the_header_promises_are_all_counted() -> None:
         (b"n\n0,5\n1,25\n2,5\n", "n", "2,5"),
         (b"url\nhttps://x.test/a,1?b=1;c=2\nhttps://x.test/a,2?b=1;c=2\n", "url", "https://x.test/a,2?b=1;c=2"),
         (b"Note 1 of the report\nnote\n" + b"entry number 1\n" * 20, "Note 1 of the report", "entry number 1"),
+        (b"comment\n" + b"This is good, really, number 7\n" * 12, "comment", "This is good, really, number 7"),
+        (b"where\n" + b"7 Main St, Springfield, IL\n" * 12, "where", "7 Main St, Springfield, IL"),
         (b"what\n" + b"DELIVER IN PERSON\n" * 9, "what", "DELIVER IN PERSON"),
     ],
 )
@@ -106,3 +108,21 @@ def test_tables_side_by_side_have_the_names_below_their_titles() -> None:
     found = convert(f"Table 1,,,,Table 2,\nA,B,C,,D,E\n{rows}".encode())
     assert (found.names, len(found.rows)) == (["A", "B", "C", "column3", "D", "E"], 12)
     assert found.key_values["preamble"] == "Table 1,,,,Table 2,"
+
+
+@pytest.mark.parametrize("name", [b"value", b'"value"'])
+def test_one_name_above_two_columns_is_that_of_the_values_beside_the_names_of_rows(name: bytes) -> None:
+    found = convert(name + b"\n" + b"".join(b"r%d,%d.5\n" % (i, i) for i in range(9)))
+    assert (found.names, found.rows[0]) == (["column0", "value"], ("r0", "0.5"))
+
+
+def test_a_title_above_names_is_no_name() -> None:
+    found = convert(b"Sales\nname,qty\n" + b"".join(b"r%d,%d\n" % (i, i) for i in range(9)))
+    assert (found.names, found.key_values["preamble"]) == (["name", "qty"], "Sales")
+
+
+@pytest.mark.parametrize("text", [b"key0=value 0\nkey1=value 1\nkey2=value 2\n", b"line1\nline2\nline3\n"])
+def test_a_first_row_that_is_counted_on_in_the_next_ones_is_a_row(text: bytes) -> None:
+    found = convert(text)
+    assert len(found.rows) == 3
+    assert found.facts["header"].startswith("no")

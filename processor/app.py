@@ -26,6 +26,7 @@ from processor.domain.errors import DeliveryError, ErrorClass
 from processor.domain.keys import escape
 from processor.domain.uploads import Protection
 from processor.engine.pool import Pool
+from processor.engine.semaphores import name_semaphores
 from processor.guardian import Died, Event, Guardian, Idle, ReloadAsked, StopAsked, Ticked
 from processor.ledger.database import Lock
 from processor.ledger.writer import Ledger
@@ -62,7 +63,9 @@ def run(settings: Settings, *, once: bool = False) -> int:
     guardian.take_signals()
     tally = Tally()
     with ExitStack() as parts:
-        parts.callback(Lock(settings.progress_db_path).release)
+        lock = Lock(settings.progress_db_path)
+        parts.callback(lock.release)
+        name_semaphores(lock.name)
         inbox = Inbox()
         parts.callback(inbox.close)
         # Its processes start while this one asks the store what it does: before there is any other thread, and before

@@ -52,6 +52,12 @@ class Lock:
             os.close(self._fd)
             raise LedgerBusyError(f"another processor runs on {path}: stop it, or set PROGRESS_DB_PATH") from error
 
+    @property
+    def name(self) -> str:
+        """Return what no other lock of this host is called at the same time."""
+        status = os.fstat(self._fd)
+        return f"{status.st_dev:x}-{status.st_ino:x}"
+
     def release(self) -> None:
         """Let somebody else write."""
         os.close(self._fd)

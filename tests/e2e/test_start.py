@@ -1,5 +1,6 @@
 """Starting: settings judged all at once, one daemon a ledger, the log level and the stacks on a signal."""
 
+import os
 import re
 import shutil
 import signal
@@ -7,6 +8,7 @@ import stat
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -147,6 +149,20 @@ def test_a_second_signal_ends_at_once(make_daemon: MakeDaemon) -> None:
 
     assert daemon.wait(5) == -signal.SIGTERM
     assert time.monotonic() - began < 5
+
+
+def test_what_a_daemon_killed_with_all_its_processes_left_in_shared_memory_is_removed_at_the_next_start(
+    daemon: Daemon,
+) -> None:
+    daemon.start()
+    lock = daemon.ledger.with_name(f"{daemon.ledger.name}.lock").stat()
+    own = f"sem.processor-{lock.st_dev:x}-{lock.st_ino:x}-*"
+    assert list(Path("/dev/shm").glob(own))
+    os.killpg(daemon.pid, signal.SIGKILL)
+    daemon.wait()
+
+    assert daemon.once() == 0
+    assert not list(Path("/dev/shm").glob(own))
 
 
 def test_a_damaged_ledger_is_made_again_and_nothing_is_delivered_twice(daemon: Daemon) -> None:

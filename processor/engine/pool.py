@@ -56,6 +56,7 @@ class Pool:
         self._birthright = (os.getpid(), limits, inbox_end, prepare)
         self._lock = threading.Lock()
         self._unfinished: set[Future[Any]] = set()
+        self._context = _CleanSpawnContext()
         self._pool = self._started()
 
     def submit(self, function: Callable[[_Request], _Result], request: _Request) -> "Future[_Result]":
@@ -92,6 +93,8 @@ class Pool:
         """End every worker now; what they were doing fails, and what waited for them."""
         with self._lock:
             self._pool.stop()  # type: ignore[no-untyped-call]
+            # Before pebble unlinks the semaphores: a worker that is just starting would miss them, with a traceback.
+            self._context.kill()
             self._pool.join()
         for work in tuple(self._unfinished):  # pebble leaves it as it is, and whoever waits for it would for ever
             work.cancel()
@@ -107,7 +110,7 @@ class Pool:
             max_tasks=_TASKS_A_WORKER,
             initializer=_become_worker,
             initargs=self._birthright,
-            context=_CleanSpawnContext(),
+            context=self._context,
         )
         if self._birthright[-1] is not None:
             pool.schedule(_awake)  # the first task starts them all
@@ -141,7 +144,25 @@ class _CleanSpawnProcess(SpawnProcess):
 
 
 class _CleanSpawnContext(SpawnContext):
-    Process = _CleanSpawnProcess
+    """Makes processes, and remembers those that live."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._made: list[_CleanSpawnProcess] = []
+
+    def Process(self, *args: Any, **kwargs: Any) -> _CleanSpawnProcess:  # type: ignore[override]  # noqa: N802
+        """Return a new process."""
+        self._made = [each for each in self._made if each.is_alive()]
+        self._made.append(_CleanSpawnProcess(*args, **kwargs))
+        return self._made[-1]
+
+    def kill(self) -> None:
+        """End all of them, and wait for their end."""
+        living = [each for each in self._made if each.is_alive()]
+        for each in living:
+            each.kill()
+        for each in living:
+            each.join()
 
 
 @contextmanager

@@ -113,8 +113,11 @@ def _silent(seconds: float) -> DeliveryError:
 def worker_failed(error: BaseException) -> DeliveryError:
     """Return what it means that a worker's task ended with `error`."""
     exit_code = getattr(error, "exitcode", None)
-    if exit_code is not None:
-        how = f"was killed by signal {-exit_code}" if exit_code < 0 else f"ended with exit code {exit_code}"
+    if exit_code is not None or isinstance(error, BrokenExecutor):
+        if exit_code is None:
+            how = "ended, and all others with it"
+        else:
+            how = f"was killed by signal {-exit_code}" if exit_code < 0 else f"ended with exit code {exit_code}"
         hint = "out of memory (WORKER_MEMORY) or a crash of a parser; other files are not affected"
         return DeliveryError(Failure(ErrorClass.INFRASTRUCTURE, "worker.died", f"the worker {how}", hint))
     if isinstance(error, MemoryError):

@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Iterator
 from concurrent.futures import CancelledError
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import psutil
@@ -53,5 +54,5 @@ def test_what_waits_for_a_worker_when_the_pool_is_stopped_is_not_waited_for_any_
     works = [pool.submit(time.sleep, 600) for _ in range(20)]
     pool.stop()
     for work in works:
-        with pytest.raises((CancelledError, ProcessExpired)):
+        with pytest.raises((CancelledError, ProcessExpired, BrokenProcessPool)):
             work.result(10)

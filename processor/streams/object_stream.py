@@ -4,7 +4,7 @@ import io
 import os
 import select
 from collections.abc import Iterator
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import BrokenExecutor, CancelledError, Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 
 from processor.domain.errors import DeliveryError, ErrorClass, Failure

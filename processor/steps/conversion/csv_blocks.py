@@ -19,6 +19,7 @@ Passage = Record | Block | Ragged
 _BLOCK_BYTES = 1 << 17
 _SMALL_BYTES = 1 << 12
 _WORTH_A_LOOK = 1 << 14
+_BLANK_LINES, _MANY_BLANK = re.compile(rb"(?:\r?+\n)*+"), 1000
 _MOST_ALONE, _FEW_ROWS = 64, 2
 
 
@@ -27,13 +28,16 @@ def passages(
 ) -> Iterator[Passage]:
     """Yield all records of UTF-8 text in order: regular ones of `width` in blocks, but the first `singly` alone.
 
-    Blank lines are records without fields and do not count. Raises DeliveryError as `records` does.
+    Blank lines are records without fields and do not count; many of them come in a block of their own. Raises
+    DeliveryError as `records` does.
     """
     reader = Reader(chunks, dialect, nulls, width)
     every = iter(reader.record, None)
     while singly and (record := next(every, None)) is not None:
         singly -= bool(record.fields)
         yield record
+        if not record.fields and (blank := _blank_run(reader, dialect, nulls)) is not None:
+            yield blank
     blocks = _Blocks(reader, dialect, width, nulls)
     alone = 1  # records to be read one by one before the next look: more and more where that takes a few rows only
     while True:
@@ -44,6 +48,18 @@ def passages(
             if (record := next(every, None)) is None:
                 return
             yield record
+
+
+def _blank_run(reader: Reader, dialect: Dialect, nulls: frozenset[bytes]) -> Ragged | None:
+    """Take blank lines, where there are many."""
+    window = reader.window
+    end = _BLANK_LINES.match(window.held, window.at, window.at + _BLOCK_BYTES).end()  # type: ignore[union-attr]
+    lines = window.endings(window.at, end)
+    if lines < _MANY_BLANK or dialect.newline is not Newline.ANY:
+        return None
+    line = reader.line + 1
+    reader.passed(end, lines)
+    return Ragged(range(line, line + lines), [b""] * lines, [0] * lines, dialect, nulls)
 
 
 class _Blocks:

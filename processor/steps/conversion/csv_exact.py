@@ -67,7 +67,9 @@ class PipedRows:
         width = self.width + self.surplus
         longest = longest if longest > _DEFAULT_LONGEST else 0
         form = self._form()
-        table = read_csv(path, form.dialect, width, (form.null.decode(), *self.nulls), newline="\n", longest=longest)
+        nulls = (form.null.decode(), *self.nulls)
+        # By itself DuckDB takes room for sixteen of the longest lines.
+        table = read_csv(path, form.dialect, width, nulls, newline="\n", longest=longest, buffer_bytes=longest)
         if not self.surplus:
             return table
         extra = f"c{self.width}"

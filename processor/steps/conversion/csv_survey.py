@@ -111,6 +111,8 @@ class _Last:
 
     def add(self, passage: Passage, rows: int) -> None:
         """Take a passage; what is before it and too far from the end is let go."""
+        if not rows:
+            return  # blank lines
         self.held.append((rows, passage))
         self.rows += rows
         while self.rows - self.held[0][0] >= LAST_RECORDS:

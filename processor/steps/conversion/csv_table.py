@@ -9,7 +9,7 @@ from typing import Self
 import orjson
 
 from processor.domain.conversion import ConversionOptions, DataFormat, MalformedRows, Receipt
-from processor.domain.errors import refused
+from processor.domain.errors import DeliveryError, refused
 from processor.steps.conversion.csv_blocks import Block, Passage, Ragged, passages
 from processor.steps.conversion.csv_dialect import choose
 from processor.steps.conversion.csv_direct import Structure, check_structure, direct_reading
@@ -28,12 +28,15 @@ from processor.streams.output import Output
 from processor.streams.source import BytesSource, Source
 
 PIECE_BYTES = 1 << 17
+_BLANK, _MOST_BLANK_BYTES = b"\r\n", 1 << 20
 _SAMPLE_ROWS = 120
 _SAMPLE_CELLS = 20_000
 _ROWS_FOR_REPAIR = 50
 # Where more records than these have quotes that enclose nothing, quotes are ordinary characters.
 _FEW_ODD, _ODD_SHARE = 2, 0.01
 _MOST_COLUMNS = 25_000
+_BLANK_ROWS = 10_000
+_MOST_KEPT_BYTES = 16 << 20
 
 
 class CsvTable:
@@ -64,10 +67,13 @@ class CsvTable:
                 source = BytesSource(source.name, reader.read())
         table = cls(source, cls.encoding_of(source), options)
         piece, table.whole = table.first_piece()
+        if not piece.strip(_BLANK):
+            begins = "" if table.whole else f" in its first {len(piece)} bytes"
+            raise _empty(source, begins)
         reading = choose(piece, data_format)
         table.dialect, table.survey = reading.dialect, reading.survey
         if reading.layout is None:
-            raise refused("csv.empty", f"{source.name} has no rows and no header", "there is nothing to convert")
+            raise _empty(source)
         table._lay_out(reading.layout)
         table.check_width()
         table.understand()
@@ -100,10 +106,11 @@ class CsvTable:
 
     def first_piece(self) -> tuple[bytes, bool]:
         """Return the text's first piece, cut after a line, and whether it is all."""
-        piece = b""
+        piece, blank = b"", True  # a dialect is decided by what is behind the first blank lines
         for chunk in self.chunks():
             piece += chunk
-            if len(piece) >= PIECE_BYTES:
+            blank = blank and not chunk.strip(_BLANK)
+            if len(piece) >= (_MOST_BLANK_BYTES if blank else PIECE_BYTES):
                 cut = max(piece.rfind(b"\n"), piece.rfind(b"\r", 0, -1)) + 1
                 return piece[: cut or None], False
         return piece, True
@@ -291,7 +298,7 @@ class CsvTable:
     def piped(self) -> PipedRows:
         """Return the reading by our own reader; the rows of a small table are read once and kept."""
         surplus = self.has_surplus
-        if self._is_surveyed() and not surplus:
+        if self._is_surveyed() and not surplus and self._is_small():
             self.kept = list(self.rows())
         kept = self.kept
         rows = self.passing_rows if kept is None else lambda: iter(kept)
@@ -299,6 +306,11 @@ class CsvTable:
         return PipedRows(
             rows, self.layout.width, self.dialect, nulls, self.survey.longest, surplus, few=kept is not None
         )
+
+    def _is_small(self) -> bool:
+        """Whether all rows, blank lines included, may be held in memory several times."""
+        survey = self.survey
+        return survey.longest * survey.total <= _MOST_KEPT_BYTES and survey.blank <= FIRST_RECORDS
 
     def passing_rows(self) -> Iterator[Row | Block]:
         """Yield the rows as they are written, the regular ones in blocks."""
@@ -309,7 +321,12 @@ class CsvTable:
         if self._is_uniform() and not self.layout.footer_line:
             first = self.layout.first_line + self.header.present
             return (record.fields for record in self.survey.first if record.line >= first)
-        return (row for row in self._written(self.records()) if not isinstance(row, Block))
+        return self._written_singly()
+
+    def _written_singly(self) -> Iterator[Row]:
+        for row in self._written(self.records()):
+            assert not isinstance(row, Block)
+            yield row
 
     def _written(self, passages: Iterable[Passage]) -> Iterator[Row | Block]:
         blank = 0
@@ -318,9 +335,17 @@ class CsvTable:
             if rows is None:
                 blank += blank_behind
                 continue
-            yield from repeat([None], blank)  # in a table of one column a blank line is a row, but not at the end
+            yield from self._blank_rows(blank)  # in a table of one column a blank line is a row, but not at the end
             blank = blank_behind
             yield from self._rows_of(rows)
+
+    def _blank_rows(self, count: int) -> Iterator[Row | Block]:
+        """Yield as many rows of NULL, in a table of one column; more than few in blocks."""
+        while count > FIRST_RECORDS:
+            lines = [b""] * min(count, _BLANK_ROWS)
+            yield self.leveller.choose(Ragged(range(len(lines)), lines, [0] * len(lines), self.dialect, self.nulls))
+            count -= len(lines)
+        yield from repeat([None], count)
 
     def _above_footer(self, passages: Iterable[Passage]) -> Iterator[Passage]:
         """Yield the passages, those of several widths one by one where they may be below the table."""
@@ -338,6 +363,8 @@ class CsvTable:
             if passage.fields:
                 return (passage if self._is_row(passage) else None), 0
             return None, int(is_column and passage.line > self.layout.first_line)
+        if passage.line < self.layout.first_line:
+            return None, 0  # a run of blank lines
         return passage.without_blank_end() if is_column and isinstance(passage, Ragged) else (passage, 0)
 
     def _rows_of(self, passage: Passage) -> Iterator[Row | Block]:
@@ -430,6 +457,10 @@ class CsvTable:
 
 def _rejected(line: int, text: bytes) -> bytes:
     return orjson.dumps({"line": line, "text": text.decode()}) + b"\n"
+
+
+def _empty(source: Source, where: str = "") -> DeliveryError:
+    return refused("csv.empty", f"{source.name} has no rows and no header{where}", "there is nothing to convert")
 
 
 def _is_plain(dialect: Dialect) -> bool:

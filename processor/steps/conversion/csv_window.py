@@ -7,8 +7,9 @@ from processor.domain.errors import refused
 from processor.steps.conversion.csv_grammar import Newline
 
 # A line or a quoted field beyond this is no table that anyone meant; it bounds memory.
-LONGEST_RECORD = 32 << 20
+LONGEST_RECORD = 64 << 20
 SETTLED_BYTES = 1 << 18
+_MOST_GROWN = 8 << 20
 _ANY_ENDING = re.compile(rb"\r\n|\n|\r")
 
 
@@ -30,7 +31,11 @@ class Window:
             if self.ended:
                 return (len(self.held), len(self.held)) if start < len(self.held) else None
             if len(self.held) - start > LONGEST_RECORD:
-                raise refused("csv.line-too-long", f"a line is longer than {LONGEST_RECORD} bytes", "is this a table?")
+                raise refused(
+                    "csv.line-too-long",
+                    f"a line is longer than {LONGEST_RECORD >> 20} MiB, whatever WORKER_MEMORY is",
+                    "is this a table? What separates its lines may be another character",
+                )
             searched = max(start, len(self.held) - 1)
             self.grow()
         return found
@@ -62,7 +67,7 @@ class Window:
 
     def grow(self) -> None:
         """Add a piece, or as many as to double what is left, so that looking far ahead costs no copy for each piece."""
-        wanted = len(self.held) - self.at
+        wanted = min(len(self.held) - self.at, _MOST_GROWN)
         pieces = [self.held]
         while (piece := next(self.chunks, None)) is not None:
             pieces.append(piece)

@@ -421,6 +421,7 @@ class Progress(Member):
     # Time, orders, ends
 
     def _tick(self) -> None:
+        self._ledger.see(time.monotonic())
         self._record_group()
         self._probe_when_due()
         reason = None if self._circuit.admits else self._circuit.reason

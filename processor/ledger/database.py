@@ -31,6 +31,10 @@ class LedgerFullError(Exception):
     """There is no room for the ledger, or its disk fails: nothing since the last commit is recorded."""
 
 
+class LedgerLostError(Exception):
+    """Somebody removed the ledger, or put another in its place, while it was open: what is recorded is lost."""
+
+
 class LedgerTooNewError(Exception):
     """The ledger was written by a later version."""
 

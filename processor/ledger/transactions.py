@@ -6,7 +6,9 @@ from pathlib import Path
 
 from processor.domain.jobs import Status
 from processor.domain.keys import escape
-from processor.ledger.database import connect_writer, raise_when_full
+from processor.ledger.database import LedgerLostError, connect_writer, raise_when_full
+
+_MISSED_SECONDS = 5.0  # somebody may move it and bring it back
 
 
 class Transactions:
@@ -15,6 +17,8 @@ class Transactions:
     def __init__(self, path: Path, root: bytes) -> None:
         """Open the ledger; see database.connect_writer for what it raises."""
         self._db = connect_writer(path)
+        self._path, self._file = path, _file_at(path)
+        self._missed_since: float | None = None
         self._root = root.rstrip(b"/")
         self._prefix = escape(self._root) + "/"
 
@@ -37,6 +41,19 @@ class Transactions:
         """Forget everything since the last commit."""
         if self._db.in_transaction:
             self._db.execute("ROLLBACK")
+
+    def see(self, now: float) -> None:
+        """Raise LedgerLostError when the file has been gone for a while that all this is recorded in.
+
+        No later start would know of it. `now` is of a monotonic clock.
+        """
+        if _file_at(self._path) == self._file:
+            self._missed_since = None
+        elif self._missed_since is None:
+            self._missed_since = now
+        elif now - self._missed_since > _MISSED_SECONDS:
+            text = "was removed or replaced while the daemon ran; `processor rebuild` makes it again from the manifests"
+            raise LedgerLostError(f"PROGRESS_DB_PATH={self._path} {text}")
 
     # Facts
 
@@ -71,3 +88,11 @@ class Transactions:
 
     def _read(self, sql: str, *arguments: object) -> sqlite3.Cursor:
         return self._db.execute(sql, arguments)
+
+
+def _file_at(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_dev, status.st_ino

@@ -19,6 +19,7 @@ from processor.ledger.database import (
     LedgerBusyError,
     LedgerDamagedError,
     LedgerFullError,
+    LedgerLostError,
     LedgerTooNewError,
     Lock,
     connect_reader,
@@ -326,6 +327,22 @@ def test_a_place_where_no_ledger_can_be_kept_is_a_wrong_setting(tmp_path: Path, 
     (tmp_path / "file").touch()
     with pytest.raises(ConfigurationError, match="PROGRESS_DB_PATH="):
         Lock(tmp_path / place)
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_ledger_that_stays_away_while_it_is_open_is_noticed(ledger: Ledger, path: Path, *, replaced: bool) -> None:
+    elsewhere = path.with_name("elsewhere")
+    for now in (0.0, 10.0):
+        path.rename(elsewhere)
+        if replaced:
+            path.touch()
+        ledger.see(now)
+        elsewhere.replace(path)
+        ledger.see(now + 1)
+    path.rename(elsewhere)
+    ledger.see(20.0)
+    with pytest.raises(LedgerLostError, match="processor rebuild"):
+        ledger.see(26.0)
 
 
 def test_a_file_that_is_no_ledger_is_noticed(path: Path) -> None:

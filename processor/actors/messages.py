@@ -219,6 +219,7 @@ class Order(StrEnum):
     RETRY = "retry"
     REPROCESS = "reprocess"
     FLIGHTS = "flights"
+    HINDRANCES = "hindrances"
 
 
 @dataclass(frozen=True, slots=True)

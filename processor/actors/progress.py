@@ -456,6 +456,8 @@ class Progress(Member):
                 return count
             case Order.FLIGHTS:
                 return tuple(replace(flight) for flight in self._flights.values())
+            case Order.HINDRANCES:
+                return self.tally.hindrances
 
     def _more_may_be_due(self) -> None:
         self._may_be_due = True

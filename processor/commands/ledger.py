@@ -35,7 +35,7 @@ _HARMLESS = re.compile(r"[\w/.,:=@%+-]+")
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """Where everything stands. `flights` is None when no daemon runs."""
+    """Where everything stands. `flights` is None when no daemon runs; `hindrances` are why nothing is delivered."""
 
     counts: dict[str, int]
     bytes_by_status: dict[str, int]
@@ -47,6 +47,7 @@ class State:
     flights: tuple[dict[str, Any], ...] | None
     ledger_bytes: int
     at_ms: int
+    hindrances: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values, for --json."""
@@ -90,9 +91,10 @@ def state(settings: Settings) -> State:
         oldest_waiting_ms=None if oldest is None else now - oldest[0],
         oldest_waiting_path=None if oldest is None else oldest[1],
         failures=tuple(dict(row) for row in failures),
-        flights=_flights(settings),
+        flights=_asked(settings, Order.FLIGHTS),
         ledger_bytes=settings.progress_db_path.stat().st_size,
         at_ms=now,
+        hindrances=_asked(settings, Order.HINDRANCES) or (),
     )
 
 
@@ -195,9 +197,9 @@ def _ledger_alone(settings: Settings) -> Iterator[Ledger]:
         lock.release()
 
 
-def _flights(settings: Settings) -> tuple[dict[str, Any], ...] | None:
+def _asked(settings: Settings, order: Order) -> tuple[Any, ...] | None:
     try:
-        return tuple(ask(settings.control_socket_path, request(Order.FLIGHTS)))
+        return tuple(ask(settings.control_socket_path, request(order)))
     except (NotRunningError, OSError, ValueError):
         return None
 

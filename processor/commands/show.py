@@ -81,6 +81,7 @@ def _entry(entry: dict[str, Any]) -> str:
 def _state(state: State, before: State | None) -> RenderableType:
     parts: list[RenderableType] = [_counts(state)]
     parts.append(_summary(state, before))
+    parts += [Text(f"{hindrance}: files wait, and lose no try", style="red") for hindrance in state.hindrances]
     if state.flights is None:
         parts.append(Text("no daemon is running", style="yellow"))
     elif state.flights:

@@ -21,6 +21,7 @@ from tests.conftest import WaitUntil
 from tests.e2e.conftest import MakeDaemon
 from tests.e2e.daemon import Daemon, StoreAddress
 from tests.faultproxy import Fault, FaultProxy
+from tests.operate.conftest import command
 from tests.operate.sources import ROOT
 
 OPERATIONS = (ROOT / "docs/OPERATIONS.md").read_text(encoding="utf-8")
@@ -100,6 +101,7 @@ def test_a_store_that_is_out_makes_it_unready_but_not_dead_until_it_is_back(
     assert get(daemon, "/live")[0] == 200
     samples = scrape(daemon)
     assert samples["processor_store_available", ()] == 0
+    assert "the store is out: files wait" in command(daemon, "status").stdout
 
     counting.heal()
     daemon.until(lambda: get(daemon, "/ready")[0] == 200, timeout=90)

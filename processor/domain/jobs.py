@@ -57,7 +57,7 @@ class Job:
     `row` is the file's id in the ledger and `attempt` the number of this try, from 1: reports of an older attempt are
     recognised by it and ignored. `known_checksum`, `delivered` and `stored_members` tell what earlier tries reached:
     they hold only while the content still has that checksum. `stored_members` are ranges `(first, past_last)`.
-    `started_ns` is monotonic.
+    `was_begun`: objects of this content may be in the store of which nobody told. `started_ns` is monotonic.
     """
 
     id: str
@@ -70,16 +70,12 @@ class Job:
     known_checksum: str | None = None
     delivered: Delivered = Delivered.NOTHING
     stored_members: tuple[tuple[int, int], ...] = ()
+    was_begun: bool = False
 
     @property
     def current(self) -> Step:
         """Return the step that is next, or being done."""
         return self.slip[0]
-
-    @property
-    def was_begun(self) -> bool:
-        """Tell whether an earlier try knew this content, so that objects of it may be in the store."""
-        return self.file.checksum is not None and self.file.checksum == self.known_checksum
 
     def after(self, step: Step) -> "Job":
         """Return the job with `step`, which must be the next one, done."""
@@ -93,6 +89,8 @@ class Job:
         """
         same = file.checksum is not None and file.checksum == self.known_checksum
         delivered = self.delivered if same else Delivered.NOTHING
+        # A first try that was killed recorded no checksum; where one was delivered before, all is wanted once more.
+        killed = self.attempt > 1 and self.known_checksum is None and self.delivered is Delivered.NOTHING
         slip = slip_for(file.kind.type) if delivered is Delivered.NOTHING else (Step.PROGRESS_UPDATE,)
         return replace(
             self,
@@ -100,4 +98,5 @@ class Job:
             slip=(*(step for step in self.slip if step in FIRST_STEPS), *slip),
             delivered=delivered,
             stored_members=self.stored_members if same else (),
+            was_begun=same or killed,
         )

@@ -157,7 +157,9 @@ def test_a_delivered_file_is_delivered_once_more_when_asked_for_and_stays_delive
     completed(ledger, b"a")
     assert ledger.reprocess(ROOT + b"/a", None, 4) == 1
     ((again,), _) = ledger.admit(1, 10, 0)
-    assert with_checksum(again).delivered is Delivered.NOTHING, "the same content goes all the way again"
+    read = with_checksum(again)
+    assert read.delivered is Delivered.NOTHING, "the same content goes all the way again"
+    assert not read.was_begun, "and is not looked for"
     assert ledger.vanished(again, 11)
     assert ledger.counts()[Status.COMPLETED] == 1
 
@@ -185,6 +187,14 @@ def test_what_was_on_its_way_is_pending_after_recovery_and_its_places_are_rememb
     again.orphans_aborted()
     assert again.orphan_places() == ()
     again.close()
+
+
+def test_what_a_killed_first_try_may_have_stored_is_looked_for(ledger: Ledger) -> None:
+    (job,) = admitted(ledger, b"a")
+    assert not with_checksum(job).was_begun
+    ledger.recover(20)
+    ((again,), _) = ledger.admit(1, 20, 0)
+    assert with_checksum(again).was_begun
 
 
 def test_nothing_is_recorded_before_the_commit(ledger: Ledger, path: Path) -> None:

@@ -1,6 +1,7 @@
 """The deployment's own files, used for real: below a prefix, or in a copy of the machine that is thrown away."""
 
 import base64
+import fcntl
 import os
 import shutil
 import subprocess
@@ -164,9 +165,22 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
 
 @pytest.fixture(scope="session")
 def wheelhouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Wheels of the daemon and of all it needs, and what building them takes: then nothing needs a network."""
-    directory = tmp_path_factory.mktemp("wheelhouse")
-    release = tmp_path_factory.mktemp("release") / "sources"
+    """Wheels of the daemon and of all it needs, and what building them takes: then nothing needs a network.
+
+    The processes of a parallel run share them.
+    """
+    base = tmp_path_factory.getbasetemp()
+    directory = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "wheelhouse"
+    directory.mkdir(exist_ok=True)
+    with (directory / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (directory / "whole").exists():
+            _fill(directory, tmp_path_factory.mktemp("release") / "sources")
+            (directory / "whole").touch()
+    return directory
+
+
+def _fill(directory: Path, release: Path) -> None:
     for each in ("pyproject.toml", "setup.cfg", "LICENSE", "README.md", "processor"):
         path = DEPLOY.parent / each
         if path.is_dir():
@@ -177,7 +191,6 @@ def wheelhouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
     subprocess.run([*pip, "wheel", "--wheel-dir", directory, release], check=True)
     subprocess.run([*pip, "download", "--no-deps", "--dest", directory, "pip", "setuptools>=77"], check=True)
-    return directory
 
 
 @pytest.fixture

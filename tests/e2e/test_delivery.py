@@ -22,20 +22,20 @@ def test_a_mixed_tree_arrives_complete_and_is_not_delivered_again(
 ) -> None:
     daemon = make_daemon(store=through(counting, address))
     expected = make_tree(daemon.watch)
-    large = write_large(daemon.watch / "large/100mb.bin", 100 * MIB, seed=1)
-    rows = write_csv(daemon.watch / "large/64mb.csv", 64 * MIB)
+    large = write_large(daemon.watch / "large/large.bin", 50 * MIB, seed=1)
+    rows = write_csv(daemon.watch / "large/large.csv", 32 * MIB)
 
     assert daemon.once(timeout=240) == 0, daemon.failures()
 
     tables = {f"tables/t{n % 3}/{n}.csv.parquet": n + 1 for n in range(36)}
-    delivered = {*expected, *tables, "large/100mb.bin", "large/64mb.csv.parquet"}
+    delivered = {*expected, *tables, "large/large.bin", "large/large.csv.parquet"}
     assert objects.delivered() == delivered
     for key, content in expected.items():
         assert objects.body(key) == content, key
-    assert objects.sha256("large/100mb.bin") == large
+    assert objects.sha256("large/large.bin") == large
     for key, count in tables.items():
         assert objects.table(key).num_rows == count, key
-    assert objects.table("large/64mb.csv.parquet").num_rows == rows
+    assert objects.table("large/large.csv.parquet").num_rows == rows
     assert set(daemon.statuses().values()) == {"completed"}
     assert len(daemon.statuses()) == 200
     assert set(uploads(counting, address.bucket).values()) == {1}

@@ -21,7 +21,7 @@ from tests.faults.names import written
 def test_chaos_for_a_while_breaks_no_promise(tmp_path: Path) -> None:
     seed = int(os.environ.get("TORTURE_SEED", random.SystemRandom().randrange(10**9)))
     print(f"replay with TORTURE_SEED={seed}")
-    report = chaos.run(tmp_path / "chaos", seed, seconds=45, pace_seconds=0.08)
+    report = chaos.run(tmp_path / "chaos", seed, seconds=30, pace_seconds=0.08)
     print(report.text())
     assert report.violations == [], f"seed {seed}"
     assert report.kills >= 3

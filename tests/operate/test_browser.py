@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Callable, Iterator
+from itertools import product
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -93,15 +94,15 @@ def test_the_page_lives_and_mends(busy: Daemon, start_dashboard: StartDashboard,
     busy.until(lambda: busy.statuses()[HOSTILE] == "completed", timeout=60)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_every_page_fits_a_phone_and_is_legible(
-    busy: Daemon, start_dashboard: StartDashboard, open_page: OpenPage, scheme: str
+def test_every_page_fits_a_phone_and_is_legible_by_day_and_night(
+    busy: Daemon, start_dashboard: StartDashboard, open_page: OpenPage
 ) -> None:
     url = start_dashboard(busy)
     long = busy.watch / ("long" * 60 + ".txt")
     long.write_text("text")
     busy.until(lambda: busy.statuses().get(long.name) == "completed", timeout=60)
-    for path in ("", "files", "files?status=failed", f"file?path={busy.watch}/table.csv", f"file?path={long}"):
+    paths = ("", "files", "files?status=failed", f"file?path={busy.watch}/table.csv", f"file?path={long}")
+    for path, scheme in product(paths, ("light", "dark")):
         page = open_page(url + path, 360, scheme)
         expect(page.locator("main")).to_be_visible()
         overflow = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")

@@ -112,14 +112,24 @@ def _quotes(piece: bytes, delimiter: bytes) -> list[bytes]:
             continue
         one, marks = re.escape(mark), re.escape(_BEFORE_QUOTES.replace(mark, b""))
         inside = rb"(?:[^%b%b]++|%b%b|[%b].)*+" % (one, marks, one, one, marks)
-        form = rb"(?:%b|[\r\n]|\A) ?(%b%b%b) ?(?=%b|[\r\n]|\Z)" % (edge, one, inside, one, edge)
+        opening = one + (
+            rb"(?! )" if delimiter == b" " else b""
+        )  # what a space follows encloses nothing between spaces
+        form = rb"(?:%b|[\r\n]|\A) ?(%b%b%b) ?(?=%b|[\r\n]|\Z)" % (edge, opening, inside, one, edge)
         enclosed = re.findall(form, piece, re.DOTALL)
         needed = bool(delimiter) and any(re.search(rb"%b|[\r\n]|%b%b" % (edge, one, one), t[1:-1]) for t in enclosed)
-        if not needed and (len(enclosed) < _ENOUGH_QUOTES or _lines_with(piece, mark) < _ENOUGH_QUOTES):
-            continue
-        if sum(text.count(mark) for text in enclosed) >= _ENCLOSING_SHARE * piece.count(mark):
+        enough = needed or min(len(enclosed), _lines_with(piece, mark)) >= _ENOUGH_QUOTES
+        share = sum(text.count(mark) for text in enclosed) / piece.count(mark)
+        if (enough and share >= _ENCLOSING_SHARE) or (mark == b"'" and _opens_as_often_as_it_closes(piece, edge)):
             found.append(mark)
     return found
+
+
+def _opens_as_often_as_it_closes(piece: bytes, edge: bytes) -> bool:
+    """Whether apostrophes that begin fields and those that end them are pairs: others then stand inside as they are."""
+    opens = len(re.findall(rb"(?:%b|[\r\n]|\A)'(?!%b|[\r\n]|\Z)" % (edge, edge), piece))
+    closes = len(re.findall(rb"(?<!%b)(?<![\r\n])'(?=%b|[\r\n]|\Z)" % (edge, edge), piece))
+    return opens == closes >= _ENOUGH_QUOTES
 
 
 def _lines_with(piece: bytes, mark: bytes) -> int:

@@ -77,6 +77,8 @@ def classify(text: bytes | None) -> CellClass:
         return CellClass.BROKEN  # half of a line ending
     if shown[0] == shown[-1] and shown[0] in _MARKS and len(shown) > 1:
         return CellClass.ENCLOSED
+    if "'" in (shown[0], shown[-1]):
+        return CellClass.TEXT  # half of a pair, as a wrong separator leaves it, or an apostrophe
     match = _FORM.fullmatch(shown)
     if match and match.lastgroup:
         return CellClass[match.lastgroup]

@@ -6,7 +6,7 @@ from random import Random
 
 from processor.domain.errors import refused
 from processor.steps.conversion.csv_blocks import Passage, Ragged
-from processor.steps.conversion.csv_layout import COMMENT
+from processor.steps.conversion.csv_notes import COMMENT
 from processor.steps.conversion.csv_repair import Fields, Repair
 from processor.steps.conversion.csv_rows import Record, records
 

@@ -10,7 +10,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 from processor.steps.conversion.csv_cells import TYPED, WHOLE, CellClass, classify
-from processor.steps.conversion.csv_layout import Layout, is_prose, is_sentence
+from processor.steps.conversion.csv_layout import Layout
+from processor.steps.conversion.csv_notes import is_prose, is_sentence
 from processor.steps.conversion.csv_rows import Dialect, Newline, Record
 from processor.steps.conversion.csv_survey import Survey
 

@@ -88,6 +88,15 @@ def test_quotes_that_nobody_doubled_in_any_row_are_part_of_their_fields() -> Non
     assert convert(b"n,text,z\n" + rows).rows[4] == ("4", 'the "best" of, all', "x")
 
 
+@pytest.mark.parametrize("separator", [b",", b";", b"\t"])
+def test_apostrophes_stand_as_they_are_where_single_quotes_open_and_close_fields(separator: bytes) -> None:
+    rows = [b"'It's no. %d%b isn't it?'" % (i, separator) if i % 2 else b"plain %d" % i for i in range(12)]
+    found = convert(separator.join((b"n", b"text", b"who")) + b"\n" + b"".join(
+        separator.join((b"%d" % i, row, b"'O'Brien'" if i % 3 else b"Smith")) + b"\n" for i, row in enumerate(rows)
+    ))  # fmt: skip
+    assert found.rows[1] == ("1", f"It's no. 1{separator.decode()} isn't it?", "O'Brien")
+
+
 def test_single_quotes_may_enclose_line_endings() -> None:
     rows = b"".join(b"%d,'Chair, no. %d;\nof oak',x\n" % (i, i) for i in range(9))
     assert convert(b"n,text,z\n" + rows).rows[4] == ("4", "Chair, no. 4;\nof oak", "x")

@@ -26,6 +26,9 @@ _SETTINGS = (
 
 OUT_OF_MEMORY = "conversion.memory"
 
+# What a statement raises. The binding can not decode the message of an error that quotes half a character.
+FAILURES = (duckdb.Error, UnicodeDecodeError)
+
 # Statements that come again, for files with the same columns, are kept as DuckDB has parsed them: parsing takes a fifth
 # of what it takes to read and write 200 rows. Those of wide tables would fill the memory.
 _MOST_KEPT = 64

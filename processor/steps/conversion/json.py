@@ -28,10 +28,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-import duckdb
-
 from processor.domain.conversion import Column, ConversionOptions, DataFormat, Receipt
 from processor.domain.errors import DeliveryError, refused
+from processor.steps.conversion.duck import FAILURES
 from processor.steps.conversion.json_exact import KeyTwiceError, NotJsonError
 from processor.steps.conversion.json_rows import Rows, Shape, open_rows
 from processor.steps.conversion.json_split import NotOneArrayError, on_one_line
@@ -125,7 +124,7 @@ def _with_table(
         raise refused("json.empty", "there is no JSON value in the file", "an empty table is written []")
     try:
         return work(rows, table)
-    except duckdb.Error as error:
+    except FAILURES as error:
         first_line = str(error).partition("\n")[0]
         raise refused("json.unreadable", f"the rows can not be converted: {first_line}") from error
 

@@ -3,12 +3,11 @@
 from collections.abc import Callable
 from itertools import islice
 
-import duckdb
 import orjson
 
 from processor.domain.conversion import Column, ConversionOptions, Receipt
 from processor.domain.errors import DeliveryError, refused
-from processor.steps.conversion.duck import OUT_OF_MEMORY, connection
+from processor.steps.conversion.duck import FAILURES, OUT_OF_MEMORY, connection
 from processor.steps.conversion.json_echo import Echo, can_echo, style_of
 from processor.steps.conversion.json_exact import parse
 from processor.steps.conversion.json_parquet import (
@@ -99,7 +98,7 @@ class JsonTable:
             self._learn_all()
         try:
             return self._write_learned(output, metadata)
-        except (NotProvedError, duckdb.Error):
+        except (NotProvedError, *FAILURES):
             self._learn_each()  # tells the longest row, which DuckDB needs to know
         return _certainly(lambda: self._write_learned(output, metadata))
 
@@ -111,7 +110,7 @@ class JsonTable:
         try:
             key_values = self._key_values(plan, metadata)
             written = self._parquet.proved(plan, self._proofs(plan), output, key_values, self._sample)
-        except duckdb.Error as error:
+        except FAILURES as error:
             raise NotProvedError from error
         except DeliveryError as error:
             if error.failure.code != OUT_OF_MEMORY:
@@ -195,7 +194,7 @@ class JsonTable:
                 while found := cursor.fetchmany(FETCHED_ROWS):
                     for (row,) in found:
                         self._learn(row.encode())
-        except duckdb.Error:
+        except FAILURES:
             return False
         finally:
             cursor.close()

@@ -76,7 +76,10 @@ def same(expected: Any, found: Any) -> bool:
     if expected is None or found is None:
         return expected is found
     if isinstance(found, str) and not isinstance(found, Digits) and not isinstance(expected, str):
-        return same(expected, load(found))
+        try:
+            return same(expected, load(found))
+        except ValueError:
+            return False
     if isinstance(expected, Digits):
         return _same_number(Decimal(expected), found)
     if isinstance(expected, str):

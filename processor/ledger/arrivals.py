@@ -75,9 +75,10 @@ class Arrivals(Keys, Reached):
         keys = {key for (key,) in self._read(query)} | set(self.orphan_places())
         self.remember_fact(ORPHAN_PLACES, orjson.dumps(sorted(keys)).decode())
         self.clock_set_back(now_ms)
-        # A failed file that could not be moved then may be moved now.
-        again = "UPDATE file_progress SET due_at=? WHERE status='failed' AND due_at IS NULL AND modified_ns IS NOT NULL"
-        self._write(again, now_ms)
+        # What could not be moved or deleted then may be so now.
+        again = "UPDATE file_progress SET due_at=? WHERE "
+        self._write(f"{again}status='failed' AND due_at IS NULL AND modified_ns IS NOT NULL", now_ms)
+        self._write(f"{again}status='completed' AND due_at=0", now_ms)
         cursor = self._write(
             "UPDATE file_progress SET status='pending', due_at=?, updated_at=? WHERE status='in_progress'",
             *(now_ms, now_ms),

@@ -93,7 +93,7 @@ class Ends(Transactions):
         rows = self._read(
             "SELECT id,status,file_path,size_bytes,modified_ns,checksum,tries,created_at,updated_at,"
             " (SELECT detail FROM history WHERE file_id=f.id AND event='failed' ORDER BY at DESC LIMIT 1)"
-            " FROM file_progress f WHERE status=? AND due_at IS NOT NULL AND file_path>? AND file_path<? LIMIT ?",
+            " FROM file_progress f WHERE status=? AND due_at>0 AND file_path>? AND file_path<? LIMIT ?",
             *(status, self._prefix, self._prefix[:-1] + "0", limit),
         )
         return [self._put_away_row(*row) for row in rows]
@@ -117,11 +117,12 @@ class Ends(Transactions):
         )
 
     def put_away(self, row: int, now_ms: int, *, gone: bool) -> None:
-        """Record that the file was moved, deleted (`gone`) or has to stay where it lies."""
+        """Record that the file was moved, deleted (`gone`) or has to stay where it lies: until the next start."""
         if gone:
             self._set(row, now_ms, due_at=None, modified_ns=None)
         else:
-            self._set(row, now_ms, due_at=None)
+            kept = "UPDATE file_progress SET due_at=iif(status='completed',0,NULL), updated_at=? WHERE id=?"
+            self._write(kept, now_ms, row)
 
     # What the operator asks for
 

@@ -17,7 +17,7 @@ CREATE TABLE file_progress (
   tries INTEGER NOT NULL DEFAULT 0,      -- that failed, since the content changed last or since `retry`
   attempt INTEGER NOT NULL DEFAULT 0,    -- counts every admission: fences late reports
   delivered TEXT NOT NULL DEFAULT '',    -- '', 'objects' or 'manifest': how much of `checksum` is in the store
-  due_at INTEGER                         -- pending: when to try; completed, failed: the file is still to be put away
+  due_at INTEGER                         -- pending: when to try; completed, failed: the file is still to be put away (0: at the next start)
 );
 CREATE UNIQUE INDEX idx_file_path ON file_progress (file_path);
 CREATE INDEX idx_status ON file_progress (status, due_at);

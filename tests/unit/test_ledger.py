@@ -266,6 +266,16 @@ def test_a_failed_file_is_put_away_with_its_reason_even_after_a_restart(ledger: 
     again.close()
 
 
+def test_a_delivered_file_that_could_not_be_put_away_is_tried_again_at_the_next_start_alone(ledger: Ledger) -> None:
+    job = completed(ledger, b"a", put_away=True)
+    completed(ledger, b"kept")
+    assert [file.row for file in ledger.to_put_away(Status.COMPLETED, 10)] == [job.row]
+    ledger.put_away(job.row, 3, gone=False)
+    assert ledger.to_put_away(Status.COMPLETED, 10) == []
+    ledger.recover(4)
+    assert [file.row for file in ledger.to_put_away(Status.COMPLETED, 10)] == [job.row]
+
+
 def test_a_failed_file_that_could_not_be_moved_is_not_tried_for_ever(ledger: Ledger) -> None:
     (job,) = admitted(ledger, b"a")
     ledger.failed(job, FAILURE, (), 7)

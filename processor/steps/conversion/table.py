@@ -35,7 +35,8 @@ from processor.steps.conversion.table_receipt import (
 from processor.steps.conversion.table_stripes import parts
 from processor.steps.conversion.table_survey import Source, questions, survey
 from processor.steps.conversion.table_whole import typed_query
-from processor.steps.conversion.typing import TEXT, ColumnType, Evidence
+from processor.steps.conversion.typing import TEXT, ColumnType
+from processor.steps.conversion.typing_evidence import Evidence
 from processor.steps.conversion.typing_sql import quoted, select, weight_kb
 from processor.streams.output import Output
 

@@ -10,7 +10,8 @@ from typing import Any
 
 from processor.domain.conversion import Column
 from processor.steps.conversion.table_parquet import Written
-from processor.steps.conversion.typing import LONGEST_TYPED, TEXT, ColumnType, Evidence, Kind
+from processor.steps.conversion.typing import LONGEST_TYPED, TEXT, ColumnType, Kind
+from processor.steps.conversion.typing_evidence import Evidence
 from processor.steps.conversion.typing_sql import cast, check, literal, quoted
 
 Structure = Any

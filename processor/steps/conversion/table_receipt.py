@@ -8,7 +8,8 @@ import orjson
 from processor.domain.conversion import Column, Receipt
 from processor.domain.errors import refused
 from processor.steps.conversion.table_parquet import Written
-from processor.steps.conversion.typing import ColumnType, Evidence, Kind
+from processor.steps.conversion.typing import ColumnType, Kind
+from processor.steps.conversion.typing_evidence import Evidence
 
 Sample = Sequence[Sequence[str | None]]
 """Rows of the table, from anywhere in it: a text or None (NULL) for each `TextColumn`, in their order."""

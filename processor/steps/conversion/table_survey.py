@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import duckdb
 
-from processor.steps.conversion.typing import ColumnType, Evidence, Kind
+from processor.steps.conversion.typing import ColumnType, Kind
+from processor.steps.conversion.typing_evidence import Evidence
 from processor.steps.conversion.typing_sql import cast, check, is_decimal, scale
 
 Question = tuple[int, Kind]

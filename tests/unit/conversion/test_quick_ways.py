@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from processor.steps.conversion.csv_rows import Dialect, records
 from processor.steps.conversion.csv_survey import Survey
-from processor.steps.conversion.typing import Evidence
+from processor.steps.conversion.typing_evidence import Evidence
 
 whole = st.sampled_from(["0", "-0", "1", "-1", "00", "007", "+1", "999999999999999", "-999999999999999", "1" * 16])
 decimal = st.sampled_from(

@@ -5,7 +5,8 @@ import itertools
 import pytest
 
 from processor.domain.conversion import ConversionOptions, Typing
-from processor.steps.conversion.typing import TEXT, Evidence, Kind, classify
+from processor.steps.conversion.typing import TEXT, Kind, classify
+from processor.steps.conversion.typing_evidence import Evidence
 from tests.unit.conversion.tables import type_of, written
 
 

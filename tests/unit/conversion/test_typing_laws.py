@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from processor.domain.conversion import ConversionOptions
 from processor.steps.conversion import duck
-from processor.steps.conversion.typing import ColumnType, Evidence, Kind, classify
+from processor.steps.conversion.typing import ColumnType, Kind, classify
+from processor.steps.conversion.typing_evidence import Evidence
 from processor.steps.conversion.typing_sql import cast, check
 from tests.unit.conversion.tables import Text, assert_same_values, same_value, values_of, written
 

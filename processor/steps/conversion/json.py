@@ -33,7 +33,7 @@ from processor.domain.errors import DeliveryError, refused
 from processor.steps.conversion.duck import FAILURES
 from processor.steps.conversion.json_exact import KeyTwiceError, NotJsonError
 from processor.steps.conversion.json_rows import Rows, Shape, open_rows
-from processor.steps.conversion.json_split import NotOneArrayError, on_one_line
+from processor.steps.conversion.json_split import NotOneArrayError, RowTooLongError, on_one_line
 from processor.steps.conversion.json_table import Facts, JsonTable
 from processor.streams.output import Output
 from processor.streams.source import Source
@@ -57,7 +57,7 @@ def convert_json(
     """Write the rows as Parquet and return what was written.
 
     Raises DeliveryError: `json.syntax` for what RFC 8259 forbids and for a key twice in one object, with line and
-    column; `json.empty`; `json.encoding`; `json.unreadable`.
+    column; `json.row-too-large`; `json.empty`; `json.encoding`; `json.unreadable`.
     """
     return _in_its_shape(source, data_format, options, lambda _, table: table.write(output, metadata))
 
@@ -79,7 +79,7 @@ def _in_its_shape(
     work: Callable[[Rows, JsonTable], _Result],
 ) -> _Result:
     """Do `work` with the rows in the shape that the file's beginning suggests, or else as documents in a row."""
-    rows = open_rows(source, data_format)
+    rows = open_rows(source, data_format, options.memory_limit_mb)
     try:
         return _with_table(rows, data_format, options, work)
     except NotOneArrayError:
@@ -132,6 +132,8 @@ def _with_table(
 def _refusal(rows: Rows, error: NotJsonError) -> DeliveryError:
     place = _place(rows, error)
     where = f"line {place[0]}, column {place[1]}: " if place else ""
+    if isinstance(error, RowTooLongError):
+        return refused("json.row-too-large", f"{where}{error.why}", "raise WORKER_MEMORY, or split the file")
     return refused("json.syntax", f"{where}{error.why}", "only what RFC 8259 allows is read, and no key twice")
 
 

@@ -8,7 +8,7 @@ beginning of an object is one. So if every line is an object, and there are as m
 import re
 from collections.abc import Iterator, Sequence
 
-from processor.steps.conversion.json_split import Row, Splitter, is_usual, on_one_line
+from processor.steps.conversion.json_split import LONGEST_ROW, Row, Splitter, is_usual, on_one_line
 
 _PARTING = rb"\}\s*,\s*"
 _NESTED = re.compile(_PARTING + rb"\{")
@@ -33,9 +33,9 @@ def beginning_of(known: Sequence[bytes]) -> bytes | None:
 class Joiner(Splitter):
     """The rows of a text that comes in chunks. One use; `count` is the number of rows that have been given."""
 
-    def __init__(self, chunks: Iterator[bytes], beginning: bytes) -> None:
-        """Look for rows that have this `beginning`."""
-        super().__init__(chunks, guess=True)
+    def __init__(self, chunks: Iterator[bytes], beginning: bytes, longest: int = LONGEST_ROW) -> None:
+        """Look for rows that have this `beginning`; one that has more than `longest` bytes is refused."""
+        super().__init__(chunks, guess=True, longest=longest)
         self._beginning = beginning
         self.count = 0
 

@@ -17,13 +17,15 @@ from processor.domain.conversion import DataFormat
 from processor.domain.errors import refused
 from processor.steps.conversion.json_exact import NotJsonError, parse
 from processor.steps.conversion.json_join import Joiner, beginning_of
-from processor.steps.conversion.json_split import Row, Splitter, lines
+from processor.steps.conversion.json_split import LONGEST_ROW, Row, Splitter, lines
 from processor.streams.source import Source
 
 _CHUNK_BYTES = 1 << 20
 _HEAD_BYTES = 1 << 18
 _WINDOWS = 8
 _WINDOW_BYTES = 1 << 15
+# What a row takes at least, in DuckDB's memory, while it is read and written.
+_MEMORY_OF_A_ROW = 8
 _BLANK = b" \t\r\n"
 _BLANK_BEGINS = (b"\n\n", b"\n\r", b"\n ", b"\n\t")
 
@@ -58,6 +60,7 @@ class Rows:
     encoding: str
     mark_bytes: int
     shape: Shape
+    longest: int = LONGEST_ROW  # bytes of a row; one that has more is refused
     guess: bool = True  # the elements of an array are found fast; a piece that is no JSON tells nothing yet
 
     @property
@@ -71,11 +74,11 @@ class Rows:
             chunks = self._chunks(reader)
             match self.shape:
                 case Shape.LINES:
-                    yield from lines(chunks)
+                    yield from lines(chunks, self.longest)
                 case Shape.ELEMENTS:
-                    yield from Splitter(chunks, guess=self.guess).elements()
+                    yield from Splitter(chunks, guess=self.guess, longest=self.longest).elements()
                 case Shape.DOCUMENTS:
-                    yield from Splitter(chunks).documents()
+                    yield from Splitter(chunks, longest=self.longest).documents()
 
     @contextmanager
     def read_joined(self, known: Sequence[bytes]) -> Iterator[Joiner | None]:
@@ -88,7 +91,7 @@ class Rows:
             yield None
             return
         with self.source.open() as reader:
-            yield Joiner(self._chunks(reader), beginning)
+            yield Joiner(self._chunks(reader), beginning, self.longest)
 
     def read_windows(self) -> Iterator[bytes]:
         """Yield some rows from all over a plain file of lines; none of another source."""
@@ -149,8 +152,8 @@ class Rows:
             raise refused("json.encoding", why, "store it as UTF-8") from error
 
 
-def open_rows(source: Source, data_format: DataFormat) -> Rows:
-    """Return the way to read the rows that the file's first bytes suggest."""
+def open_rows(source: Source, data_format: DataFormat, memory_mb: int = 0) -> Rows:
+    """Return the way to read the rows that the file's first bytes suggest; `memory_mb` may allow for longer ones."""
     with source.open() as reader:
         head = _read(reader, _HEAD_BYTES)
     whole = len(head) < _HEAD_BYTES
@@ -159,7 +162,8 @@ def open_rows(source: Source, data_format: DataFormat) -> Rows:
     if encoding != "utf-8":
         text = text.decode(encoding, "ignore").encode()
     text = text.lstrip(_BLANK)
-    return Rows(source, encoding, mark_bytes, _shape(text, data_format, whole=whole))
+    longest = max(LONGEST_ROW, (memory_mb << 20) // _MEMORY_OF_A_ROW)
+    return Rows(source, encoding, mark_bytes, _shape(text, data_format, whole=whole), longest)
 
 
 def _encoding(head: bytes) -> tuple[str, int]:

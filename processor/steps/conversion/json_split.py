@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from processor.steps.conversion.json_exact import DEEPEST, NotJsonError
 
-# One row beyond this is no row of a table; it bounds memory.
+# One row beyond this needs more memory than there is by default.
 LONGEST_ROW = 32 << 20
 
 Row = tuple[int, bytes]
@@ -43,6 +43,10 @@ _LONGEST_BETWEEN = 64
 _ONE_LINE = bytes.maketrans(b"\n\r", b"\t\t")
 
 
+class RowTooLongError(NotJsonError):
+    """A row has more bytes than there is memory for."""
+
+
 class NotOneArrayError(Exception):
     """Something follows the array, so it was not the whole document."""
 
@@ -50,9 +54,13 @@ class NotOneArrayError(Exception):
 class Splitter:
     """The rows of a text that comes in chunks. One use."""
 
-    def __init__(self, chunks: Iterator[bytes], *, guess: bool = False) -> None:
-        """Where it may `guess`, elements of an array are found fast, but a piece that is no JSON tells nothing yet."""
+    def __init__(self, chunks: Iterator[bytes], *, guess: bool = False, longest: int = LONGEST_ROW) -> None:
+        """Where it may `guess`, elements of an array are found fast, but a piece that is no JSON tells nothing yet.
+
+        A row that has more than `longest` bytes is refused.
+        """
         self._chunks = chunks
+        self._longest = longest
         self._guess = guess
         self._has_guessed = False
         self._text = b""
@@ -196,8 +204,8 @@ class Splitter:
     def _fill(self) -> bool:
         """Drop what is done with and read at least as much as is kept, so that no piece is gone over often."""
         kept = self._text[self._at :]
-        if len(kept) > LONGEST_ROW:
-            raise self._error(f"a row has more than {LONGEST_ROW >> 20} MiB")
+        if len(kept) > self._longest:
+            raise too_long(self._offset + self._at, self._longest)
         pieces, size = [kept], 0
         while size <= len(kept) and (chunk := next(self._chunks, b"")):
             pieces.append(chunk)
@@ -221,14 +229,19 @@ def on_one_line(row: bytes) -> bytes:
     return row.translate(_ONE_LINE) if b"\n" in row or b"\r" in row else row
 
 
-def lines(chunks: Iterator[bytes]) -> Iterator[Row]:
-    """Yield the lines that are not blank, without their ends."""
+def too_long(offset: int, longest: int) -> RowTooLongError:
+    """Return the error that the row at `offset` has more than `longest` bytes."""
+    return RowTooLongError(f"a row has more than {longest >> 20} MiB", offset=offset)
+
+
+def lines(chunks: Iterator[bytes], longest: int = LONGEST_ROW) -> Iterator[Row]:
+    """Yield the lines that are not blank, without their ends. Raises RowTooLongError."""
     offset, kept = 0, b""
     for chunk in chunks:
         if b"\n" not in chunk:
             kept += chunk
-            if len(kept) > LONGEST_ROW:
-                raise NotJsonError(f"a line has more than {LONGEST_ROW >> 20} MiB", offset=offset)
+            if len(kept) > longest:
+                raise too_long(offset, longest)
             continue
         whole = (kept + chunk).split(b"\n")
         kept = whole.pop()

@@ -9,7 +9,7 @@ import pytest
 
 from processor.domain.conversion import ConversionOptions, DataFormat, Typing
 from processor.domain.errors import DeliveryError
-from processor.steps.conversion import json_table, table_pieces
+from processor.steps.conversion import json_rows, json_table, table_pieces
 from processor.steps.conversion.json import convert_json, plan_json
 from processor.streams.source import BytesSource, open_file
 from tests.unit.conversion.json_values import converted, load, same_rows, types
@@ -362,3 +362,24 @@ def test_a_plan_tells_shape_and_types_and_writes_nothing() -> None:
     assert plan.whole
     assert [(column.name, column.type) for column in plan.columns] == [("a", "BIGINT")]
     assert "64-bit" in plan.columns[0].reason
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "place"),
+    [
+        ('{"a":1}\n{"a":"', '"}\n', "line 2, column 1"),
+        ('[{"a":1},\n {"a":"', '"}]', "line 2, column 2"),
+        ('{"a":1,"rows":[{"b":"', '"}]}', "line 1, column 1"),
+    ],
+)
+def test_a_row_that_takes_too_much_memory_is_refused_with_place_limit_and_remedy(
+    before: str, after: str, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(json_rows, "LONGEST_ROW", 1 << 20)
+    text = before + "x" * (4 << 20) + after
+    with pytest.raises(DeliveryError, match=f"{place}: a row has more than 1 MiB") as refusal:
+        converted(text, options=ConversionOptions(memory_limit_mb=1))
+    assert refusal.value.failure.code == "json.row-too-large"
+    assert "WORKER_MEMORY" in refusal.value.failure.hint
+    monkeypatch.setattr(json_rows, "_MEMORY_OF_A_ROW", 1 << 6)
+    assert converted(text, options=ConversionOptions(memory_limit_mb=800))[0].rows

@@ -1,27 +1,24 @@
 """One delimited text and all that is decided about it: dialect, layout, header, names, malformed rows."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cached_property
-from itertools import repeat
 from typing import Self
-
-import orjson
 
 from processor.domain.conversion import ConversionOptions, DataFormat, MalformedRows, Receipt
 from processor.domain.errors import DeliveryError, refused
-from processor.steps.conversion.csv_blocks import Block, Passage, Ragged, passages
+from processor.steps.conversion.csv_blocks import Block, Passage, passages
 from processor.steps.conversion.csv_dialect import choose
 from processor.steps.conversion.csv_direct import Structure, check_structure, direct_reading
 from processor.steps.conversion.csv_encoding import Encoding, decide_encoding, utf8_chunks
-from processor.steps.conversion.csv_exact import SURPLUS, PipedRows, Row, piped, surplus_json
+from processor.steps.conversion.csv_exact import SURPLUS, PipedRows, Row, piped
+from processor.steps.conversion.csv_facts import facts, refuse_malformed
 from processor.steps.conversion.csv_header import Header, Name, decide_header, name_columns, without_quotes
 from processor.steps.conversion.csv_layout import Layout, lay_out
-from processor.steps.conversion.csv_level import Leveller
 from processor.steps.conversion.csv_misfits import Misfits
 from processor.steps.conversion.csv_repair import Repair
 from processor.steps.conversion.csv_rows import Dialect, Newline, Record, records
 from processor.steps.conversion.csv_survey import FIRST_RECORDS, Survey
+from processor.steps.conversion.csv_written import Rows, is_row
 from processor.steps.conversion.table import Reading, Sample, TextColumn, write_table
 from processor.streams.feed import readable_fd
 from processor.streams.output import Output
@@ -32,10 +29,7 @@ _BLANK, _MOST_BLANK_BYTES = b"\r\n", 1 << 20
 _SAMPLE_ROWS = 120
 _SAMPLE_CELLS = 20_000
 _ROWS_FOR_REPAIR = 50
-# Where more records than these have quotes that enclose nothing, quotes are ordinary characters.
-_FEW_ODD, _ODD_SHARE = 2, 0.01
 _MOST_COLUMNS = 25_000
-_BLANK_ROWS = 10_000
 _MOST_KEPT_BYTES = 16 << 20
 
 
@@ -187,7 +181,7 @@ class CsvTable:
     def _judge(self, record: Record, found: Misfits) -> None:
         if len(record.fields) == self.layout.width:
             return
-        if self._is_row(record):
+        if is_row(record, self.layout, self.header):
             found.add_row(record)
         elif self.layout.is_comment(record) and record.line > self.layout.first_line:
             found.add_comment(record)
@@ -228,33 +222,10 @@ class CsvTable:
             self._repair = Repair(self.dialect, width, rows)
         return self._repair
 
-    @cached_property
-    def leveller(self) -> Leveller:
-        """What makes rows of other widths fit; it is asked for when all is decided."""
-        return Leveller(self.repair, self.nulls, surplus=self.has_surplus)
-
-    def _is_row(self, record: Record) -> bool:
-        if record.line == self.layout.first_line and self.header.present:
-            return False
-        return self.layout.is_body(record)
-
     def refuse_malformed(self) -> None:
         """Raise DeliveryError `csv.malformed-rows`, `csv.unterminated-quote` where rows are wrong and none may be."""
-        strict = self.options.malformed_rows is MalformedRows.REFUSE
-        if strict and self.survey.unclosed and self.survey.odd <= max(_FEW_ODD, _ODD_SHARE * self.survey.total):
-            raise refused(
-                "csv.unterminated-quote",
-                f"line {self.survey.unclosed[0]}: a quote that opens a field is not closed by the end of the file",
-                "the file may be cut off; repair it, or set MALFORMED_ROWS=reject-object or keep",
-            )
-        if self.malformed and self.options.malformed_rows is MalformedRows.REFUSE:
-            lines = ", ".join(map(str, self.malformed_lines))
-            more = ", ..." if self.malformed > len(self.malformed_lines) else ""
-            raise refused(
-                "csv.malformed-rows",
-                f"{self.malformed} rows do not have {self.layout.width} fields: lines {lines}{more}",
-                "repair them, or set MALFORMED_ROWS=reject-object or keep",
-            )
+        if self.options.malformed_rows is MalformedRows.REFUSE:
+            refuse_malformed(self.survey, self.layout.width, self.misfits)
 
     def direct(self) -> Reading:
         """Return the reading by DuckDB itself, where a structure was found."""
@@ -312,86 +283,19 @@ class CsvTable:
         survey = self.survey
         return survey.longest * survey.total <= _MOST_KEPT_BYTES and survey.blank <= FIRST_RECORDS
 
+    def _rows(self) -> Rows:
+        return Rows(self.layout, self.header, self.repair, self.nulls, is_kept=self.keeps, surplus=self.has_surplus)
+
     def passing_rows(self) -> Iterator[Row | Block]:
         """Yield the rows as they are written, the regular ones in blocks."""
-        return self._written(self.passages())
+        return self._rows().of(self.passages())
 
     def rows(self) -> Iterator[Row]:
         """Yield the rows of a small table as they are written."""
         if self._is_uniform() and not self.layout.footer_line:
             first = self.layout.first_line + self.header.present
             return (record.fields for record in self.survey.first if record.line >= first)
-        return self._written_singly()
-
-    def _written_singly(self) -> Iterator[Row]:
-        for row in self._written(self.records()):
-            assert not isinstance(row, Block)
-            yield row
-
-    def _written(self, passages: Iterable[Passage]) -> Iterator[Row | Block]:
-        blank = 0
-        for passage in self._above_footer(passages):
-            rows, blank_behind = self._parted(passage)
-            if rows is None:
-                blank += blank_behind
-                continue
-            yield from self._blank_rows(blank)  # in a table of one column a blank line is a row, but not at the end
-            blank = blank_behind
-            yield from self._rows_of(rows)
-
-    def _blank_rows(self, count: int) -> Iterator[Row | Block]:
-        """Yield as many rows of NULL, in a table of one column; more than few in blocks."""
-        while count > FIRST_RECORDS:
-            lines = [b""] * min(count, _BLANK_ROWS)
-            yield self.leveller.choose(Ragged(range(len(lines)), lines, [0] * len(lines), self.dialect, self.nulls))
-            count -= len(lines)
-        yield from repeat([None], count)
-
-    def _above_footer(self, passages: Iterable[Passage]) -> Iterator[Passage]:
-        """Yield the passages, those of several widths one by one where they may be below the table."""
-        footer_line = self.layout.footer_line
-        for passage in passages:
-            if footer_line and isinstance(passage, Ragged) and passage.starts[-1] >= footer_line:
-                yield from passage.records()
-            else:
-                yield passage
-
-    def _parted(self, passage: Passage) -> tuple[Passage | None, int]:
-        """Return what holds rows, if anything does, and how many blank lines that may be rows are behind it."""
-        is_column = self.layout.width == 1
-        if isinstance(passage, Record):
-            if passage.fields:
-                return (passage if self._is_row(passage) else None), 0
-            return None, int(is_column and passage.line > self.layout.first_line)
-        if passage.line < self.layout.first_line:
-            return None, 0  # a run of blank lines
-        return passage.without_blank_end() if is_column and isinstance(passage, Ragged) else (passage, 0)
-
-    def _rows_of(self, passage: Passage) -> Iterator[Row | Block]:
-        if isinstance(passage, Block):
-            yield passage
-        elif isinstance(passage, Record):
-            if (row := self._row_of(passage)) is not None:
-                yield row
-        elif self.keeps:
-            for part in self.leveller.level(passage):
-                yield from self._rows_of(part)
-        else:
-            yield self.leveller.choose(passage)
-
-    def _row_of(self, record: Record) -> Row | None:
-        """Return the row as it is written, None where it is rejected."""
-        width, fields = self.layout.width, record.fields
-        if len(fields) != width:
-            if not self.keeps:
-                return None
-            fields = self.repair.fields(record) or fields
-        elif record.odd and self.keeps:
-            fields = self.repair.sensible(record)
-        row = [*fields, *[None] * (width - len(fields))] if len(fields) < width else fields[:width]
-        if self.has_surplus:
-            row.append(surplus_json(fields[width:]) if len(fields) > width else None)
-        return row
+        return self._rows().singly(self.records())
 
     def write(
         self, reading: Reading, count: Callable[[], int | None], output: Output, metadata: tuple[tuple[str, str], ...]
@@ -418,45 +322,19 @@ class CsvTable:
         width = self.layout.width
         most = max(10, min(_SAMPLE_ROWS, _SAMPLE_CELLS // width))
         known = {r.line: r for r in (*self.survey.first[:most], *list(self.survey.last)[-most:])}
-        regular = [r.fields for r in known.values() if len(r.fields) == width and self._is_row(r)]
+        regular = [r.fields for r in known.values() if len(r.fields) == width and is_row(r, self.layout, self.header)]
         misfits = self.misfits.sample(self.nulls) if self.misfits else ()
         return [[None if value is None else value.decode() for value in row] for row in (*regular, *misfits)]
 
     def facts(self) -> list[tuple[str, str]]:
         """Return what was decided, and the text that is no row, for the Parquet and the receipt."""
-        layout = self.layout
-        found = [
-            ("encoding", f"{self.encoding.name}: {self.encoding.reason}"),
-            ("dialect", self.dialect.describe()),
-            ("header", f"{'yes' if self.header.present else 'no'}: {self.header.reason}"),
-        ]
-        if layout.preamble:
-            found.append(("preamble", _texts(layout.preamble)))
-        if self.misfits and self.misfits.comments:
-            found.append(("comments", _texts(self.misfits.comments)))
-        if layout.footer:
-            found.append(("footer", _texts(layout.footer)))
-        if self.malformed:
-            found.append(("malformed-rows", f"{self.malformed}: {self.options.malformed_rows.value}"))
-        if self.options.null_tokens:
-            found.append(("null-tokens", orjson.dumps(self.options.null_tokens).decode()))
-        return found
+        return facts(self.encoding, self.dialect, self.header, self.layout, self.misfits, self.options)
 
     def write_rejects(self, output: Output) -> None:
         """Write the malformed rows, verbatim."""
         with output.rejects() as rejects:
-            for passage in self._above_footer(self.passages()):
-                if isinstance(passage, Ragged):
-                    rejects.write(b"".join(_rejected(*each) for each in passage.misfits(self.layout.width)))
-                elif isinstance(passage, Record) and self._is_misfit(passage):
-                    rejects.write(_rejected(passage.line, passage.text))
-
-    def _is_misfit(self, record: Record) -> bool:
-        return len(record.fields) not in (0, self.layout.width) and self._is_row(record)
-
-
-def _rejected(line: int, text: bytes) -> bytes:
-    return orjson.dumps({"line": line, "text": text.decode()}) + b"\n"
+            for lines in self._rows().rejected(self.passages()):
+                rejects.write(lines)
 
 
 def _empty(source: Source, where: str = "") -> DeliveryError:
@@ -470,7 +348,3 @@ def _is_plain(dialect: Dialect) -> bool:
         and dialect.newline is Newline.ANY
         and not (dialect.spaced_quotes or dialect.runs)
     )
-
-
-def _texts(found: Sequence[Record]) -> str:
-    return "\n".join(record.text.decode() for record in found)

@@ -300,14 +300,14 @@ def load(otherwise: Mapping[str, Any] | None = None) -> Settings:
 
     `otherwise` (by setting) holds for what neither the environment nor `.env` sets, before the defaults.
     """
-    env_file = Path(os.environ.get(ENV_FILE, ".env"))
+    path = env_file()
     try:
-        mistakes = _misspelt(env_file)
-        settings = _settings(env_file, otherwise or {})
+        mistakes = _misspelt(path)
+        settings = _settings(path, otherwise or {})
     except OSError as error:
-        raise ConfigurationError(f"{env_file} can not be read: {error.strerror}") from error
+        raise ConfigurationError(f"{path} can not be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise ConfigurationError(f"{env_file} is no UTF-8 (byte {error.start}): save it as UTF-8") from error
+        raise ConfigurationError(f"{path} is no UTF-8 (byte {error.start}): save it as UTF-8") from error
     except ValidationError as error:
         mistakes += [_explain(details) for details in error.errors(include_url=False)]
     if mistakes:
@@ -315,10 +315,15 @@ def load(otherwise: Mapping[str, Any] | None = None) -> Settings:
     return settings
 
 
-def _settings(env_file: Path, otherwise: Mapping[str, Any]) -> Settings:
-    given = EnvSettingsSource(Settings)() | DotEnvSettingsSource(Settings, env_file=env_file)()
+def env_file() -> Path:
+    """Return which file is read beside the environment; it need not be there."""
+    return Path(os.environ.get(ENV_FILE, ".env"))
+
+
+def _settings(file: Path, otherwise: Mapping[str, Any]) -> Settings:
+    given = EnvSettingsSource(Settings)() | DotEnvSettingsSource(Settings, env_file=file)()
     missing = {name.lower(): value for name, value in otherwise.items() if name.lower() not in given}
-    return Settings(_env_file=env_file, **missing)  # type: ignore[call-arg]
+    return Settings(_env_file=file, **missing)  # type: ignore[call-arg]
 
 
 def _explain(details: Any) -> str:
@@ -333,13 +338,13 @@ def _explain(details: Any) -> str:
     return f"{name}={given}: {str(details['msg']).removeprefix('Value error, ')}{meaning}"
 
 
-def _misspelt(env_file: Path) -> list[str]:
+def _misspelt(file: Path) -> list[str]:
     """Name the lines of `.env` that are nearly, but not quite, a setting: a silently ignored setting is a trap."""
     known = [name.upper() for name in Settings.model_fields]
-    written = DotEnvSettingsSource(Settings, env_file=env_file).env_vars
+    written = DotEnvSettingsSource(Settings, env_file=file).env_vars
     found = []
     for name in (name.upper() for name in written):
         close = difflib.get_close_matches(name, known, n=1, cutoff=0.85)
         if close and name not in known:
-            found.append(f"{name} in {env_file} is no setting: did you mean {close[0]}?")
+            found.append(f"{name} in {file} is no setting: did you mean {close[0]}?")
     return found

@@ -10,7 +10,7 @@ import orjson
 from pydantic import SecretStr
 
 from processor import logs
-from processor.config import EMBEDDED, ConfigurationError, Settings
+from processor.config import EMBEDDED, ConfigurationError, Settings, env_file
 from processor.domain.credits import Credits
 from processor.domain.keys import escape
 from processor.ledger.database import LedgerDamagedError, set_aside
@@ -152,6 +152,7 @@ def _own_paths(settings: Settings) -> Iterator[Path]:
     yield settings.error_directory
     yield settings.store_directory
     yield settings.control_socket_path
+    yield env_file().absolute()  # it holds the credentials
     if settings.after_upload_directory is not None:
         yield settings.after_upload_directory
     for suffix in _LEDGER_SUFFIXES:

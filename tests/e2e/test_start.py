@@ -59,6 +59,15 @@ def test_settings_in_another_encoding_are_told_plainly(daemon: Daemon) -> None:
     assert "Traceback" not in daemon.tail()
 
 
+def test_the_file_of_the_settings_is_never_delivered(daemon: Daemon, objects: Bucket) -> None:
+    settings = daemon.watch / "processor.env"
+    write(settings, b"MAX_RETRIES=1\n")
+    write(daemon.watch / "a", b"a")
+    daemon.environment["PROCESSOR_ENV_FILE"] = str(settings)
+    assert daemon.once() == 0
+    assert objects.delivered() == {"a"}
+
+
 @pytest.mark.parametrize("setting", ["WATCH_PATH", "S3_PREFIX"])
 def test_a_ledger_of_another_directory_or_store_is_refused_and_nothing_overwritten(
     daemon: Daemon, objects: Bucket, setting: str

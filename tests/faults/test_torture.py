@@ -24,7 +24,7 @@ def test_chaos_for_a_while_breaks_no_promise(tmp_path: Path) -> None:
     report = chaos.run(tmp_path / "chaos", seed, seconds=30, pace_seconds=0.08)
     print(report.text())
     assert report.violations == [], f"seed {seed}"
-    assert report.kills >= 3
+    assert report.kills >= 2
     assert report.checked["files"] > 30
     assert report.highest["rss_mb"] < 105, "MiB: the main process stays small, whatever is on its way"
 

@@ -45,11 +45,11 @@ from processor.actors.messages import (
     UploadsAborted,
     WatchIdle,
 )
+from processor.actors.outages import Outages, of_cluster, of_root
 from processor.actors.tally import Tally
 from processor.config import AfterUpload, Settings
-from processor.domain.circuit import Circuit, blame
 from processor.domain.credits import Credits
-from processor.domain.errors import SOURCE_CHANGED, SOURCE_NO_ROOT, SOURCE_VANISHED, ErrorClass, Failure
+from processor.domain.errors import SOURCE_CHANGED, SOURCE_VANISHED, ErrorClass, Failure
 from processor.domain.jobs import FIRST_STEPS, Delivered, Job, Status, Step
 from processor.domain.keys import escape
 from processor.domain.retry import GiveUp, RetryPolicy, TryAgain
@@ -89,11 +89,10 @@ class Progress(Member):
         self._tell_idle = idle
         self._policy = RetryPolicy(settings.max_retries, settings.retry_delay / 1000)
         self._chance = random.Random()  # noqa: S311 - jitter, not secrets
-        self._circuit = Circuit()
+        self._outages = Outages(self._probe, self._tell_failed, self._chance, self.log)
         self._credits = Credits(settings.max_concurrency)
         self._flights: dict[int, Flight] = {}
         self._putting_away: set[int] = set()
-        self._suspects: list[StepFailed] = []
         self._group: list[Any] = []
         self._awaited = False  # something follows from what is in the group
         self._clean = False  # no uploads of an earlier process are left
@@ -122,8 +121,7 @@ class Progress(Member):
             self._clean = True
             self._admit()
         else:
-            self._circuit = self._circuit.outage(failure, time.monotonic())
-            self._probe_when_due()
+            self._outages.begin(failure)
 
     def handle(self, message: Any) -> Any:
         """Record a report, answer a question."""
@@ -136,7 +134,7 @@ class Progress(Member):
                 self._tick()
             case Drain():
                 self._draining = True
-                self._release_suspects(confirmed=True)
+                self._outages.release(confirmed=True)
                 self._look_whether_idle()
             case WatchIdle():
                 self._watch_idle = True
@@ -171,7 +169,7 @@ class Progress(Member):
     def _admit(self) -> None:
         """Put due files on their way as far as there are credits, the store answers, and nobody drains."""
         free = self._credits.total - sum(flight.cost for flight in self._flights.values())
-        held_up = self._draining or not self._clean or not self._circuit.admits
+        held_up = self._draining or not self._clean or not self._outages.admits
         if held_up or free <= 0 or not self._may_be_due:
             return
         cost = self._credits.cost
@@ -308,9 +306,9 @@ class Progress(Member):
         job, failure, now = message.job, message.failure, _now_ms()
         if failure.code == SOURCE_VANISHED and self._ledger.vanished(job, now):
             return [lambda: self._vanished(job)]
-        if failure.error_class is ErrorClass.OUTAGE and not self._circuit.confirmed and not self._draining:
-            return [lambda: self._suspect(message)]
-        if _of_cluster(failure):  # whoever worked on it may be alive and come back after the last sweep
+        if failure.error_class is ErrorClass.OUTAGE and not self._outages.confirmed and not self._draining:
+            return [lambda: self._outages.suspect(message)]
+        if of_cluster(failure):  # whoever worked on it may be alive and come back after the last sweep
             self._ledger.orphans_may_come(key_of(job.file))
         tries = self._ledger.tries(job.row) + 1
         decision = self._policy.decide(failure, tries, self._chance)
@@ -379,54 +377,28 @@ class Progress(Member):
 
     # The store as a whole
 
-    def _suspect(self, message: StepFailed) -> None:
-        """Keep the failure until a probe tells whose it is: the store's as a whole, or this file's own."""
-        self._suspects.append(message)
-        self._circuit = self._circuit.outage(message.failure, time.monotonic())
-        self._probe_when_due()
+    def _probe(self) -> None:
+        self.crew.uploader.tell(ProbeStore())
 
-    def _probe_when_due(self) -> None:
-        if self._circuit.probe_due(time.monotonic()):
-            self._circuit = self._circuit.probing()
-            self.crew.uploader.tell(ProbeStore())
+    def _tell_failed(self, message: StepFailed) -> None:
+        self.actor_ref.tell(message)
 
     def _probed(self, failure: Failure | None) -> None:
-        confirmed = self._circuit.confirmed or failure is not None
-        if failure is not None:
-            if not self._circuit.confirmed and failure.code != SOURCE_NO_ROOT:  # of that the Watcher tells
-                self.log.error(
-                    "cluster.outage" if _of_cluster(failure) else "store.outage",
-                    message=failure.message,
-                    hint=failure.hint,
-                )
-            self._circuit = self._circuit.probe_failed(failure, time.monotonic(), self._chance.random())
-        else:
-            if self._circuit.confirmed and not _of_root(self._circuit.reason):
-                self.log.info(
-                    "cluster.back" if _of_cluster(self._circuit.reason) else "store.back",
-                    seconds=round(time.monotonic() - self._circuit.opened_at, 1),
-                )
-            self._circuit = self._circuit.probe_succeeded()
-        self._release_suspects(confirmed=confirmed)
+        self._outages.probed(failure)
         if failure is None and not self._clean:
             self._abort_orphans()
         self._may_be_due = True
         self._admit()
-
-    def _release_suspects(self, *, confirmed: bool) -> None:
-        suspects, self._suspects = self._suspects, []
-        for each in suspects:
-            self.actor_ref.tell(replace(each, failure=blame(each.failure, confirmed=confirmed)))
 
     # Time, orders, ends
 
     def _tick(self) -> None:
         self._ledger.see(time.monotonic())
         self._record_group()
-        self._probe_when_due()
-        reason = None if self._circuit.admits else self._circuit.reason
-        self.tally.cluster_out = _of_cluster(reason)
-        self.tally.store_out = reason is not None and not _of_cluster(reason) and not _of_root(reason)
+        self._outages.probe_when_due()
+        reason = self._outages.reason
+        self.tally.cluster_out = of_cluster(reason)
+        self.tally.store_out = reason is not None and not of_cluster(reason) and not of_root(reason)
         self.tally.in_flight = len(self._flights)
         self._look_at_the_clock()
         if not self._may_be_due:
@@ -500,14 +472,6 @@ def _can_wait(message: Any) -> bool:
             return steps == FIRST_STEPS and job.attempt == 1 and job.delivered is Delivered.NOTHING
         case _:
             return False
-
-
-def _of_root(failure: Failure | None) -> bool:
-    return failure is not None and failure.code == SOURCE_NO_ROOT
-
-
-def _of_cluster(failure: Failure | None) -> bool:
-    return failure is not None and failure.code.startswith("cluster.")
 
 
 def _add_bytes(flight: Flight, size_bytes: int) -> None:

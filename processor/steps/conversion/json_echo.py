@@ -20,6 +20,8 @@ from processor.steps.conversion.typing_sql import literal, quoted
 _PADDED_EXPONENT = re.compile(rb"[0-9]e-0[0-9]")
 # Strings are written with escapes when more than one row in so many has some.
 _SELDOM = 20
+# The proof of a JSON text takes a MB or two and some ms to plan.
+_MOST_TEXTS = 16
 # Doubles that are whole numbers are written without a point up to here; beyond, writers differ.
 _WHOLE = 1e15
 
@@ -189,10 +191,21 @@ def _concat(pieces: Sequence[str]) -> str:
 
 def can_echo(fields: dict[str, Plan]) -> bool:
     """Tell whether all values tell how they were written, and all keys are written as they are."""
+    return _can_echo_all(fields) and sum(map(_texts, fields.values())) <= _MOST_TEXTS
+
+
+def _can_echo_all(fields: dict[str, Plan]) -> bool:
     return all("\\" not in write_string(key) and _can_echo(plan) for key, plan in fields.items())
 
 
 def _can_echo(plan: Plan) -> bool:
     if plan.element is not None:
         return _can_echo(plan.element)
-    return can_echo(plan.fields) if plan.fields else plan.form is not Form.PLAIN
+    return _can_echo_all(plan.fields) if plan.fields else plan.form is not Form.PLAIN
+
+
+def _texts(plan: Plan) -> int:
+    """Return how many places have JSON text."""
+    if plan.element is not None:
+        return _texts(plan.element)
+    return sum(map(_texts, plan.fields.values())) + (plan.form is Form.JSON)

@@ -23,13 +23,8 @@ def _once(text: str, levels: int) -> str:
         f"WHEN regexp_full_match({text}, {_FLAT}) THEN {once}",
     ]
     if levels:
-        cases.append(f"WHEN prefix({text}, '{{') THEN {once} AND {_all_once(text, '$.*', levels - 1)}")
-        cases.append(f"ELSE {_all_once(text, '$[*]', levels - 1)}")
+        item = f"k{levels}"
+        within = f"json_extract({text}, '$.*')::VARCHAR[] || json_extract({text}, '$[*]')::VARCHAR[]"
+        all_once = f"list_transform({within}, lambda {item}: coalesce({_once(item, levels - 1)}, false))"
+        cases.append(f"ELSE {once} AND list_bool_and({all_once})")
     return f"CASE {' '.join(cases)} END"
-
-
-def _all_once(text: str, path: str, levels: int) -> str:
-    """Return the condition for all values at the `path` within `text`; one that is not known is not met."""
-    item = f"k{levels}"
-    values = f"json_extract({text}, '{path}')::VARCHAR[]"
-    return f"list_bool_and(list_transform({values}, lambda {item}: coalesce({_once(item, levels)}, false)))"

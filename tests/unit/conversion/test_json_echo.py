@@ -184,6 +184,14 @@ def test_a_map_that_is_not_what_it_seems_is_not_proved(value: str) -> None:
     assert not proved
 
 
+@pytest.mark.usefixtures("_few_keys")
+@pytest.mark.parametrize(("maps", "possible"), [(16, True), (17, False)])
+def test_many_maps_would_take_more_memory_to_prove_than_they_save(maps: int, possible: bool) -> None:
+    schema = Schema()
+    schema.learn({f"m{number}": _MAPS[0] | _MAPS[1] for number in range(maps)})
+    assert can_echo(plan_rows(schema.root, Typing.LOSSLESS).columns) == possible
+
+
 _STYLES = st.sampled_from([(",", ":"), (", ", ": ")])
 _CHANGES = st.lists(
     st.tuples(st.integers(0, 10**6), st.integers(0, 2), st.text('{}[]",: \\nuNaIfty0015.-eE/\t', max_size=3)),

@@ -35,6 +35,9 @@ class Leveller:
         quoted = rb"%b[^%b]*+(?:%b%b[^%b]*+)*+%b|" % ((quote,) * 6) if quote else b""
         form_of_long = rb"^((?:(?:%b[^\n%b]*+)%b){%d})(.*)$" % (quoted, quote + one, one, width)
         self._long = re.compile(form_of_long, re.MULTILINE) if one else None
+        # Fields none of which is empty, in quotes, or would be written otherwise in JSON.
+        value = rb"[^\x00-\x1f\"\\%b]++" % (quote + one)
+        self._simple = re.compile(rb"(?:%b(?:%b%b)*+\n)++" % (value, one, value))
 
     def choose(self, ragged: Ragged) -> Block:
         """Return the rows that have the table's width as they are."""
@@ -73,12 +76,22 @@ class Leveller:
         long = [index for index in long if index not in alone]
         assert self._long is not None
         parts = self._long.findall(b"\n".join([lines[index] for index in long])) if long else []
-        for index, (fitting, rest) in zip(long, parts, strict=True):
-            lines[index] = fitting + self._rest(rest)
+        rests = self._rests([rest for _, rest in parts])
+        for index, (fitting, _), rest in zip(long, parts, rests, strict=True):
+            lines[index] = fitting + rest
         return lines, widths
 
+    def _rests(self, texts: list[bytes]) -> list[bytes]:
+        """Return the values of the surplus column for what rows have too much."""
+        text = b"\n".join(texts)
+        if len(self._nulls) > 1 or not self._simple.fullmatch(text + b"\n"):
+            return [self._rest(each) for each in texts]
+        quote = self._quote
+        inner = quote * 2 if quote == b'"' else b'"'  # of JSON, in a field of the pipe
+        written = text.replace(self._grammar.delimiter, inner + b"," + inner)
+        return [quote + b"[" + inner + each + inner + b"]" + quote for each in written.split(b"\n")]
+
     def _rest(self, text: bytes) -> bytes:
-        """Return the value of the surplus column for what a row has too much."""
         quote, nulls = self._quote, self._nulls
         if quote in text:
             fields, _ = self._grammar.fields(text, nulls)

@@ -60,10 +60,10 @@ class Repair:
         found = [False] * len(lines)
         if own and any(map(bytes.startswith, lines, repeat(own))):
             found = [line[:1] + line[-1:] == own * 2 and self._between(line, own) is not None for line in lines]
-        for mark in self.others:
-            if max(map(bytes.count, lines, repeat(mark)), default=0) >= most:
-                found = [known or line.count(mark) >= most for known, line in zip(found, lines, strict=True)]
         text = b"\n".join(lines)
+        for mark in self.others:
+            if text.count(mark) >= most and max(map(bytes.count, lines, repeat(mark)), default=0) >= most:
+                found = [known or line.count(mark) >= most for known, line in zip(found, lines, strict=True)]
         for mark in _OTHER_QUOTES:
             if mark != own and mark in text:
                 found = [known or mark in line for known, line in zip(found, lines, strict=True)]

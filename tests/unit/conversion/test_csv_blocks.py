@@ -15,6 +15,7 @@ from processor.domain.errors import DeliveryError
 from processor.steps.conversion.csv_blocks import Block, Ragged, passages
 from processor.steps.conversion.csv_exact import PipedRows, Row, surplus_json
 from processor.steps.conversion.csv_level import Leveller
+from processor.steps.conversion.csv_ragged import Skeletons
 from processor.steps.conversion.csv_repair import Repair
 from processor.steps.conversion.csv_rows import Dialect, Newline, Record, records
 from processor.steps.conversion.duck import connection
@@ -144,6 +145,30 @@ def test_rows_of_any_width_are_kept_in_blocks_as_they_are_one_by_one(
     assert [row[width] for row in found] == [
         None if row[width] is None else orjson.loads(row[width] or b"") for row in expected
     ]
+
+
+@pytest.mark.parametrize("delimiter", [b",", b";", b"\t", b"]"])
+@pytest.mark.parametrize("quote", [b'"', b"'", b""])
+@pytest.mark.parametrize(
+    "last", [b"last", b"", b"a|b", b"|", b"back\\slash", "ü|é".encode(), b'in"ch', b"o'clock", b"NA"]
+)
+def test_surplus_values_are_kept_whatever_the_others_of_their_block_are(
+    delimiter: bytes, quote: bytes, last: bytes
+) -> None:
+    dialect, nulls = Dialect(delimiter, quote, quote), frozenset((b"NA",)) if last == b"NA" else frozenset()
+    rows = [b"1|2|more", b"1|2|more|and more", b"3|4|" + last]
+    text = b"".join(row.replace(b"|", delimiter) + b"\n" for row in rows)
+    ragged = Skeletons(dialect, 2, nulls).rows(text, 1)
+    if ragged is None:  # a stray quote: that is the reader's
+        assert quote
+        assert quote in last
+        return
+    assert isinstance(ragged, Ragged)
+    levelled = [*Leveller(Repair(dialect, 2), nulls, surplus=True).level(ragged)]
+    rows_of = [p if isinstance(p, Block) else [*p.fields[:2], surplus_json(p.fields[2:])] for p in levelled]
+    found = all_rows(PipedRows(lambda: iter(rows_of), 2, dialect, ("NA",) if nulls else (), surplus=True))
+    end = [None if value in ("", "NA") else value for value in last.decode().split("|")]
+    assert [row[2] for row in found] == [["more"], ["more", "and more"], end]
 
 
 def fitting(record: Record, width: int) -> list[bytes | None]:

@@ -39,18 +39,21 @@ class Layout:
 
     def is_body(self, record: Record) -> bool:
         """Whether the record is in the table and no comment; blank lines are not asked about."""
-        if record.line < (self.above_line or self.first_line) or (self.footer_line and record.line >= self.footer_line):
-            return False
-        return not self.is_comment(record)
+        return self._is_within(record) and not self.is_comment(record)
 
     def is_comment(self, record: Record) -> bool:
-        """Whether the record is a line of comment in the table."""
+        """Whether the record is a line of comment in the table; one above or below it is preamble or footer."""
         return (
             self.width > 1
             and record.text.startswith(COMMENT)
             and len(record.fields) != self.width
             and record.line != self.first_line
+            and self._is_within(record)
         )
+
+    def _is_within(self, record: Record) -> bool:
+        above = self.above_line or self.first_line
+        return above <= record.line and not (self.footer_line and record.line >= self.footer_line)
 
 
 def lay_out(survey: Survey, dialect: Dialect) -> Layout | None:

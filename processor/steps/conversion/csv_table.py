@@ -183,7 +183,7 @@ class CsvTable:
             return
         if is_row(record, self.layout, self.header):
             found.add_row(record)
-        elif self.layout.is_comment(record) and record.line > self.layout.first_line:
+        elif self.layout.is_comment(record):
             found.add_comment(record)
 
     def _misfits(self) -> Misfits:

@@ -57,6 +57,19 @@ def test_a_table_above_the_header_of_another_is_rows_and_never_names() -> None:
     assert len(found.rows) == 24
 
 
+def test_comments_between_the_rows_above_a_header_are_recorded_too() -> None:
+    text = b"city,zip\nRome,00100\n# half of them\nOslo,00200\nBern,00300\n\nn,day,text\n" + ROWS
+    found = convert(text, "keep")
+    assert (found.names, len(found.rows)) == (["n", "day", "text"], 24)
+    assert found.key_values["comments"] == "# half of them"
+
+
+def test_a_remark_below_a_table_is_recorded_once() -> None:
+    found = convert(b"n,day,text\n" + ROWS + b"# made by hand\n")
+    assert (len(found.rows), found.key_values["footer"]) == (20, "# made by hand")
+    assert "comments" not in found.key_values
+
+
 def test_sentences_above_a_table_are_no_table() -> None:
     notes = b"".join(b"Note %d, about the report, of 2019\n" % i for i in range(5))
     found = convert(notes + b"n,day,text,more\n" + ROWS.replace(b"\n", b",z\n"))

@@ -60,7 +60,7 @@ def _parquet(data_format: DataFormat, data: bytes) -> bytes:
 def _with_duckdb(path: Path) -> list[dict[str, Any]]:
     with duckdb.connect(":memory:") as connection:
         connection.execute("SET TimeZone='UTC'")
-        found: pa.Table = connection.execute("FROM read_parquet($path)", {"path": str(path)}).to_arrow_table()
+        found: pa.Table = connection.sql("FROM read_parquet($path)", params={"path": str(path)}).to_arrow_table()
     return found.to_pylist()
 
 

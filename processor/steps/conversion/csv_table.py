@@ -30,7 +30,7 @@ _SAMPLE_ROWS = 120
 _SAMPLE_CELLS = 20_000
 _ROWS_FOR_REPAIR = 50
 _MOST_COLUMNS = 25_000
-_MOST_KEPT_BYTES = 16 << 20
+_LONGEST_KEPT = 1 << 20
 
 
 class CsvTable:
@@ -137,7 +137,12 @@ class CsvTable:
         self.names = name_columns(header, self.layout.width, {SURPLUS} if self.has_surplus else set())
 
     def _is_surveyed(self) -> bool:
-        return self.whole and not self.survey.odd and self.survey.total <= len(self.survey.first)
+        """Whether the survey holds every record as it is read when the width is known, which parts some long ones."""
+        survey, width = self.survey, self.layout.width
+        if not self.whole or survey.odd or survey.total > len(survey.first):
+            return False
+        misfits = (r for r in survey.first if len(r.fields) != width) if len(survey.widths) > 1 else ()
+        return not any(b"\n" in record.text or b"\r" in record.text for record in misfits)
 
     def _is_uniform(self) -> bool:
         """Whether the survey holds every record, and all of them have the table's width."""
@@ -279,9 +284,8 @@ class CsvTable:
         )
 
     def _is_small(self) -> bool:
-        """Whether all rows, blank lines included, may be held in memory several times."""
-        survey = self.survey
-        return survey.longest * survey.total <= _MOST_KEPT_BYTES and survey.blank <= FIRST_RECORDS
+        """Whether few rows, blank lines included, may be held in memory several times."""
+        return self.survey.longest <= _LONGEST_KEPT and self.survey.blank <= FIRST_RECORDS
 
     def _rows(self) -> Rows:
         return Rows(self.layout, self.header, self.repair, self.nulls, is_kept=self.keeps, surplus=self.has_surplus)

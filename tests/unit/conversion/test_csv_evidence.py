@@ -64,6 +64,16 @@ def test_comments_between_the_rows_above_a_header_are_recorded_too() -> None:
     assert found.key_values["comments"] == "# half of them"
 
 
+def test_a_comment_that_the_known_width_parts_from_a_record_of_many_lines_is_recorded() -> None:
+    text = (
+        b'\n\x00"#1"\t\t#"1\t"\x00#1\n\n\n\n\n\t\t\n\n\x00\t\x00#\t\x00\n"#\t\x00\n\n\n\n"\t1\x00\n\t11""\t\x00\x00\x00##'
+        b'\n\n#\t""""\x00##\x00\n#1\x00#""\n\t1\n\t11\x00"\x00"\t\t\x001#\t\n1"\t#1"\t"\n\x00#\t1\t1'
+    )
+    found = convert(text, "keep")
+    assert len(found.rows) == 9
+    assert "comments" in found.facts
+
+
 def test_a_remark_below_a_table_is_recorded_once() -> None:
     found = convert(b"n,day,text\n" + ROWS + b"# made by hand\n")
     assert (len(found.rows), found.key_values["footer"]) == (20, "# made by hand")

@@ -68,9 +68,10 @@ def run(settings: Settings, *, once: bool = False) -> int:
         name_semaphores(lock.name)
         inbox = Inbox()
         parts.callback(inbox.close)
-        # Its processes start while this one asks the store what it does: before there is any other thread, and before
-        # anything reads the environment, which they must not see.
-        pool = Pool(settings.workers or os.cpu_count() or 1, worker_limits(settings), inbox.worker_end, prepare)
+        # A daemon's workers start while this process asks the store what it does, and before anything reads the
+        # environment, which they must not see. One run needs them only if there is something to convert.
+        warm_up = None if once else prepare
+        pool = Pool(settings.workers or os.cpu_count() or 1, worker_limits(settings), inbox.worker_end, warm_up)
         parts.callback(pool.stop)
         settings, store = parts.enter_context(open_store(settings))
         profile = _probed(store)
@@ -177,7 +178,7 @@ def _start_crew(settings: Settings, guardian: Guardian, shop: _Workshop) -> Crew
     progress = Progress.start(died, settings, shop.ledger, shop.tally, guardian.idle)
     crew = Crew(
         watcher=Watcher.start(died, shop.tree, shop.pool.renew),
-        checksummer=Checksummer.start(died, settings),
+        checksummer=Checksummer.start(died, settings, lambda: shop.pool.awaken(prepare)),
         extractor=Extractor.start(died, settings, shop.pool, shop.inbox, engine),
         converter=Converter.start(died, settings, shop.pool, shop.inbox, engine),
         uploader=Uploader.start(died, settings, shop.store, shop.elsewhere),

@@ -1,6 +1,7 @@
 """The Checksummer: who reads a file first and touches it last. Its jobs are checksum, type, and putting files away."""
 
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -8,7 +9,8 @@ from typing import Any
 from processor.actors.base import DeathNotice
 from processor.actors.messages import BringBack, BroughtBack, FilePutAway, Process, PutFileAway
 from processor.actors.stage import Stage
-from processor.config import AfterUpload, Settings
+from processor.config import AfterUpload, Engine, Settings
+from processor.domain.files import FileMetadata, FileType, proposed_kind
 from processor.domain.jobs import Status, Step
 from processor.domain.keys import escape
 from processor.ledger.records import Found
@@ -17,14 +19,18 @@ from processor.steps.checksum import examine_in_parts
 
 # One thread hashes at 1.5 GB/s, which is more than most disks give.
 _THREADS = 2
+# Hashing this takes about as long as a worker takes to be ready.
+_WORTH_AWAKENING_BYTES = 32 << 20
 
 
 class Checksummer(Stage):
     """Takes `Process` and `PutFileAway`."""
 
-    def __init__(self, died: DeathNotice, settings: Settings) -> None:
+    def __init__(self, died: DeathNotice, settings: Settings, awaken: Callable[[], None]) -> None:
+        """Call `awaken` where it takes a while until a worker is needed: it can start meanwhile."""
         super().__init__(died, _THREADS)
         self._settings = settings
+        self._awaken = awaken
         self._root = os.fsencode(settings.watch_path)
 
     def handle(self, message: Any) -> Any:
@@ -39,6 +45,8 @@ class Checksummer(Stage):
 
     def work(self, message: Process) -> None:
         """Find out checksum and kind; with them the job's whole slip is known."""
+        if message.job.file.size_bytes >= _WORTH_AWAKENING_BYTES and self._is_for_workers(message.job.file):
+            self._awaken()
         examined = examine_in_parts(self._root, message.job.file, self._settings.file_part_size)
         file = examined.file
         if file.kind.mismatch:
@@ -48,6 +56,10 @@ class Checksummer(Stage):
         if job.current is not Step.PROGRESS_UPDATE:
             self.pass_on(job, replace(message, digests=examined.digests))
         # Else the content is in the store already: Progress, which has the report, knows what is left to do.
+
+    def _is_for_workers(self, file: FileMetadata) -> bool:
+        here = self._settings.engine is Engine.LOCAL
+        return here and proposed_kind(file.relative_path).type is not FileType.REGULAR
 
     def _put_away(self, message: PutFileAway) -> None:
         file = message.file

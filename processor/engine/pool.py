@@ -56,6 +56,7 @@ class Pool:
         self._birthright = (os.getpid(), limits, inbox_end, prepare)
         self._lock = threading.Lock()
         self._unfinished: set[Future[Any]] = set()
+        self._awakened = False
         self._context = _CleanSpawnContext()
         self._pool = self._started()
 
@@ -77,6 +78,13 @@ class Pool:
         self._unfinished.add(work)
         work.add_done_callback(self._unfinished.discard)
         return work
+
+    def awaken(self, prepare: Callable[[], None]) -> None:
+        """Have the workers call `prepare` now, if they were not made to before: there will be work for them soon."""
+        if self._birthright[-1] is None and not self._awakened:
+            self._awakened = True
+            for _ in range(self._workers):  # while one of them is at it, the next takes the next
+                self.submit(_call, prepare)
 
     def slots(self) -> int:
         """Return how many requests are worked on at the same time."""
@@ -134,6 +142,10 @@ def _become_worker(
 
 def _awake() -> None:
     """Do nothing, awake."""
+
+
+def _call(prepare: Callable[[], None]) -> None:
+    prepare()
 
 
 class _CleanSpawnProcess(SpawnProcess):

@@ -22,7 +22,7 @@ from tests.bench.comparison import Bench
 from tests.bench.tools import OUT, ROOT, install
 
 _BUCKET = "bench"
-_STORES = {"juicefs": stores.juicefs, "seaweedfs": stores.seaweedfs}
+_STORES = {"juicefs": stores.juicefs, "seaweedfs": stores.seaweedfs, "sink": stores.sink}
 
 
 def main() -> None:
@@ -48,10 +48,11 @@ def main() -> None:
             for megabytes in arguments.megabytes if "sizes" in arguments.only else ():
                 results["sizes"].append(growth.of_size(bench, megabytes))
                 print("size", results["sizes"][-1], flush=True)
-    path = OUT / f"results{'' if set(_KINDS) == set(arguments.only) else '-' + '-'.join(arguments.only)}.json"
+    store = "" if arguments.store == "juicefs" else f"-{arguments.store}"
+    path = OUT / f"results{store}{'' if set(_KINDS) == set(arguments.only) else '-' + '-'.join(arguments.only)}.json"
     path.write_text(json.dumps(results, indent=1))
     chart.draw(results, path.with_suffix(".png"))
-    if arguments.scale == 1 and set(_KINDS) == set(arguments.only):
+    if arguments.scale == 1 and not store and set(_KINDS) == set(arguments.only):
         images = ROOT / "docs" / "images"
         images.mkdir(parents=True, exist_ok=True)
         shutil.copy(path.with_suffix(".png"), images / "performance.png")

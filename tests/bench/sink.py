@@ -1,4 +1,4 @@
-"""A store that keeps nothing: as cheap as one can be, so that a million deliveries cost what the daemon costs.
+"""A store that keeps nothing but names: as cheap as one can be, so that what is measured is what delivers.
 
 It speaks as much of S3 as deliveries of small files need, and sees to the body's SHA-256 as signed, so that the daemon
 finds it protected. Run as a program it prints its port and serves until it is ended.
@@ -6,10 +6,12 @@ finds it protected. Run as a program it prints its port and serves until it is e
 
 import asyncio
 import hashlib
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
+from xml.sax.saxutils import escape
 
 _XML = '<?xml version="1.0"?><{0} xmlns="http://s3.amazonaws.com/doc/2006-03-01/">{1}</{0}>'
 _DATE = "Thu, 01 Jan 2026 00:00:00 GMT"
+_names: set[str] = set()  # below the bucket
 
 
 async def serve() -> None:
@@ -43,30 +45,42 @@ class _Connection(asyncio.Protocol):
 
 
 def _answer(method: str, target: str, headers: dict[str, str], body: bytes) -> bytes:
-    query = parse_qs(urlsplit(target).query, keep_blank_values=True)
+    url = urlsplit(target)
+    query = parse_qs(url.query, keep_blank_values=True)
+    name = unquote(url.path).lstrip("/").partition("/")[2]
     match method:
         case "PUT":
             signed = headers.get("x-amz-content-sha256", "")
             if len(signed) == 64 and signed != hashlib.sha256(body).hexdigest():
                 return _reply(400, "Bad Request", _XML.format("Error", "<Code>XAmzContentSHA256Mismatch</Code>"))
+            if "partNumber" not in query:
+                _names.add(name)
             return _reply(200, "OK", etag=hashlib.md5(body, usedforsecurity=False).hexdigest())
         case "POST" if "uploads" in query:
             return _reply(200, "OK", _XML.format("InitiateMultipartUploadResult", "<UploadId>u</UploadId>"))
         case "POST":
+            _names.add(name)
             return _reply(200, "OK", _XML.format("CompleteMultipartUploadResult", '<ETag>"-1"</ETag>'))
         case "DELETE":
+            _names.discard(name)
             return _reply(204, "No Content")
         case "GET" if "uploads" in query:
             return _reply(200, "OK", _XML.format("ListMultipartUploadsResult", ""))
         case "GET":
-            return _reply(200, "OK", _XML.format("ListBucketResult", "<IsTruncated>false</IsTruncated>"))
+            (prefix,) = query.get("prefix", [""])
+            found = (f"<Contents><Key>{escape(each)}</Key></Contents>" for each in _names if each.startswith(prefix))
+            return _reply(
+                200, "OK", _XML.format("ListBucketResult", f"<IsTruncated>false</IsTruncated>{''.join(found)}")
+            )
         case _:
             return _reply(200, "OK", etag="-1")
 
 
 def _reply(status: int, reason: str, document: str = "", etag: str = "") -> bytes:
     tag = f'ETag: "{etag}"\r\n' if etag else ""
-    head = f"HTTP/1.1 {status} {reason}\r\n{tag}Last-Modified: {_DATE}\r\nContent-Length: {len(document)}\r\n\r\n"
+    head = (
+        f"HTTP/1.1 {status} {reason}\r\n{tag}Last-Modified: {_DATE}\r\nContent-Length: {len(document.encode())}\r\n\r\n"
+    )
     return (head + document).encode()
 
 

@@ -59,7 +59,7 @@ class Checksummer(Stage):
 
     def _is_for_workers(self, file: FileMetadata) -> bool:
         here = self._settings.engine is Engine.LOCAL
-        return here and proposed_kind(file.relative_path).type is not FileType.REGULAR
+        return here and proposed_kind(file.name).type is not FileType.REGULAR
 
     def _put_away(self, message: PutFileAway) -> None:
         file = message.file

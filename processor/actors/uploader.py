@@ -50,6 +50,7 @@ from processor.store.s3 import S3Store
 from processor.streams.frames import Begin, Content, End, Skipped
 from processor.streams.object_stream import ObjectStream
 from processor.streams.source import no_root, open_file
+from processor.watch.beneath import open_root
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,7 +257,7 @@ class Uploader(Stage):
 
     def _problem_of_root(self) -> Failure | None:
         try:
-            os.close(os.open(self._root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
+            os.close(open_root(self._root))
         except OSError as error:
             return no_root(self._root, error)
         return None

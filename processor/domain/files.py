@@ -89,8 +89,12 @@ class FileMetadata:
     checksum: str | None = None
 
     @property
+    def name(self) -> bytes:
+        """Return the file's name without its directories."""
+        return self.relative_path.rpartition(b"/")[2]
+
+    @property
     def extension(self) -> str:
         """Return the last suffix of the name, lower case, with its dot; "" when there is none."""
-        name = self.relative_path.rpartition(b"/")[2]
-        stem, dot, last = name.rpartition(b".")
+        stem, dot, last = self.name.rpartition(b".")
         return f".{last.decode('utf-8', 'replace').lower()}" if dot and stem else ""

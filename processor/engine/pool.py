@@ -63,8 +63,8 @@ class Pool:
     def submit(self, function: Callable[[_Request], _Result], request: _Request) -> "Future[_Result]":
         """Run `function(request)` in a worker.
 
-        The future fails with what the function raised, or with `pebble.ProcessExpired` when the worker died;
-        cancelling it kills the worker that runs it.
+        The future fails with what the function raised, with `pebble.ProcessExpired` when the worker died, or with
+        BrokenProcessPool when all of them did; cancelling it kills the worker that runs it.
         """
         with self._lock:
             try:

@@ -39,7 +39,7 @@ def examine_in_parts(root: bytes, file: FileMetadata, part_size_bytes: int) -> E
         if before[:2] != (file.size_bytes, file.modified_ns):
             raise changed(file.relative_path)
         head = _read(source, HEAD_BYTES, 0)
-        kind = detect(_name(file), head, has_zip_directory=_ends_in_zip(source, file))
+        kind = detect(file.name, head, has_zip_directory=_ends_in_zip(source, file))
         part_size = part_size_for(file.size_bytes, part_size_bytes)
         digests = None
         if kind.type is FileType.REGULAR and file.size_bytes > part_size:
@@ -70,11 +70,7 @@ def _read(source: FileSource, size_bytes: int, offset: int) -> bytes:
 
 
 def _ends_in_zip(source: FileSource, file: FileMetadata) -> bool:
-    if proposed_kind(_name(file)).archive is not ArchiveKind.ZIP:
+    if proposed_kind(file.name).archive is not ArchiveKind.ZIP:
         return False
     start = max(0, source.size_bytes - _ZIP_END_REACH)
     return _ZIP_END in _read(source, _ZIP_END_REACH, start)
-
-
-def _name(file: FileMetadata) -> bytes:
-    return file.relative_path.rpartition(b"/")[2]

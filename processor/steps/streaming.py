@@ -149,7 +149,7 @@ def _stream(stream_id: str) -> Iterator[FrameWriter]:
 def _source(request: ConvertRequest | ExtractRequest) -> Iterator[Source]:
     file = request.file
     if request.fetched:
-        name = os.fsdecode(file.relative_path.rpartition(b"/")[2])
+        name = os.fsdecode(file.name)
         with contextlib.closing(fetched_source(worker_end(), request.stream_id, name, file.size_bytes)) as fetched:
             yield fetched
     else:

@@ -112,12 +112,7 @@ def _silent(seconds: float) -> DeliveryError:
 
 def worker_failed(error: BaseException) -> DeliveryError:
     """Return what it means that a worker's task ended with `error`."""
-    exit_code = getattr(error, "exitcode", None)
-    if exit_code is not None or isinstance(error, BrokenExecutor):
-        if exit_code is None:
-            how = "ended, and all others with it"
-        else:
-            how = f"was killed by signal {-exit_code}" if exit_code < 0 else f"ended with exit code {exit_code}"
+    if how := _end(error):
         hint = "out of memory (WORKER_MEMORY) or a crash of a parser; other files are not affected"
         return DeliveryError(Failure(ErrorClass.INFRASTRUCTURE, "worker.died", f"the worker {how}", hint))
     if isinstance(error, MemoryError):
@@ -125,3 +120,11 @@ def worker_failed(error: BaseException) -> DeliveryError:
         return DeliveryError(Failure(ErrorClass.INFRASTRUCTURE, "worker.memory", "the worker ran out of memory", hint))
     text = f"a bug in the worker: {type(error).__name__}: {error}"
     return DeliveryError(Failure(ErrorClass.TRANSIENT, "worker.bug", text, "please report it with the file"))
+
+
+def _end(error: BaseException) -> str | None:
+    """Return how the worker ended, if it did."""
+    exit_code = getattr(error, "exitcode", None)
+    if exit_code is not None:
+        return f"was killed by signal {-exit_code}" if exit_code < 0 else f"ended with exit code {exit_code}"
+    return "ended, and all others with it" if isinstance(error, BrokenExecutor) else None

@@ -3,8 +3,6 @@
 from collections.abc import Callable
 from itertools import islice
 
-import orjson
-
 from processor.domain.conversion import Column, ConversionOptions, Receipt
 from processor.domain.errors import DeliveryError, refused
 from processor.steps.conversion.duck import FAILURES, OUT_OF_MEMORY, connection
@@ -24,6 +22,7 @@ from processor.steps.conversion.json_rows import Rows
 from processor.steps.conversion.json_schema import Schema
 from processor.steps.conversion.json_split import on_one_line
 from processor.steps.conversion.table_parquet import Written
+from processor.steps.conversion.table_receipt import reasons
 from processor.steps.conversion.typing_sql import quoted
 from processor.streams.output import Output
 
@@ -35,7 +34,6 @@ _MOST_LOOKS = 3
 _LONGEST_PROVED = 4 << 20
 # Rows that are not proved are gathered 2,048 at a time.
 _LONGEST_GATHERED = 64 << 10
-_LONGEST_METADATA = 64 << 10
 
 
 class JsonTable:
@@ -202,7 +200,8 @@ class JsonTable:
         return True
 
     def _key_values(self, plan: RowPlan, metadata: Facts) -> Facts:
-        return (*metadata, *self._facts(), ("column-types", _reasons(plan)))
+        why = reasons({name: column.reason for name, column in plan.columns.items()})
+        return (*metadata, *self._facts(), ("column-types", why))
 
     def _facts(self) -> Facts:
         return (("json-rows", self._rows.shape.value), ("encoding", self._rows.encoding))
@@ -225,8 +224,3 @@ def _certainly(write: Callable[[], Receipt]) -> Receipt:
         return write()
     except NotProvedError as error:
         raise refused("json.receipt", str(error), "report this as a bug") from error
-
-
-def _reasons(plan: RowPlan) -> str:
-    text = orjson.dumps({name: column.reason for name, column in plan.columns.items()}).decode()
-    return text if len(text) <= _LONGEST_METADATA else "too many columns to list"

@@ -1,6 +1,6 @@
 """What is told of a written table: the receipt, counted from the Parquet and compared, and the reason for each type."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import orjson
@@ -71,16 +71,16 @@ _WHY = {
 
 def described(columns: Sequence[Column]) -> Facts:
     """Return, for the Parquet's metadata, the reason for each column's type, and the names that had to be changed."""
-    found = [("column-types", reasons(columns))]
+    found = [("column-types", reasons({column.name: column.reason for column in columns}))]
     originals = {column.name: column.original_name for column in columns if column.original_name is not None}
     if originals:
         found.append(("original-names", orjson.dumps(originals).decode()))
     return found
 
 
-def reasons(columns: Iterable[Column]) -> str:
+def reasons(by_column: Mapping[str, str]) -> str:
     """Return the reason for each column's type as JSON."""
-    text = orjson.dumps({column.name: column.reason for column in columns}).decode()
+    text = orjson.dumps(by_column).decode()
     return text if len(text) <= _LONGEST_METADATA else "too many columns to list"
 
 

@@ -9,10 +9,9 @@ import re
 from collections.abc import Iterable, Iterator
 
 from processor.steps.conversion.csv_form import inner_escape, may_strip, normal_endings
+from processor.steps.conversion.csv_grammar import Dialect, Newline
 from processor.steps.conversion.csv_ragged import NO_DELIMITER, NO_QUOTE, NULL, Block, Ragged, Skeletons
-from processor.steps.conversion.csv_rows import Dialect, Newline, Reader, Record
-
-__all__ = ["Block", "Passage", "Ragged", "passages"]
+from processor.steps.conversion.csv_rows import Reader, Record
 
 Passage = Record | Block | Ragged
 

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 
-from processor.steps.conversion.csv_rows import Dialect, Newline
+from processor.steps.conversion.csv_grammar import Dialect, Newline
 
 _NEVER = frozenset(b"\"'\\\r\n._-/()[]{}<>`")
 _MOST_DELIMITERS = 8

@@ -14,8 +14,9 @@ from processor.domain.conversion import DataFormat
 from processor.domain.errors import DeliveryError
 from processor.steps.conversion.csv_candidates import candidates, endings
 from processor.steps.conversion.csv_cells import WHOLE, classify
+from processor.steps.conversion.csv_grammar import Dialect
 from processor.steps.conversion.csv_layout import Layout, lay_out
-from processor.steps.conversion.csv_rows import Dialect, records
+from processor.steps.conversion.csv_rows import records
 from processor.steps.conversion.csv_score import LEFT_ABOVE, TEXTUAL, score, stands_close
 from processor.steps.conversion.csv_survey import Survey
 

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
 from processor.steps.conversion.csv_encoding import Encoding, utf8_chunks
-from processor.steps.conversion.csv_rows import Dialect
+from processor.steps.conversion.csv_grammar import Dialect
 from processor.streams.source import Source
 
 _MOST_KINDS = 1000

@@ -11,8 +11,8 @@ import orjson
 
 from processor.steps.conversion.csv_direct import read_csv
 from processor.steps.conversion.csv_form import PipeForm
+from processor.steps.conversion.csv_grammar import Dialect
 from processor.steps.conversion.csv_ragged import Block
-from processor.steps.conversion.csv_rows import Dialect
 
 Row = Sequence[bytes | None]
 

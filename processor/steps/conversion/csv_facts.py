@@ -7,10 +7,11 @@ import orjson
 from processor.domain.conversion import ConversionOptions
 from processor.domain.errors import refused
 from processor.steps.conversion.csv_encoding import Encoding
+from processor.steps.conversion.csv_grammar import Dialect
 from processor.steps.conversion.csv_header import Header
 from processor.steps.conversion.csv_layout import Layout
 from processor.steps.conversion.csv_misfits import Misfits
-from processor.steps.conversion.csv_rows import Dialect, Record
+from processor.steps.conversion.csv_rows import Record
 from processor.steps.conversion.csv_survey import Survey
 
 # Where more records than these have quotes that enclose nothing, quotes are ordinary characters.

@@ -9,8 +9,9 @@ import re
 from dataclasses import dataclass
 
 from processor.steps.conversion.csv_cells import TYPED, classify
+from processor.steps.conversion.csv_grammar import Dialect
 from processor.steps.conversion.csv_notes import COMMENT, footer, is_note, is_prose
-from processor.steps.conversion.csv_rows import Dialect, Record
+from processor.steps.conversion.csv_rows import Record
 from processor.steps.conversion.csv_start import start_of_table
 from processor.steps.conversion.csv_survey import Survey
 

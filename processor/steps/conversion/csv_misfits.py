@@ -5,8 +5,9 @@ from collections.abc import Iterator, Sequence
 from random import Random
 
 from processor.domain.errors import refused
-from processor.steps.conversion.csv_blocks import Passage, Ragged
+from processor.steps.conversion.csv_blocks import Passage
 from processor.steps.conversion.csv_notes import COMMENT
+from processor.steps.conversion.csv_ragged import Ragged
 from processor.steps.conversion.csv_repair import Fields, Repair
 from processor.steps.conversion.csv_rows import Record, records
 

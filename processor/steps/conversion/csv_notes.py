@@ -5,8 +5,9 @@ from collections import Counter
 from collections.abc import Sequence
 
 from processor.steps.conversion.csv_cells import TYPED, CellClass, classify
+from processor.steps.conversion.csv_grammar import Dialect
 from processor.steps.conversion.csv_repair import looks_like_row
-from processor.steps.conversion.csv_rows import Dialect, Record
+from processor.steps.conversion.csv_rows import Record
 from processor.steps.conversion.csv_survey import LAST_RECORDS, Survey
 
 # Longer than this, text around a table is no preamble or footer but something that is not understood.

@@ -6,7 +6,8 @@ from dataclasses import replace
 from itertools import repeat
 
 from processor.steps.conversion.csv_cells import TYPED, CellClass, classify
-from processor.steps.conversion.csv_rows import Dialect, Grammar, Newline, Record, records
+from processor.steps.conversion.csv_grammar import Dialect, Grammar, Newline
+from processor.steps.conversion.csv_rows import Record, records
 
 _OTHER_DELIMITERS = (b",", b";", b"\t", b"|", b", ", b"; ")
 # Ordinary text is full of these: a row that they separate must hold what the columns hold.

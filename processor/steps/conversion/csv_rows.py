@@ -10,10 +10,8 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from processor.domain.errors import refused
-from processor.steps.conversion.csv_grammar import Dialect, Grammar, Newline
+from processor.steps.conversion.csv_grammar import Dialect, Grammar
 from processor.steps.conversion.csv_window import LONGEST_RECORD, SETTLED_BYTES, Window
-
-__all__ = ["Dialect", "Grammar", "Newline", "Reader", "Record", "records"]
 
 # Bytes that may be looked at in vain for a closing quote, at first and for each byte read: hostile quotes cost no more.
 _IN_VAIN_AT_FIRST = 256 << 20

@@ -10,9 +10,10 @@ from collections import Counter
 from collections.abc import Sequence
 
 from processor.steps.conversion.csv_cells import TYPED, WHOLE, CellClass, classify
+from processor.steps.conversion.csv_grammar import Dialect, Newline
 from processor.steps.conversion.csv_layout import Layout
 from processor.steps.conversion.csv_notes import is_prose, is_sentence
-from processor.steps.conversion.csv_rows import Dialect, Newline, Record
+from processor.steps.conversion.csv_rows import Record
 from processor.steps.conversion.csv_survey import Survey
 
 _CUSTOMARY = {b",": 1.0, b"\t": 1.0, b";": 1.0, b"|": 1.0, b"": 1.0}

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 
 from processor.steps.conversion.csv_cells import TYPED, CellClass, classify
+from processor.steps.conversion.csv_grammar import Dialect
 from processor.steps.conversion.csv_notes import COMMENT, LONGEST_NOTE_RECORDS, is_prose, is_sentence
 from processor.steps.conversion.csv_repair import Fields, Repair
-from processor.steps.conversion.csv_rows import Dialect, Record
+from processor.steps.conversion.csv_rows import Record
 
 _BETWEEN_WORDS = (b":", b" ")
 _ROWS_BELOW = 50

@@ -4,8 +4,10 @@ from collections import Counter, deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from processor.steps.conversion.csv_blocks import Block, Passage, Ragged
-from processor.steps.conversion.csv_rows import Dialect, Newline, Record
+from processor.steps.conversion.csv_blocks import Passage
+from processor.steps.conversion.csv_grammar import Dialect, Newline
+from processor.steps.conversion.csv_ragged import Block, Ragged
+from processor.steps.conversion.csv_rows import Record
 
 FIRST_RECORDS = 1000
 LAST_RECORDS = 200

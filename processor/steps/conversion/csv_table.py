@@ -6,17 +6,19 @@ from typing import Self
 
 from processor.domain.conversion import ConversionOptions, DataFormat, MalformedRows, Receipt
 from processor.domain.errors import DeliveryError, refused
-from processor.steps.conversion.csv_blocks import Block, Passage, passages
+from processor.steps.conversion.csv_blocks import Passage, passages
 from processor.steps.conversion.csv_dialect import choose
 from processor.steps.conversion.csv_direct import Structure, check_structure, direct_reading
 from processor.steps.conversion.csv_encoding import Encoding, decide_encoding, utf8_chunks
 from processor.steps.conversion.csv_exact import SURPLUS, PipedRows, Row, piped
 from processor.steps.conversion.csv_facts import facts, refuse_malformed
+from processor.steps.conversion.csv_grammar import Dialect, Newline
 from processor.steps.conversion.csv_header import Header, Name, decide_header, name_columns, without_quotes
 from processor.steps.conversion.csv_layout import Layout, lay_out
 from processor.steps.conversion.csv_misfits import Misfits
+from processor.steps.conversion.csv_ragged import Block
 from processor.steps.conversion.csv_repair import Repair
-from processor.steps.conversion.csv_rows import Dialect, Newline, Record, records
+from processor.steps.conversion.csv_rows import Record, records
 from processor.steps.conversion.csv_survey import FIRST_RECORDS, Survey
 from processor.steps.conversion.csv_written import Rows, is_row
 from processor.steps.conversion.table import Reading, Sample, TextColumn, write_table

@@ -6,11 +6,12 @@ from itertools import repeat
 
 import orjson
 
-from processor.steps.conversion.csv_blocks import Block, Passage, Ragged
+from processor.steps.conversion.csv_blocks import Passage
 from processor.steps.conversion.csv_exact import Row, surplus_json
 from processor.steps.conversion.csv_header import Header
 from processor.steps.conversion.csv_layout import Layout
 from processor.steps.conversion.csv_level import Leveller
+from processor.steps.conversion.csv_ragged import Block, Ragged
 from processor.steps.conversion.csv_repair import Repair
 from processor.steps.conversion.csv_rows import Record
 from processor.steps.conversion.csv_survey import FIRST_RECORDS

@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 
 from processor.domain.conversion import ConversionOptions
 from processor.domain.errors import DeliveryError
-from processor.steps.conversion.csv_blocks import Block, Ragged, passages
+from processor.steps.conversion.csv_blocks import passages
 from processor.steps.conversion.csv_exact import PipedRows, Row, surplus_json
+from processor.steps.conversion.csv_grammar import Dialect, Newline
 from processor.steps.conversion.csv_level import Leveller
-from processor.steps.conversion.csv_ragged import Skeletons
+from processor.steps.conversion.csv_ragged import Block, Ragged, Skeletons
 from processor.steps.conversion.csv_repair import Repair
-from processor.steps.conversion.csv_rows import Dialect, Newline, Record, records
+from processor.steps.conversion.csv_rows import Record, records
 from processor.steps.conversion.duck import connection
 from tests.unit.conversion.csv_tables import convert
 

@@ -11,7 +11,7 @@ from processor.domain.conversion import ConversionOptions, DataFormat
 from processor.steps.conversion import convert, csv_relay
 from processor.steps.conversion.csv_direct import StructureCheck
 from processor.steps.conversion.csv_encoding import Utf8Check, promised_encoding
-from processor.steps.conversion.csv_rows import Dialect
+from processor.steps.conversion.csv_grammar import Dialect
 from tests.unit.extraction.recording import RecordingOutput, RecordingSink
 
 PIECES = st.lists(

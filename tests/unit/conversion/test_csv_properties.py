@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from processor.domain.errors import DeliveryError
 from processor.steps.conversion.csv_direct import check_structure
 from processor.steps.conversion.csv_encoding import Encoding
-from processor.steps.conversion.csv_rows import Dialect, Newline, records
+from processor.steps.conversion.csv_grammar import Dialect, Newline
+from processor.steps.conversion.csv_rows import records
 from processor.streams.source import BytesSource
 from tests.unit.conversion.csv_tables import convert
 

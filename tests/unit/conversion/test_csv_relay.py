@@ -8,8 +8,8 @@ import pytest
 
 from processor.steps.conversion import csv_relay
 from processor.steps.conversion.csv_direct import StructureCheck
+from processor.steps.conversion.csv_grammar import Dialect
 from processor.steps.conversion.csv_relay import RelayError, relayed
-from processor.steps.conversion.csv_rows import Dialect
 
 KERNEL_BYTES = 64 << 10  # what a pipe holds that nobody reads
 SHARE, BUFFER = 3 * KERNEL_BYTES, 4 * KERNEL_BYTES

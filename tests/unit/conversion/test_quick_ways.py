@@ -3,7 +3,8 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from processor.steps.conversion.csv_rows import Dialect, records
+from processor.steps.conversion.csv_grammar import Dialect
+from processor.steps.conversion.csv_rows import records
 from processor.steps.conversion.csv_survey import Survey
 from processor.steps.conversion.typing_evidence import Evidence
 

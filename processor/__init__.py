@@ -1,13 +1,22 @@
 """Deliver files from a Linux host to S3-compatible storage as verified data.
 
-The map, from the ground up; nobody imports upward (setup.cfg holds it):
+Nobody imports upward (setup.cfg holds it). From the ground up: `domain`; `config`, `logs`, `streams`; `engine`,
+`ledger`, `store`; `confined`, `watch`; `delivery`; `remote`; `actors`; `daemon`; `commands`; `dashboard`; `cli`.
 
-    domain    words and decisions: files, jobs, keys, errors, retries. No I/O, no third party.
-    config    the settings, validated.           logs     structured lines on stdout.
-    streams   frames on a pipe, sources of bytes, the worker's sandbox.
-    engine    the process pool.   store   S3.     ledger   SQLite.
-    steps     checksum, detection, extraction, conversion, transfer: plain functions.
-    watch     inotify and the scan.
-    actors    who carries which message to whom.
-    app       puts the parts together.            cli      the commands.
+actors/     Actors: who sends which message to whom
+cli/        The command line
+commands/   The commands: their work, without arguments and exit codes
+confined/   Code that a stranger's bytes touch; runs in confined workers
+daemon/     The daemon: start, run, observe and stop all parts
+dashboard/  A read-only web page, in a process of its own
+delivery/   Deliver files: hash, upload, verify, manifest, put away
+domain/     Words and decisions: plain values and pure functions
+engine/     Run heavy work in processes of our own
+ledger/     The ledger: one SQLite file that remembers every file's progress
+remote/     Convert and unpack on the hosts of a Dask cluster
+store/      S3-compatible storage, and everything known about it
+streams/    Bytes in motion: sources, frames on pipes, the worker's sandbox
+watch/      Notice files, wait until they are whole, hand them over
+config      Settings from the environment and `.env`, validated together
+logs        Structured logs on stdout: JSON, or pretty for people
 """

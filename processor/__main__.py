@@ -1,4 +1,7 @@
-"""`python -m processor`, and the console script. Imports nothing yet: worker processes import this module too."""
+"""Console entry point: `python -m processor`.
+
+Imports nothing at the top: worker processes import this module, too.
+"""
 
 
 def main() -> None:
@@ -7,14 +10,14 @@ def main() -> None:
 
     _occupy_standard_streams()
     if sys.argv[1:] in (["run"], ["run", "--once"]):
-        from processor.memory import begin_small, without_tables  # noqa: PLC0415
+        from processor.daemon.malloc import begin_small, without_tables  # noqa: PLC0415
 
         begin_small()
         without_tables()
-        from processor.entry import run_daemon  # noqa: PLC0415
+        from processor.cli.runtime import run_daemon  # noqa: PLC0415
 
         run_daemon(once="--once" in sys.argv)
-    from processor.cli import main as run  # noqa: PLC0415
+    from processor.cli.main import main as run  # noqa: PLC0415
 
     run()
 

@@ -1,4 +1,7 @@
-"""The settings: from the environment and `.env`, checked before anything starts, every mistake reported at once."""
+"""Settings from the environment and `.env`, validated together.
+
+Every mistake is reported at once, before anything starts.
+"""
 
 import difflib
 import os

@@ -1,4 +1,4 @@
-"""Structured lines on stdout: JSON through orjson, or pretty ones for eyes."""
+"""Structured logs on stdout: JSON, or pretty for people."""
 
 import json
 import logging

@@ -1,4 +1,4 @@
-"""Who carries which message to whom. The work itself is in `steps`.
+"""Actors: who sends which message to whom.
 
      Watcher ──FilesFound (ask)──▶ Progress ──Process(job)──▶ Checksummer
                                     ▲   ▲                       │ regular    │ database    │ archive
@@ -7,6 +7,19 @@
                                     │   └── StepsCompleted, StepFailed, PartStored ... (reports; nobody waits for them)
                                     └─────── Process(job) with only progress_update ahead ── Uploader
 
-messages   what is said                       base      what every actor does: answer pings, have its death noticed
-crew       who is there, and who is next      stage     an actor whose work runs in threads of its own
+An actor only carries messages. The work is in `delivery`, `confined` and `store`.
+
+base          Base actor: meets the others, answers pings, reports its death
+checksummer   The Checksummer: hash, detect the type, put delivered files away
+converter     The Converter: have a worker turn a data file into Parquet
+counters      Counters since the start, for the summary and the metrics
+extractor     The Extractor: have a worker unpack an archive
+messages      Messages between actors
+outages       Failures of the store, the cluster or the watched directory
+progress      The Progress actor: owns the ledger, starts and ends every job
+routes        References to all actors, and the next one for a job
+stage         Base of actors whose work runs in threads
+uploader      The Uploader: the one actor that talks to the store
+watcher       The Watcher: look at the tree, offer whole files to Progress
+worker_stage  Base of Converter and Extractor: streams made by pool workers
 """

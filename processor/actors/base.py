@@ -1,4 +1,4 @@
-"""What every actor does: meet the others, answer pings, and have its death noticed."""
+"""Base actor: meets the others, answers pings, reports its death."""
 
 import queue
 from collections.abc import Callable
@@ -8,8 +8,8 @@ from typing import Any
 import pykka
 
 from processor import logs
-from processor.actors.crew import Crew
 from processor.actors.messages import Meet, Ping
+from processor.actors.routes import Crew
 
 DeathNotice = Callable[[str, BaseException], None]
 

@@ -1,4 +1,4 @@
-"""The Checksummer: who reads a file first and touches it last. Its jobs are checksum, type, and putting files away."""
+"""The Checksummer: hash, detect the type, put delivered files away."""
 
 import os
 from collections.abc import Callable
@@ -10,12 +10,12 @@ from processor.actors.base import DeathNotice
 from processor.actors.messages import BringBack, BroughtBack, FilePutAway, Process, PutFileAway
 from processor.actors.stage import Stage
 from processor.config import AfterUpload, Engine, Settings
+from processor.delivery import quarantine
+from processor.delivery.examine import examine_in_parts
 from processor.domain.files import FileMetadata, FileType, proposed_kind
 from processor.domain.jobs import Status, Step
 from processor.domain.keys import escape
 from processor.ledger.records import Found
-from processor.steps import custody
-from processor.steps.checksum import examine_in_parts
 
 # One thread hashes at 1.5 GB/s, which is more than most disks give.
 _THREADS = 2
@@ -69,7 +69,7 @@ class Checksummer(Stage):
                 where, gone = self._set_aside(message), True
             else:
                 gone = self._after_upload(message)
-        except custody.NewerFileError:
+        except quarantine.NewerFileError:
             gone = False
         except OSError as error:
             self.log.error(
@@ -83,7 +83,7 @@ class Checksummer(Stage):
 
     def _set_aside(self, message: PutFileAway) -> bytes | None:
         file = message.file
-        return custody.set_aside(
+        return quarantine.set_aside(
             self._root,
             file.relative_path,
             os.fsencode(self._settings.error_directory),
@@ -97,10 +97,10 @@ class Checksummer(Stage):
         file, settings = message.file, self._settings
         if settings.after_upload is AfterUpload.KEEP:
             return False
-        if not custody.unchanged(self._root, file.relative_path, file.size_bytes, file.modified_ns):
+        if not quarantine.unchanged(self._root, file.relative_path, file.size_bytes, file.modified_ns):
             return not os.path.lexists(os.path.join(self._root, file.relative_path))
         move = settings.after_upload is AfterUpload.MOVE and settings.after_upload_directory is not None
-        custody.put_away(
+        quarantine.put_away(
             self._root, file.relative_path, os.fsencode(str(settings.after_upload_directory)) if move else None
         )
         return True
@@ -108,7 +108,7 @@ class Checksummer(Stage):
     def _bring_back(self, message: BringBack) -> None:
         for row, relative_path in message.files:
             try:
-                custody.bring_back(self._root, relative_path, os.fsencode(self._settings.error_directory))
+                quarantine.bring_back(self._root, relative_path, os.fsencode(self._settings.error_directory))
                 status = os.lstat(os.path.join(self._root, relative_path))
             except OSError as error:
                 self.log.error("file.not-brought-back", path=escape(relative_path), reason=str(error))

@@ -1,14 +1,14 @@
-"""The Converter: who has a worker turn a data file into Parquet, and hands the stream to the Uploader."""
+"""The Converter: have a worker turn a data file into Parquet."""
 
 import os
 from dataclasses import replace
 from typing import Any
 
 from processor.actors.messages import Process
-from processor.actors.workshop import WorkerStage
+from processor.actors.worker_stage import WorkerStage
+from processor.confined.entrypoint import ConvertRequest, stream_conversion
 from processor.domain.keys import escape
-from processor.steps.streaming import ConvertRequest, stream_conversion
-from processor.steps.units import Work
+from processor.remote.tasks import Work
 
 
 class Converter(WorkerStage):

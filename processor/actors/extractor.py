@@ -1,17 +1,17 @@
-"""The Extractor: who has a worker take an archive apart, and hands the stream of members to the Uploader."""
+"""The Extractor: have a worker unpack an archive."""
 
 import os
 from collections.abc import Iterator
 from dataclasses import replace
 
 from processor.actors.messages import Process
-from processor.actors.workshop import WorkerStage
+from processor.actors.worker_stage import WorkerStage
+from processor.confined.entrypoint import ExtractRequest, share_extraction, stream_extraction
+from processor.confined.formats import Metadata
 from processor.domain.files import ArchiveKind
 from processor.domain.keys import escape
 from processor.engine.seam import Engine
-from processor.steps.conversion import Metadata
-from processor.steps.streaming import ExtractRequest, share_extraction, stream_extraction
-from processor.steps.units import MOST_OBJECTS, Work
+from processor.remote.tasks import MOST_OBJECTS, Work
 
 # Bytes; below this a second worker costs more than it brings. Not much, since a table takes 10 ms, however small.
 _WORTH_SHARING = 256 << 10

@@ -1,16 +1,19 @@
-"""What the actors say to each other. A past participle tells a fact, a verb asks for something."""
+"""Messages between actors.
+
+A past participle tells a fact, a verb asks for something.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from threading import Event
 
-from processor.actors.crew import Crew
+from processor.actors.routes import Crew
 from processor.domain.errors import Failure
 from processor.domain.jobs import Job, Step
 from processor.domain.uploads import FileDigests, Part
 from processor.ledger.records import BadMembers, Found, OpenUpload, PutAway
-from processor.steps.units import Work
+from processor.remote.tasks import Work
 from processor.streams.object_stream import ObjectStream
 
 

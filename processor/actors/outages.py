@@ -1,4 +1,4 @@
-"""What fails because of the store, the cluster or the watched directory as a whole, and no file's fault.
+"""Failures of the store, the cluster or the watched directory.
 
 A failure that looks so is kept until a probe tells whose it is. While the outage lasts, nothing new is begun and probes
 come at growing distances.

@@ -1,4 +1,4 @@
-"""Progress: the one actor that owns the ledger. Every job starts here and comes home here.
+"""The Progress actor: owns the ledger, starts and ends every job.
 
 Reports are recorded in groups: a transaction is committed when the mailbox is empty and something follows from what
 was heard, or `_GROUP` reports wait. What follows from a report (telling somebody, giving a credit back) is done after
@@ -17,6 +17,7 @@ from typing import Any, TypeVar, assert_never
 import pykka
 
 from processor.actors.base import DeathNotice, Member
+from processor.actors.counters import Tally
 from processor.actors.messages import (
     AbortOrphans,
     AbortUploads,
@@ -46,7 +47,6 @@ from processor.actors.messages import (
     WatchIdle,
 )
 from processor.actors.outages import Outages, of_cluster, of_root
-from processor.actors.tally import Tally
 from processor.config import AfterUpload, Settings
 from processor.domain.credits import Credits
 from processor.domain.errors import SOURCE_CHANGED, SOURCE_VANISHED, ErrorClass, Failure

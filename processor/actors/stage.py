@@ -1,4 +1,7 @@
-"""An actor whose work takes long: it runs in threads of its own, so that the mailbox stays short."""
+"""Base of actors whose work runs in threads.
+
+So the mailbox stays short while the work takes long.
+"""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor

@@ -1,9 +1,8 @@
-"""The Uploader: the only one who talks to the store."""
+"""The Uploader: the one actor that talks to the store."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from threading import Event
 from typing import Any
@@ -27,6 +26,10 @@ from processor.actors.messages import (
 )
 from processor.actors.stage import Stage
 from processor.config import Settings
+from processor.delivery.file_upload import transfer_file
+from processor.delivery.manifest_upload import transfer_manifest
+from processor.delivery.object_stream import BadMembers, deliver_stream, object_request
+from processor.delivery.object_upload import ObjectUpload, TransferStopped, Unheard
 from processor.domain.credits import Credits
 from processor.domain.errors import DeliveryError, Failure
 from processor.domain.files import FileMetadata, FileType
@@ -34,15 +37,11 @@ from processor.domain.jobs import Job, Step
 from processor.domain.keys import PROBES, STAGING
 from processor.domain.manifests import Entry, ManifestColumn, ManifestHead, ManifestObject, Omission
 from processor.domain.uploads import ObjectRequest, Part, Resumption, StoredObject
-from processor.engine.seam import Engine
 from processor.ledger.reader import recorded_objects
-from processor.steps.delivery import BadMembers, deliver_stream, object_request
-from processor.steps.staging import Staging
-from processor.steps.transfer import ObjectUpload, TransferStopped, Unheard
-from processor.steps.transfer_file import transfer_file
-from processor.steps.transfer_manifest import transfer_manifest
-from processor.steps.unit_deliver import Perform, RemoteDelivery
-from processor.steps.units import Work
+from processor.remote.dispatch import RemoteDelivery
+from processor.remote.engine_link import Elsewhere
+from processor.remote.staging import Staging
+from processor.remote.tasks import Work
 from processor.store.manifests import entry_fields, entry_from
 from processor.store.orphans import abort_orphans
 from processor.store.probe import adopt, probe
@@ -51,16 +50,6 @@ from processor.streams.frames import Begin, Content, End, Skipped
 from processor.streams.object_stream import ObjectStream
 from processor.streams.source import no_root, open_file
 from processor.watch.beneath import open_root
-
-
-@dataclass(frozen=True, slots=True)
-class Elsewhere:
-    """Workers of a cluster: how they are asked, what they are asked to do, and why that is impossible just now."""
-
-    engine: Engine
-    perform: Perform
-    problem: Callable[[], Failure | None]
-
 
 _RECORDING_SECONDS = 60.0  # then the upload goes on: the part may be sent again after a crash, nothing worse
 _NO_CONTENT = 9  # in the ledger's `objects`: a member that is not a file

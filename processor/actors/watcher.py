@@ -1,4 +1,4 @@
-"""The Watcher: looks at the tree again and again, and asks Progress to take what is whole."""
+"""The Watcher: look at the tree, offer whole files to Progress."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,7 +7,7 @@ from processor.actors.base import DeathNotice, Member
 from processor.actors.messages import Drain, FilesFound, LookAgain, WatchIdle
 from processor.domain.keys import escape
 from processor.ledger.records import Found
-from processor.watch.notes import Level, Note
+from processor.watch.events import Level, Note
 from processor.watch.tree import Tree
 
 # Progress may be waiting for room on the ledger's disk: the watcher waits with it.

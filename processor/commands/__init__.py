@@ -1,8 +1,13 @@
-"""What the commands do; `cli` only parses their arguments and prints.
+"""The commands: their work, without arguments and exit codes.
 
-local      a confined worker for one command: convert, extract, plan
-convert    one data file to Parquet on disk          extract    one archive to a directory
-plan       what would be done with a file            check      what is on, what is missing
-ledger     commands that read or change the ledger   deliveries stored objects against manifests
-show       how they look on a terminal               units      sizes, spans, moments and strangers' names for eyes
+convert           `processor convert`: one data file to one Parquet file
+directories       Check the directories that the settings name
+extract           `processor extract`: unpack one archive into a directory
+humanize          Format sizes, durations and times for people
+ledger            Ledger commands: `status`, `why`, `retry`, `reprocess`
+local_worker      A confined worker for the time of one command
+output_directory  Write objects as files below a directory, under their keys
+plan              `processor plan`: show what would be done; upload nothing
+render            Render `status` and `why` on a terminal
+store             Store commands: `check`, `ls`, `verify`, `rebuild`
 """

@@ -1,18 +1,18 @@
-"""`processor convert`: one data file to one Parquet file, by the daemon's code under its protections."""
+"""`processor convert`: one data file to one Parquet file."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from io import TextIOWrapper
 from pathlib import Path
 
-from processor.commands.local import LocalWorker
+from processor.commands.local_worker import LocalWorker
+from processor.commands.output_directory import Directory, PartFile
 from processor.config import Settings
+from processor.confined.entrypoint import ConvertRequest, stream_conversion
 from processor.domain.conversion import DataFormat, Receipt
 from processor.domain.errors import DeliveryError, refused
 from processor.domain.files import FileMetadata, FileType, Kind
 from processor.domain.keys import escape
-from processor.steps.extraction.directory import Directory, PartFile
-from processor.steps.streaming import ConvertRequest, stream_conversion
 from processor.streams.frames import Begin, Content, Data, End, Failed, Frame, Restart
 
 _HEAD_BYTES = 4096

@@ -1,16 +1,16 @@
-"""`processor extract`: one archive to a directory, by the daemon's code. The archive is read by a confined worker."""
+"""`processor extract`: unpack one archive into a directory."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from processor.commands.local import LocalWorker
+from processor.commands.local_worker import LocalWorker
+from processor.commands.output_directory import Directory, PartFile
 from processor.config import Settings
+from processor.confined.entrypoint import ExtractRequest, stream_extraction
 from processor.domain.errors import DeliveryError, Failure, refused
 from processor.domain.files import FileType
 from processor.domain.keys import escape, parquet_key, rejects_key
 from processor.domain.members import Member
-from processor.steps.extraction.directory import Directory, PartFile
-from processor.steps.streaming import ExtractRequest, stream_extraction
 from processor.streams.frames import Bad, Begin, Content, Data, End, Failed, Frame, Restart, Skipped
 
 

@@ -1,4 +1,4 @@
-"""Commands about the ledger: `status`, `why`, `retry`, `reprocess`.
+"""Ledger commands: `status`, `why`, `retry`, `reprocess`.
 
 What only looks opens the ledger read-only. What changes something goes to the daemon over its control socket; when
 none runs, it takes the ledger's lock itself.
@@ -17,15 +17,15 @@ import orjson
 
 from processor.actors.messages import Order
 from processor.config import Settings
-from processor.control import NotRunningError, ask
+from processor.daemon.control_api import request
+from processor.daemon.control_socket import NotRunningError, ask
+from processor.daemon.factories import own_ledger
+from processor.delivery import quarantine
 from processor.domain.jobs import Status
 from processor.domain.keys import escape, unescape
 from processor.ledger.database import Lock
 from processor.ledger.reader import reading
 from processor.ledger.writer import Ledger
-from processor.orders import request
-from processor.parts import own_ledger
-from processor.steps import custody
 
 MOST_OBJECTS = 1000
 _MOST_SHOWN = 20
@@ -176,7 +176,7 @@ def _retry_alone(settings: Settings, path: bytes | None) -> int:
     count = 0
     with _ledger_alone(settings) as ledger:
         for row, relative_path in ledger.failed_files(path):
-            custody.bring_back(root, relative_path, aside)
+            quarantine.bring_back(root, relative_path, aside)
             try:
                 status = os.lstat(os.path.join(root, relative_path))
             except FileNotFoundError:

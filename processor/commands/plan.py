@@ -1,10 +1,10 @@
-"""`processor plan`: what would be done with a file; nothing is uploaded or written."""
+"""`processor plan`: show what would be done; upload nothing."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from processor.commands.local import LocalWorker
+from processor.commands.local_worker import LocalWorker
 from processor.config import Settings
 from processor.domain.conversion import Column, ConversionOptions, DataFormat
 from processor.domain.errors import DeliveryError, Failure
@@ -74,17 +74,17 @@ def _look(request: _Request) -> tuple[tuple[tuple[str, str], ...], tuple[Column,
     with open_file(request.root, request.file.relative_path) as source:
         match data:
             case DataFormat.CSV | DataFormat.TSV:
-                from processor.steps.conversion.csv import plan_csv  # noqa: PLC0415 - only workers need it
+                from processor.confined.formats.csv.convert import plan_csv  # noqa: PLC0415 - only workers need it
 
                 csv = plan_csv(source, data, request.options)
                 return _facts(csv), csv.columns, csv.refusal
             case DataFormat.JSON | DataFormat.JSONL:
-                from processor.steps.conversion.json import plan_json  # noqa: PLC0415
+                from processor.confined.formats.json.convert import plan_json  # noqa: PLC0415
 
                 json = plan_json(source, data, request.options)
                 return _facts(json), json.columns, None
             case _:
-                from processor.steps.conversion.xml import plan_xml  # noqa: PLC0415
+                from processor.confined.formats.xml.convert import plan_xml  # noqa: PLC0415
 
                 xml = plan_xml(source, request.options)
                 return _facts(xml), xml.columns, None

@@ -1,6 +1,9 @@
-"""A page for eyes: `processor dashboard`, a process of its own that only reads.
+"""A read-only web page, in a process of its own.
 
-server    HTTP: who may ask, what is answered, and the one change there is (retry, through the daemon)
-pages     what each page shows: values into templates, everything escaped
-records   questions to the ledger            chart    bars of a throughput, as plain numbers
+The one change it offers is a retry, through the daemon's control socket.
+
+chart    Bars of the throughput chart, as numbers for the template
+pages    Content of each page; everything from strangers is escaped
+records  Read-only ledger queries for the pages, bounded by indexes
+server   HTTP server of the dashboard: read-only pages, and retry
 """

@@ -1,9 +1,9 @@
-"""Bars of a throughput as plain numbers; the template draws them."""
+"""Bars of the throughput chart, as numbers for the template."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from processor.commands.units import moment, size
+from processor.commands.humanize import moment, size
 from processor.dashboard.records import Bucket
 
 WIDTH, HEIGHT = 720, 150

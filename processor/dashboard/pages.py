@@ -1,4 +1,4 @@
-"""What each page shows: values into templates. Names and messages come from strangers, so everything is escaped."""
+"""Content of each page; everything from strangers is escaped."""
 
 import os
 import threading
@@ -12,8 +12,8 @@ from typing import Any, Generic, TypeVar
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from processor.commands import ledger
-from processor.commands.deliveries import delivered_objects
-from processor.commands.units import moment, plain, size, span
+from processor.commands.humanize import moment, plain, size, span
+from processor.commands.store import delivered_objects
 from processor.config import EMBEDDED, Settings
 from processor.dashboard import records
 from processor.dashboard.chart import bytes_chart, files_chart

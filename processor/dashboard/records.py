@@ -1,4 +1,4 @@
-"""Questions that the pages ask the ledger: read-only, by an index, and bounded."""
+"""Read-only ledger queries for the pages, bounded by indexes."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The dashboard over HTTP: pages that only read, and `retry`, which goes through the daemon's control socket.
+"""HTTP server of the dashboard: read-only pages, and retry.
 
 Who may ask: whoever reaches the address, which is loopback unless told otherwise. A stranger's page in the same browser
 can not: the Host must be an address or a known name (so no rebinding of names), and a change needs the token that only
@@ -22,10 +22,10 @@ from urllib.parse import parse_qsl, quote, urlsplit
 
 from processor.actors.messages import Order
 from processor.config import Settings
-from processor.control import NotRunningError, ask
+from processor.daemon.control_api import request
+from processor.daemon.control_socket import NotRunningError, ask
 from processor.dashboard.pages import NotKnownError, Pages
 from processor.domain.keys import unescape
-from processor.orders import request
 
 _LONGEST_FORM_BYTES = 64 << 10
 _POLICY = (

@@ -1,9 +1,19 @@
-"""Words and decisions: plain values and pure functions. No I/O, no third party.
+"""Words and decisions: plain values and pure functions.
 
-files       what lies in the watched directory, and its type
-keys        where an object goes; injective
-jobs        one file's way through the system and the routing slip
-conversion  how a data file is to be converted, and the receipt
-errors      failures as values, with their class and a hint
-retry       what to do about a failure
+No I/O, no third party.
+
+archives    Options and limits for opening archives
+changed     The error for a file that changed during its delivery
+circuit     Circuit breaker for outages: a pure state machine
+conversion  Conversion options, and the receipt of a written table
+credits     Limit on the number of jobs in flight
+detection   Detect a file's type: its name proposes, its content confirms
+errors      Failures as values: class, code, message and hint
+files       Files, their metadata, and the types their names propose
+jobs        Jobs and their routing slips
+keys        Object keys from file names, reversible and injective
+manifests   Contents of a manifest: a source and its objects
+members     Archive members and the keys of their objects
+retry       Decide if and when to retry after a failure
+uploads     Uploads: parts, digests, and the state that resuming needs
 """

@@ -1,4 +1,4 @@
-"""How an archive is to be opened, and how much of it is too much."""
+"""Options and limits for opening archives."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum

@@ -1,4 +1,4 @@
-"""Whether the store is there at all: a state machine that takes the time as an argument and does nothing itself.
+"""Circuit breaker for outages: a pure state machine.
 
 Closed: everything goes on. An outage opens it; then one probe at a time asks whether the store is back, the first one
 at once. A first probe that succeeds shows that the store was there all along, so the failure was the request's own

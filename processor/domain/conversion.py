@@ -1,4 +1,4 @@
-"""How a data file is to be converted, and the receipt that says what was written."""
+"""Conversion options, and the receipt of a written table."""
 
 from dataclasses import dataclass
 from enum import StrEnum

@@ -1,4 +1,4 @@
-"""How many files may be on their way at the same time."""
+"""Limit on the number of jobs in flight."""
 
 from dataclasses import dataclass
 

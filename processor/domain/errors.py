@@ -1,4 +1,4 @@
-"""Failures as values: what went wrong, whose fault it is, and what the operator can do."""
+"""Failures as values: class, code, message and hint."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What lies in the watched directory, and what its name proposes that it is."""
+"""Files, their metadata, and the types their names propose."""
 
 from dataclasses import dataclass
 from enum import StrEnum

@@ -1,4 +1,4 @@
-"""One file's way through the system: the job and its routing slip."""
+"""Jobs and their routing slips."""
 
 from dataclasses import dataclass, replace
 from enum import StrEnum

@@ -1,4 +1,4 @@
-"""Where an object goes: file names as keys, reversibly, so that two sources never share a key.
+"""Object keys from file names, reversible and injective.
 
 A key mirrors the path. What can not stand in a key as it is becomes `%XX` (two upper-case hex digits), and a `%` that
 would read as such an escape becomes `%25`; so every name has exactly one key and every key at most one name.

@@ -1,4 +1,4 @@
-"""What a manifest says: one source file, and every object it was delivered as."""
+"""Contents of a manifest: a source and its objects."""
 
 from dataclasses import dataclass
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""What lies in an archive, and the rule that makes an object's key of a member's name.
+"""Archive members and the keys of their objects.
 
 The rule (`member_key`), in three sentences. A name's path is kept; what is not valid UTF-8, control characters and
 backslashes become `%XX` as in `keys.escape`, and so does whatever would lead out of the archive's own place or name

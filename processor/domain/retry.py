@@ -1,4 +1,4 @@
-"""What to do about a failure: a decision, made purely; Progress carries it out."""
+"""Decide if and when to retry after a failure."""
 
 import random
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""An object on its way into the store: its parts, its digests, and what resuming it needs."""
+"""Uploads: parts, digests, and the state that resuming needs."""
 
 import base64
 import hashlib

@@ -1,4 +1,6 @@
-"""Where heavy work runs: `submit(function, request) -> Future`, in processes of our own.
+"""Run heavy work in processes of our own.
 
-pool    pebble's process pool: a killed worker fails only its own task
+pool        Pool of confined worker processes
+seam        Interface of an engine: submit a function, get a future
+semaphores  Name the pool's semaphores, so that leftovers can be removed
 """

@@ -1,4 +1,4 @@
-"""The local engine: a pool of confined worker processes.
+"""Pool of confined worker processes.
 
 Workers are spawned, never forked: this process is full of threads. They start with a scrubbed environment, so that no
 credential is ever in theirs, and enter the sandbox before the first request.
@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 import pebble
 
 from processor.streams import sandbox
+from processor.streams.worker_end import set_worker_end
 
 _Request = TypeVar("_Request")
 _Result = TypeVar("_Result")
@@ -29,13 +30,6 @@ _Result = TypeVar("_Result")
 _TASKS_A_WORKER = 5000
 
 _environment_lock = threading.Lock()
-_worker_end: socket.socket | None = None
-
-
-def worker_end() -> socket.socket:
-    """Return this worker's end of the inbox (worker side)."""
-    assert _worker_end is not None, "not a worker"
-    return _worker_end
 
 
 class Pool:
@@ -133,8 +127,7 @@ def _join_behind(pool: pebble.ProcessPool) -> None:
 def _become_worker(
     parent: int, limits: sandbox.Limits, inbox_end: socket.socket, prepare: Callable[[], None] | None
 ) -> None:
-    global _worker_end  # noqa: PLW0603 - the one thing a worker is born with
-    _worker_end = inbox_end
+    set_worker_end(inbox_end)
     sandbox.enter(parent, limits)
     if prepare is not None:
         prepare()

@@ -1,4 +1,4 @@
-"""What the rest of the system knows of an engine: it is given a function and a small request, and returns a future."""
+"""Interface of an engine: submit a function, get a future."""
 
 from collections.abc import Callable
 from concurrent.futures import Future

@@ -1,4 +1,4 @@
-"""The semaphores of the pool's processes have names in /dev/shm, and what is killed removes nothing."""
+"""Name the pool's semaphores, so that leftovers can be removed."""
 
 import os
 from contextlib import suppress

@@ -1,9 +1,12 @@
-"""The ledger: one SQLite file that remembers how far every file has come.
+"""The ledger: one SQLite file that remembers every file's progress.
 
-database      opening it: the lock, the pragmas, the schema, the check
-transactions  the writing connection
-keys          whose is a key
-arrivals      what arrives and goes on its way      reached   what a job has reached      ends   how it ends
-writer        all changes together; used by the one actor that owns the ledger
-reader        questions, over a read-only connection; for everybody
+checkpoints   Record a job's progress: content, uploads, parts, objects
+database      Open the ledger: lock, pragmas, schema, integrity check
+intake        Record files that arrive and jobs that start
+keys          Owners of keys: two sources never write one object
+outcomes      Record how jobs end: completed, retried or failed
+reader        Read-only queries on the ledger
+records       Values that the ledger takes and returns
+transactions  The writing connection and its transactions
+writer        All changes of the ledger, used by Progress alone
 """

@@ -1,4 +1,4 @@
-"""Opening the ledger: one daemon only, durable, checked.
+"""Open the ledger: lock, pragmas, schema, integrity check.
 
 WAL and synchronous=FULL: a committed transaction survives a power cut ("Write-Ahead Logging", SQLite documentation).
 """

@@ -1,4 +1,4 @@
-"""Whose is a key: no two sources may ever write the same object."""
+"""Owners of keys: two sources never write one object."""
 
 from processor.domain.errors import ErrorClass, Failure
 from processor.domain.files import FileMetadata, FileType

@@ -1,4 +1,4 @@
-"""Questions to the ledger, over a read-only connection: they never hold up the one who writes."""
+"""Read-only queries on the ledger."""
 
 import sqlite3
 import threading

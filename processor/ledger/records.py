@@ -1,4 +1,4 @@
-"""What is said about files between the ledger and whoever uses it."""
+"""Values that the ledger takes and returns."""
 
 from dataclasses import dataclass
 

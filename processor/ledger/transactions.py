@@ -1,4 +1,4 @@
-"""The writing connection: every change opens a transaction by itself, and nothing is recorded before `commit`."""
+"""The writing connection and its transactions."""
 
 import sqlite3
 from contextlib import suppress

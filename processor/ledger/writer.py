@@ -1,7 +1,7 @@
-"""Every change of the ledger, in one place. One thread owns it: the Progress actor's."""
+"""All changes of the ledger, used by Progress alone."""
 
-from processor.ledger.arrivals import Arrivals
-from processor.ledger.ends import Ends
+from processor.ledger.intake import Arrivals
+from processor.ledger.outcomes import Ends
 
 
 class Ledger(Arrivals, Ends):

@@ -1,13 +1,20 @@
-"""Where objects go: S3 and what must be known about it.
+"""S3-compatible storage, and everything known about it.
 
-s3          the one client: requests, and foreign errors made ours
-connection  boto3 made for us; direct and wire: PUTs without its weight; body: what a request carries
-settings    where the store is and how objects are to be stored
-errors      what an answer of the store means: this file, this try, or the store as a whole
-limits      bandwidth and request rate, shared by all uploads
-probe       what this store really does with checksums, conditions and metadata
-manifests   the object that says a delivery is complete; written and read piece by piece
-verification  stored objects against manifests
-orphans     abandoned multipart uploads of ours
-embedded    a real S3 server on loopback (leash starts it so that it can not outlive us)
+body             Request bodies: bytes, or a range of a file
+connection       A boto3 client configured for this program
+die_with_parent  Start a program that dies with its parent
+direct           PUT a body with our own signing, without boto3's cost
+embedded         A real S3 server (SeaweedFS) as a child process
+errors           Classify the store's errors: this file, this try, the store
+from_settings    Store settings, taken from the program's settings
+limits           Bandwidth and request-rate limits shared by all uploads
+manifests        Read and write manifests in the store
+orphans          Find and abort our abandoned multipart uploads
+patience         Retry one request a few times
+probe            Probe how the store treats checksums, conditions and metadata
+s3               The store's client: requests, and errors made ours
+settings         Settings of the store: address, credentials, object options
+signing          AWS Signature Version 4 for one request
+verification     Compare stored objects with their manifest
+wire             Keep-alive HTTP connections for PUT requests
 """

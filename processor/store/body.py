@@ -1,4 +1,4 @@
-"""What a request carries: bytes in memory, or a stretch of a file that is never held whole."""
+"""Request bodies: bytes, or a range of a file."""
 
 import hashlib
 import os

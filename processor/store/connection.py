@@ -1,4 +1,4 @@
-"""A boto3 client made for us: no retries of its own, sized pool, no default checksums, errors made ours.
+"""A boto3 client configured for this program.
 
 Plain PUTs go the direct way where there is one.
 """

@@ -1,4 +1,4 @@
-"""A real S3 server on loopback, so that a first start and the tests need nothing else: SeaweedFS, as a child process.
+"""A real S3 server (SeaweedFS) as a child process.
 
 Everything it keeps lies in one directory: the data, the ports, the log and, readable by the owner alone, the
 credentials. Starting again in the same directory finds the same objects under the same credentials. For anything
@@ -24,7 +24,7 @@ from typing import Any, Self
 import orjson
 
 from processor.domain.errors import DeliveryError, ErrorClass, Failure
-from processor.store import leash
+from processor.store import die_with_parent
 
 _HOST = "127.0.0.1"
 _SERVICES = ("master", "master.grpc", "volume", "volume.grpc", "filer", "filer.grpc", "s3", "s3.grpc")
@@ -96,7 +96,15 @@ class EmbeddedStore:
     def _launch(self, binary: Path, timeout_seconds: float) -> None:
         with self.log_path.open("wb") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-I", "-S", leash.__file__, str(os.getpid()), str(binary), *self._arguments()],
+                [
+                    sys.executable,
+                    "-I",
+                    "-S",
+                    die_with_parent.__file__,
+                    str(os.getpid()),
+                    str(binary),
+                    *self._arguments(),
+                ],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -1,4 +1,4 @@
-"""What an answer of the store means: this file's trouble, this try's, or the store's as a whole.
+"""Classify the store's errors: this file, this try, the store.
 
 The codes are those of the S3 API ("Error responses") and of the servers that speak it. What concerns every request
 alike (no connection, wrong credentials, no bucket) is an outage: nothing is gained by failing one file after the

@@ -1,4 +1,4 @@
-"""What all uploads share: bytes a second, and requests a second while the store asks for less.
+"""Bandwidth and request-rate limits shared by all uploads.
 
 Times are `time.monotonic()` seconds and come in as arguments to the pure parts; waiting is done by the caller's
 `Pause`, which a shutdown can cut short.

@@ -1,4 +1,4 @@
-"""The manifest of a delivered file: `_manifests/<key of the file>.json`, written last.
+"""Read and write manifests in the store.
 
 One JSON document, laid out by line so that it is written and read piece by piece: the head, one entry a line, the
 counts. An archive may have hundreds of thousands of entries; none are held in memory together.

@@ -1,4 +1,4 @@
-"""Multipart uploads of ours that nobody goes on with: found and aborted; those of others are left alone."""
+"""Find and abort our abandoned multipart uploads."""
 
 from collections.abc import Callable, Iterable, Iterator
 

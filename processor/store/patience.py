@@ -1,4 +1,4 @@
-"""Ask again, a few times, before a request's trouble becomes the file's."""
+"""Retry one request a few times."""
 
 import random
 import time

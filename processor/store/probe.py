@@ -1,4 +1,4 @@
-"""Find out what this store really does, by trying: what is claimed about checksums and what is checked often differ.
+"""Probe how the store treats checksums, conditions and metadata.
 
 Everything is tried on objects below `_probe/`, which are removed again.
 """

@@ -1,4 +1,4 @@
-"""The one client of the store: requests over boto3, and every foreign error made ours.
+"""The store's client: requests, and errors made ours.
 
 Keys given and returned are without the settings' prefix. A store is shared by all threads. boto3 is imported when the
 first request is made, so that commands without a store stay quick.

@@ -1,4 +1,4 @@
-"""Where the store is and how objects are to be stored: what the daemon's configuration tells the store."""
+"""Settings of the store: address, credentials, object options."""
 
 from dataclasses import dataclass, field
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Signature Version 4 of a request whose headers and digest are known ("Authenticating requests", Amazon S3 API).
+"""AWS Signature Version 4 for one request.
 
 It is what botocore's signer makes of the same request, at a quarter of the CPU: the key derived for a day is kept, and
 every header is looked at once.

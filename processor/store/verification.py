@@ -1,4 +1,4 @@
-"""Stored objects against what the manifest says of them."""
+"""Compare stored objects with their manifest."""
 
 import hashlib
 import random

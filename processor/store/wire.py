@@ -1,4 +1,4 @@
-"""Keep-alive connections to one server, over which a PUT goes out in as few pieces as it can.
+"""Keep-alive HTTP connections for PUT requests.
 
 A small object's head and body leave together, which spares both sides a wake-up; urllib3 sends them one after the
 other, at three times the CPU. Connections are opened by Python's `socket` and `ssl`. An answer that came in

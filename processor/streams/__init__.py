@@ -1,8 +1,13 @@
-"""Bytes in motion: sources that can be read again, frames on a pipe, and the sandbox of those who make them.
+"""Bytes in motion: sources, frames on pipes, the worker's sandbox.
 
-source    where bytes come from: a file, a member of an archive, a buffer
-output    where a conversion puts what it makes
-frames    the object stream's encoding on the pipe between worker and uploader
-inbox     how the main process receives the pipe of a worker
-sandbox   what a worker process gives up before it touches a stranger's file
+feed           Give a source to a reader that needs a descriptor
+frames         The frames of an object stream on a pipe
+inbox          Receive workers' pipes over one inherited socket pair
+object_stream  Read an object stream in the main process
+output         The destination of a conversion (protocol)
+pipes          Pipes with larger buffers
+ranges         Read a file in ranges through the process that can
+sandbox        Confine a worker process
+source         Sources of bytes, readable from the start as often as needed
+worker_end     A worker's end of the inbox
 """

@@ -1,4 +1,4 @@
-"""Hand a source to a reader that wants to open a descriptor itself."""
+"""Give a source to a reader that needs a descriptor."""
 
 import os
 import threading

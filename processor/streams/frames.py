@@ -1,4 +1,4 @@
-"""The object stream on the pipe between a worker and the uploader.
+"""The frames of an object stream on a pipe.
 
     stream := object* (END_OF_STREAM | FAILED), with a PROVED between any two frames
     object := BEGIN (DATA | RESTART)* (END | BAD)   |   BAD   |   SKIPPED

@@ -1,4 +1,4 @@
-"""How the main process receives the pipe of a worker: over one socket pair that every worker inherits.
+"""Receive workers' pipes over one inherited socket pair.
 
 A worker makes a pipe and sends its read end, named by the stream's id. Nothing appears in the file system, nothing
 listens, and it works across network namespaces.

@@ -1,4 +1,4 @@
-"""The main process's end of an object stream: frames as they come, and the truth when they stop coming."""
+"""Read an object stream in the main process."""
 
 import io
 import os

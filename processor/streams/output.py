@@ -1,4 +1,4 @@
-"""Where a conversion puts what it makes."""
+"""The destination of a conversion (protocol)."""
 
 from contextlib import AbstractContextManager
 from typing import BinaryIO, Protocol

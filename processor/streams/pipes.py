@@ -1,4 +1,4 @@
-"""Pipes that hold more than the usual 64 KiB, so that writer and reader wake each other less often."""
+"""Pipes with larger buffers."""
 
 import contextlib
 import fcntl

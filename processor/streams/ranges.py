@@ -1,4 +1,4 @@
-"""A file that lies elsewhere, read piece by piece through whoever can reach it.
+"""Read a file in ranges through the process that can.
 
 A confined worker has no network. It makes a socket pair, keeps one end and sends the other through the inbox to its
 parent, which answers each request for a range with that range of an object in the store. Nothing is held but one piece

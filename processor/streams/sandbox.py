@@ -1,4 +1,4 @@
-"""What a worker gives up before it touches a stranger's file.
+"""Confine a worker process.
 
 Needs no privileges: every protection is tried, and what the kernel refuses is reported (`processor check` shows it),
 not hidden. Constants are those of the Linux UAPI headers (prctl.h, sched.h, landlock.h).

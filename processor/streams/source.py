@@ -1,4 +1,4 @@
-"""Where bytes come from: anything that can be read from its first byte as often as needed."""
+"""Sources of bytes, readable from the start as often as needed."""
 
 import io
 import os

@@ -1,14 +1,19 @@
-"""Notice files: watch a directory tree, wait until what changes has settled, hand over what is whole.
+"""Notice files, wait until they are whole, hand them over.
 
-found       one settled file, as it is handed over
-settle      when a file counts as whole; pure, time is an argument
-age         which files are old enough to need no waiting; pure, and wary of clocks that jump
-rescans     when the whole tree is to be looked through; pure
-initial     the files that were there at the start, remembered in eight bytes each
-exclusions  what lies in the tree and is none of our business: the ledger, the error directory, the store
-beneath     opening directories below the root without following a link
-walk        looking through directories, lazily
-watches     inotify, and where in the tree each watch stands
-notes       what an operator should hear of, told once
-tree        all of it together: `Tree.look` is what the daemon calls again and again
+age         Judge by time stamps which files are old enough
+beneath     Open directories below the root without following links
+dispatch    Apply inotify events to the tree
+events      Events for the operator, as values
+exclusions  Paths in the tree that are never delivered
+found       A file that has settled
+initial     Files present at the start, for IGNORE_INITIAL
+intake      Take entries that were seen until they can be offered
+rescans     Schedule full scans of the tree
+scans       Scan the tree: whole, or a new directory
+settings    Settings of the watcher
+stability   Decide when a file is stable
+tree        A watched directory tree: the watcher's single entry point
+wake        Wait for the kernel, or for a wake-up from another thread
+walk        Walk a directory tree a few entries at a time
+watches     Inotify watches and their places in the tree
 """

@@ -1,4 +1,4 @@
-"""Which files are so old that they need not be waited for. Pure; wary of clocks."""
+"""Judge by time stamps which files are old enough."""
 
 from processor.watch.found import FoundFile
 

@@ -1,4 +1,4 @@
-"""Opening directories below the root, never through a link."""
+"""Open directories below the root without following links."""
 
 import errno
 import os

@@ -1,10 +1,10 @@
-"""What the kernel's events mean for the tree."""
+"""Apply inotify events to the tree."""
 
 from dataclasses import dataclass, field
 
 from inotify_simple import flags
 
-from processor.watch.notes import Notebook
+from processor.watch.events import Notebook
 from processor.watch.scans import UNREADABLE, Scans
 from processor.watch.watches import Watches
 

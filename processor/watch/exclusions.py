@@ -1,4 +1,4 @@
-"""What lies in the watched tree and is none of our business."""
+"""Paths in the tree that are never delivered."""
 
 import os
 from collections.abc import Iterable

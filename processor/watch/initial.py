@@ -1,4 +1,4 @@
-"""The files that were there at the start, for IGNORE_INITIAL: eight bytes each."""
+"""Files present at the start, for IGNORE_INITIAL."""
 
 from array import array
 from bisect import bisect_left

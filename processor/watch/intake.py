@@ -1,17 +1,17 @@
-"""From what is seen to what is handed over: every entry that is looked at comes by here."""
+"""Take entries that were seen until they can be offered."""
 
 import os
 import stat
 from enum import Enum, auto
 
 from processor.watch.age import Age
+from processor.watch.events import Level, Note, Notebook
 from processor.watch.exclusions import Exclusions
 from processor.watch.found import FoundFile, found_file
 from processor.watch.initial import InitialFiles
-from processor.watch.notes import Level, Note, Notebook
 from processor.watch.rescans import Rescans
 from processor.watch.settings import WatchSettings
-from processor.watch.settle import Settling
+from processor.watch.stability import Settling
 
 # The kernel stamps files by a clock that may lag behind by one tick.
 _TICK_NS = 10_000_000

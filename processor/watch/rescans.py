@@ -1,4 +1,4 @@
-"""When the whole tree is looked through. Pure; time comes in as an argument."""
+"""Schedule full scans of the tree."""
 
 # What could not be watched or read is looked at again after so long, whatever RESCAN_INTERVAL says.
 _DOUBT_SECONDS = 30.0

@@ -1,12 +1,12 @@
-"""Walking the tree: all of it when there is a reason, and each directory that comes to be."""
+"""Scan the tree: whole, or a new directory."""
 
 import errno
 import os
 from collections import deque
 from pathlib import Path
 
+from processor.watch.events import Level, Note, Notebook
 from processor.watch.exclusions import Exclusions
-from processor.watch.notes import Level, Note, Notebook
 from processor.watch.rescans import Rescans
 from processor.watch.walk import Sighting, Walk
 from processor.watch.watches import LIMIT_ERRORS, UNWATCHED, Watches

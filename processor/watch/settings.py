@@ -1,4 +1,4 @@
-"""What can be set about watching."""
+"""Settings of the watcher."""
 
 from dataclasses import dataclass
 

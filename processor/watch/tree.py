@@ -1,4 +1,4 @@
-"""A watched directory tree, as the daemon sees it: look again and again, and hand over what is whole."""
+"""A watched directory tree: the watcher's single entry point."""
 
 import os
 import stat
@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from processor.watch.beneath import open_root
 from processor.watch.dispatch import Dispatch
+from processor.watch.events import Level, Note, Notebook
 from processor.watch.exclusions import Exclusions
 from processor.watch.found import FoundFile
 from processor.watch.intake import Intake, Reason
-from processor.watch.notes import Level, Note, Notebook
 from processor.watch.rescans import Rescans
 from processor.watch.scans import Scans
 from processor.watch.settings import WatchSettings

@@ -1,4 +1,4 @@
-"""Waiting for the kernel, and being woken by another thread."""
+"""Wait for the kernel, or for a wake-up from another thread."""
 
 import os
 import select

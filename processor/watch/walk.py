@@ -1,4 +1,4 @@
-"""Looking through a directory and all below it, a few entries at a time.
+"""Walk a directory tree a few entries at a time.
 
 Directories are read as they are walked, so the memory needed depends on how deep the tree is, not on how many files a
 directory holds. Each directory is entered (and so watched) before it is read: what is created while it is being read is

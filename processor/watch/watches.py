@@ -1,4 +1,4 @@
-"""The kernel's watches (inotify) and where in the tree each of them stands.
+"""Inotify watches and their places in the tree.
 
 A watch belongs to a directory, not to a path: it goes along when the directory is renamed. So the tree is kept as the
 kernel sees it, each watch with its name and the watch of its parent, and a path is put together when it is asked for;

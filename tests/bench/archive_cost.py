@@ -27,13 +27,13 @@ from pathlib import Path
 import duckdb
 from isal import igzip
 
+from processor.confined.archives.extract import extract
 from processor.domain.archives import ExtractionOptions
 from processor.domain.errors import Failure
 from processor.domain.files import proposed_kind
 from processor.domain.members import Member, MemberReceipt
-from processor.steps.extraction.archive import extract
 from processor.streams.source import open_file
-from tests.unit.extraction.recording import piped
+from tests.unit.confined.archives.recording import piped
 
 
 class CountingSink:

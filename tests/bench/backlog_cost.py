@@ -18,10 +18,10 @@ from dataclasses import replace
 from pathlib import Path
 from statistics import mean
 
+from processor.daemon.malloc import begin_small, settle
 from processor.domain.files import REGULAR
 from processor.ledger.records import Found
 from processor.ledger.writer import Ledger
-from processor.memory import begin_small, settle
 from processor.watch.settings import WatchSettings
 from processor.watch.tree import Tree
 

@@ -23,9 +23,9 @@ from typing import BinaryIO
 
 import duckdb
 
+from processor.confined.formats import duckdb_session
+from processor.confined.formats.json.convert import convert_json
 from processor.domain.conversion import ConversionOptions, DataFormat
-from processor.steps.conversion import duck
-from processor.steps.conversion.json import convert_json
 from processor.streams.source import open_file
 
 _WORDS = ["alpha", "beta", "gamma", "delta", "epsilon", "zürich", "eta", "theta"]
@@ -128,7 +128,7 @@ def _lossless(path: Path) -> None:
     data_format = DataFormat.JSONL if path.suffix == ".jsonl" else DataFormat.JSON
     with open_file(os.fsencode(path.parent), os.fsencode(path.name)) as source:
         convert_json(source, data_format, _OPTIONS, _Sink(), ())
-    duck.close()
+    duckdb_session.close()
 
 
 class _Sink:

@@ -21,9 +21,9 @@ from pathlib import Path
 
 import duckdb
 
+from processor.confined.formats import duckdb_session
+from processor.confined.formats.parquet.write import TextColumn, write_table
 from processor.domain.conversion import ConversionOptions
-from processor.steps.conversion import duck
-from processor.steps.conversion.table import TextColumn, write_table
 
 SELECT = """
 SELECT i AS id, 'customer ' || (hash(i) % 100000) AS customer, (hash(i, 1) % 500)::INTEGER AS quantity,
@@ -87,11 +87,11 @@ def _in_own_process(way: str, csv: str) -> dict[str, float]:
 
 
 def _measure(way: str, csv: str) -> dict[str, float]:
-    duck.connection(ConversionOptions())
+    duckdb_session.connection(ConversionOptions())
     start_cpu, start = time.process_time(), time.perf_counter()
     size = _lossless(csv) if way == "lossless" else _plain(csv)
     cpu, wall = time.process_time() - start_cpu, time.perf_counter() - start
-    duck.close()
+    duckdb_session.close()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return {"cpu_seconds": cpu, "wall_seconds": wall, "peak_mb": peak, "parquet_mb": size / 1e6}
 
@@ -99,7 +99,7 @@ def _measure(way: str, csv: str) -> dict[str, float]:
 def _plain(csv: str) -> int:
     output = CountingOutput()
     with output.parquet() as fd:
-        duck.connection(ConversionOptions()).execute(
+        duckdb_session.connection(ConversionOptions()).execute(
             f"COPY (FROM read_csv('{csv}')) TO '/dev/fd/{fd}'"
             " (FORMAT parquet, USE_TMP_FILE false, COMPRESSION zstd,"
             f" COMPRESSION_LEVEL {ConversionOptions().compression_level}, ROW_GROUP_SIZE 30720)"

@@ -13,7 +13,7 @@ from typing import Any
 
 from distributed import Client
 
-from processor.engine.cluster import ClusterAddress
+from processor.remote.dask_engine import ClusterAddress
 from tests.e2e.daemon import ROOT
 
 _START_SECONDS = 120.0

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from processor.domain.errors import ErrorClass
-from processor.engine.cluster import Cluster, ClusterAddress
+from processor.remote.dask_engine import Cluster, ClusterAddress
 from tests.cluster import certificates
 from tests.cluster.conftest import MakeDaskDaemon
 from tests.cluster.programs import ClusterPrograms

@@ -16,7 +16,7 @@ from processor.domain.archives import ExtractionOptions
 from processor.domain.files import proposed_kind
 from processor.domain.members import member_key
 from processor.streams.source import open_file
-from tests.unit.extraction.recording import Taken, take_source
+from tests.unit.confined.archives.recording import Taken, take_source
 
 CORPORA = Path(__file__).parents[3] / "shared" / "corpora"
 FOLDERS = ("commons-compress", "cpython-testsuite", "tabulator")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from processor.domain.errors import DeliveryError
-from tests.unit.conversion.csv_tables import convert
+from tests.unit.confined.formats.csv.csv_tables import convert
 
 CORPORA = Path(__file__).parents[3] / "shared" / "corpora"
 pytestmark = pytest.mark.skipif(not CORPORA.is_dir(), reason="the shared corpora are not here")

@@ -7,7 +7,7 @@ import pytest
 
 from processor.domain.conversion import DataFormat
 from processor.domain.errors import DeliveryError
-from tests.unit.conversion.json_values import converted, load, same_rows
+from tests.unit.confined.formats.json.json_values import converted, load, same_rows
 
 _CORPORA = Path(__file__).resolve().parents[3] / "shared" / "corpora"
 

@@ -9,7 +9,7 @@ import pytest
 
 from processor.domain.conversion import Typing
 from processor.domain.errors import DeliveryError
-from tests.unit.conversion.xml_values import assert_nothing_lost, converted
+from tests.unit.confined.formats.xml.xml_values import assert_nothing_lost, converted
 
 CORPORA = Path(__file__).parents[3] / "shared" / "corpora"
 BLAST = sorted((CORPORA / "biopython-blast").glob("*.xml"))
@@ -50,7 +50,7 @@ ALL_ATTACKS = """
 import resource, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-from tests.unit.conversion.xml_values import converted
+from tests.unit.confined.formats.xml.xml_values import converted
 from processor.domain.errors import DeliveryError
 for path in sys.argv[2:]:
     try:

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from processor.domain.errors import DeliveryError, ErrorClass, Failure
-from processor.engine.cluster import Cluster, ClusterAddress
 from processor.engine.pool import Pool
 from processor.engine.seam import Engine
+from processor.remote.dask_engine import Cluster, ClusterAddress
 from processor.streams.inbox import Inbox
 from processor.streams.object_stream import worker_failed
 from processor.streams.sandbox import Limits
@@ -165,7 +165,7 @@ def test_a_worker_of_another_version_is_noticed_and_refused(
 ) -> None:
     for cluster in engines(request, "cluster"):
         assert isinstance(cluster, Cluster)
-        monkeypatch.setattr("processor.engine.cluster.PROTOCOL", 99)
+        monkeypatch.setattr("processor.remote.dask_engine.PROTOCOL", 99)
 
         refused = failure_of(cluster.submit(work.doubled, 1))
         problem = cluster.problem()

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from processor.delivery.object_stream import deliver_stream
+from processor.delivery.object_upload import ObjectUpload
 from processor.domain.errors import DeliveryError, ErrorClass, Failure
 from processor.domain.files import ArchiveKind, FileMetadata, FileType, Kind
 from processor.domain.uploads import ObjectRequest, StoredObject
-from processor.steps.delivery import deliver_stream
-from processor.steps.transfer import ObjectUpload
 from processor.store.s3 import S3Store
 from processor.streams.frames import (
     MOST_HELD,

@@ -9,11 +9,11 @@ import pytest
 from pydantic import SecretStr
 
 from processor.config import Settings
+from processor.delivery.file_upload import transfer_file
+from processor.delivery.object_upload import ObjectUpload
 from processor.domain.errors import DeliveryError
 from processor.domain.uploads import ObjectRequest
-from processor.parts import store_settings
-from processor.steps.transfer import ObjectUpload
-from processor.steps.transfer_file import transfer_file
+from processor.store.from_settings import store_settings
 from processor.store.s3 import S3Store
 from tests.contract.recording import PART
 from tests.faultproxy import Fault, FaultProxy

@@ -7,9 +7,9 @@ import random
 
 import pytest
 
+from processor.delivery.object_upload import ObjectUpload, TransferStopped
 from processor.domain.errors import DeliveryError, ErrorClass
 from processor.domain.uploads import ObjectRequest, StoredObject
-from processor.steps.transfer import ObjectUpload, TransferStopped
 from processor.store.limits import Bandwidth
 from processor.store.s3 import S3Store
 from tests.contract.recording import PART, Ledger, is_part, parts_sent, under_any_protection

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from processor.delivery.examine import examine_in_parts
+from processor.delivery.file_upload import transfer_file
+from processor.delivery.object_upload import TransferStopped
 from processor.domain.errors import DeliveryError, ErrorClass
 from processor.domain.files import FileMetadata
 from processor.domain.uploads import FileDigests, ObjectRequest, StoredObject
-from processor.steps.checksum import examine_in_parts
-from processor.steps.transfer import TransferStopped
-from processor.steps.transfer_file import transfer_file
 from processor.store.s3 import S3Store
 from tests.contract.recording import PART, Ledger, is_part, parts_sent, under_any_protection
 from tests.faultproxy import Fault, FaultProxy, Seen

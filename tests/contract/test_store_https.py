@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from processor.delivery.object_upload import ObjectUpload
 from processor.domain.errors import DeliveryError, ErrorClass
 from processor.domain.uploads import ObjectRequest, Protection
-from processor.steps.transfer import ObjectUpload
 from processor.store.embedded import EmbeddedStore, free_ports
 from processor.store.probe import adopt, probe
 from processor.store.s3 import S3Store

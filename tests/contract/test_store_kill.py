@@ -25,7 +25,7 @@ UPLOADER = """
 import dataclasses, os, sys, orjson
 from pathlib import Path
 from processor.domain.uploads import ObjectRequest, Part, Resumption
-from processor.steps.transfer_file import transfer_file
+from processor.delivery.file_upload import transfer_file
 from processor.store.s3 import S3Store
 from processor.store.settings import StoreSettings
 

@@ -10,13 +10,13 @@ from pathlib import Path
 import orjson
 import pytest
 
+from processor.delivery.manifest_upload import transfer_manifest
+from processor.delivery.object_upload import ObjectUpload
 from processor.domain.errors import DeliveryError
 from processor.domain.files import FileType
 from processor.domain.keys import path_key
 from processor.domain.manifests import ManifestColumn, ManifestHead, ManifestObject, Omission
 from processor.domain.uploads import ObjectRequest, StoredObject
-from processor.steps.transfer import ObjectUpload
-from processor.steps.transfer_manifest import transfer_manifest
 from processor.store.embedded import EmbeddedStore
 from processor.store.manifests import list_manifests, read_manifest
 from processor.store.orphans import abort_orphans

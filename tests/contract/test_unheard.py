@@ -2,8 +2,8 @@
 
 import pytest
 
+from processor.delivery.object_upload import ObjectUpload, Unheard
 from processor.domain.uploads import ObjectRequest, Protection
-from processor.steps.transfer import ObjectUpload, Unheard
 from processor.store.s3 import S3Store
 from tests.faultproxy import FaultProxy
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from tests.e2e.bucket import Bucket
 from tests.e2e.conftest import MakeDaemon
 from tests.e2e.test_archives import processor
-from tests.unit.extraction.recording import gz, tar_of, zip_of
+from tests.unit.confined.archives.recording import gz, tar_of, zip_of
 
 EVIL = b"evil"
 SLIPS = {

@@ -13,11 +13,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from processor.confined.formats import convert
 from processor.domain.conversion import ConversionOptions, DataFormat, MalformedRows
+from processor.domain.detection import detect
 from processor.domain.errors import DeliveryError, ErrorClass
 from processor.domain.files import FileType
-from processor.steps.conversion import convert
-from processor.steps.detection import detect
 from processor.streams.frames import BrokenStreamError, EndOfStream, Failed, Frame, read_frames
 from processor.streams.source import BytesSource
 from tests.e2e.bucket import Bucket
@@ -27,8 +27,8 @@ from tests.faults.checker import Checker
 from tests.faults.contents import HOSTILE, Content, Fate, good
 from tests.faults.generator import sha256
 from tests.faults.names import real_suffix, suffix_of
-from tests.unit.conversion.csv_tables import WithRejects
-from tests.unit.test_frames import STREAMS, encoded
+from tests.unit.confined.formats.csv.csv_tables import WithRejects
+from tests.unit.streams.test_frames import STREAMS, encoded
 
 _many = settings(
     max_examples=int(os.environ.get("FUZZ_EXAMPLES", "60")),

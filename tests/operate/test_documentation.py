@@ -8,7 +8,7 @@ import pytest
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
-from processor import cli
+from processor.cli.main import app
 from processor.config import Settings
 from tests.operate.sources import ROOT, events, failure_codes
 
@@ -68,7 +68,7 @@ def test_every_failure_code_is_documented_and_no_other() -> None:
 
 def test_every_command_is_named_in_the_documentation() -> None:
     text = "".join(page.read_text(encoding="utf-8") for page in PAGES)
-    for command in cli.app.registered_commands:
+    for command in app.registered_commands:
         assert command.callback is not None
         name = command.name or command.callback.__name__
         assert command.hidden or f"processor {name}" in text, name

@@ -16,7 +16,7 @@ import pykka
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from processor.pulse import LOST_SECONDS, SLOW_SECONDS, Pulse
+from processor.daemon.liveness import LOST_SECONDS, SLOW_SECONDS, Pulse
 from tests.conftest import WaitUntil
 from tests.e2e.conftest import MakeDaemon
 from tests.e2e.daemon import Daemon, StoreAddress

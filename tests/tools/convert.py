@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from processor.confined.formats import convert
 from processor.domain.conversion import ConversionOptions, DataFormat, MalformedRows, Typing
 from processor.domain.errors import DeliveryError
-from processor.steps.conversion import convert
 from processor.streams.source import open_file
 
 FORMATS = {".tab": DataFormat.TSV, ".ndjson": DataFormat.JSONL} | {f".{f.value}": f for f in DataFormat}

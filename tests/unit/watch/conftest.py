@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from processor.watch.events import Note
 from processor.watch.found import FoundFile
-from processor.watch.notes import Note
 from processor.watch.settings import WatchSettings
 from processor.watch.tree import Clock, Tree
 

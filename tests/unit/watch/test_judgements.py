@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from processor.watch.age import Age
+from processor.watch.events import Level, Note, Notebook
 from processor.watch.found import FoundFile
 from processor.watch.initial import InitialFiles
-from processor.watch.notes import Level, Note, Notebook
 from processor.watch.rescans import Rescans
 
 SECOND = 10**9

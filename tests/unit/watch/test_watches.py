@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from processor.watch.dispatch import Dispatch
+from processor.watch.events import Notebook
 from processor.watch.exclusions import Exclusions
-from processor.watch.notes import Notebook
 from processor.watch.rescans import Rescans
 from processor.watch.scans import Scans
 from processor.watch.watches import UNWATCHED, Watches

@@ -1,0 +1,93 @@
+"""Counters since the start, for the summary and the metrics."""
+
+from bisect import bisect_left
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from itertools import accumulate
+
+from processor.domain.errors import SOURCE_CHANGED, Failure
+from processor.domain.jobs import Job
+from processor.ledger.records import Intake
+
+# Upper bounds, in seconds, of the histogram of step durations.
+_BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0, float("inf"))
+
+
+@dataclass(slots=True)
+class Spread:
+    """A histogram of durations."""
+
+    counts: list[int] = field(default_factory=lambda: [0] * len(_BOUNDS))
+    total_seconds: float = 0.0
+
+    def add(self, seconds: float) -> None:
+        """Count one duration."""
+        self.counts[bisect_left(_BOUNDS, seconds)] += 1
+        self.total_seconds += seconds
+
+    def buckets(self) -> list[tuple[str, float]]:
+        """Return cumulative counts by upper bound, as Prometheus has them."""
+        names = [*(str(bound) for bound in _BOUNDS[:-1]), "+Inf"]
+        return list(zip(names, map(float, accumulate(self.counts)), strict=True))
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counters that only grow, and how things stand; written by Progress alone, read by anybody."""
+
+    files_new: int = 0
+    files_changed: int = 0
+    completed: Counter[str] = field(default_factory=Counter)  # by type
+    completed_bytes: Counter[str] = field(default_factory=Counter)  # source bytes, by type
+    unchanged: int = 0
+    failed: Counter[str] = field(default_factory=Counter)  # by error code
+    retries: Counter[str] = field(default_factory=Counter)  # by error code
+    changing: Counter[tuple[int, bytes]] = field(default_factory=Counter)  # row and path: tries that met a change
+    objects: int = 0
+    object_bytes: int = 0
+    step_seconds: defaultdict[str, Spread] = field(default_factory=lambda: defaultdict(Spread))
+    in_flight: int = 0
+    store_out: bool = False
+    cluster_out: bool = False
+    ledger_full: bool = False
+
+    @property
+    def hindrances(self) -> tuple[str, ...]:
+        """Return what keeps files from being delivered now, in an operator's words."""
+        words = {
+            "the store is out": self.store_out,
+            "the cluster is out": self.cluster_out,
+            "there is no room for the ledger": self.ledger_full,
+        }
+        return tuple(text for text, holds in words.items() if holds)
+
+    def count_found(self, intake: Intake) -> None:
+        """Count a batch of found files."""
+        self.files_new += intake.new
+        self.files_changed += intake.changed
+
+    def restless(self, tries: int) -> dict[int, bytes]:
+        """Return the files, by row, that were another at each of more than `tries` readings."""
+        return {row: path for (row, path), met in self.changing.items() if met > tries}
+
+    def count_stored(self, size_bytes: int) -> None:
+        """Count an object that is stored and verified."""
+        self.objects += 1
+        self.object_bytes += size_bytes
+
+    def count_completed(self, job: Job, *, uploaded: bool) -> None:
+        """Count a job that came home."""
+        self.changing.pop((job.row, job.file.relative_path), None)
+        if not uploaded:
+            self.unchanged += 1
+            return
+        self.completed[job.file.kind.type] += 1
+        self.completed_bytes[job.file.kind.type] += job.file.size_bytes
+
+    def count_failed(self, job: Job, failure: Failure, *, final: bool) -> None:
+        """Count a failed try."""
+        (self.failed if final else self.retries)[failure.code] += 1
+        if final:
+            self.changing.pop((job.row, job.file.relative_path), None)
+        elif failure.code == SOURCE_CHANGED:
+            self.changing[job.row, job.file.relative_path] += 1

@@ -1,0 +1,83 @@
+"""Base of Converter and Extractor: streams made by pool workers."""
+
+import os
+import uuid
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import TypeVar
+
+from processor.actors.base import DeathNotice
+from processor.actors.messages import Process
+from processor.actors.stage import Stage
+from processor.config import Settings
+from processor.domain.errors import DeliveryError
+from processor.domain.jobs import Job
+from processor.engine.pool import Pool
+from processor.engine.seam import Engine
+from processor.remote.tasks import Work
+from processor.streams.inbox import Inbox
+from processor.streams.object_stream import ObjectStream, worker_failed
+
+# Below this a second thread brings less than it costs.
+_LARGE_BYTES = 32 << 20
+# More of them than this bring nothing: each reads and writes as fast as the store takes.
+_MOST_THREADS = 16
+
+_Request = TypeVar("_Request")
+_Result = TypeVar("_Result")
+
+
+class WorkerStage(Stage):
+    """A stage whose work is done by the pool; or, where there is an engine `elsewhere`, handed out by the Uploader."""
+
+    def __init__(
+        self, died: DeathNotice, settings: Settings, pool: Pool, inbox: Inbox, elsewhere: Engine | None = None
+    ) -> None:
+        super().__init__(died, threads=1)
+        self.elsewhere = elsewhere
+        self.settings = settings
+        self._pool = pool
+        self._inbox = inbox
+        self._at_work: set[Future[None]] = set()
+
+    def start_stream(self, function: Callable[[_Request], None], request: Callable[[str], _Request]) -> ObjectStream:
+        """Submit `function(request(stream_id))` to the pool and return its stream."""
+        stream_id = str(uuid.uuid4())
+        arrived = self._inbox.expect(stream_id)
+        work = self._pool.submit(function, request(stream_id))
+        self._at_work = {each for each in (*self._at_work, work) if not each.done()}
+        return ObjectStream(stream_id, self._inbox, arrived, work, self.settings.worker_timeout / 1000)
+
+    def threads_for(self, size_bytes: int) -> int:
+        """Return how many threads a conversion may use: several for a large file that comes alone, else one.
+
+        The rows and their order are the same either way.
+        """
+        alone = all(work.done() for work in self._at_work)
+        return min(_MOST_THREADS, os.cpu_count() or 1) if alone and size_bytes >= _LARGE_BYTES else 1
+
+    def call(self, function: Callable[[_Request], _Result], request: _Request) -> _Result:
+        """Return `function(request)` as computed by a worker. Raises DeliveryError."""
+        work = self._pool.submit(function, request)
+        try:
+            return work.result(self.settings.worker_timeout / 1000)
+        except DeliveryError:
+            raise
+        except Exception as error:
+            work.cancel()
+            raise worker_failed(error) from error
+
+    def goes_elsewhere(self, job: Job) -> bool:
+        """Tell whether the file is worth handing out: completing what comes back costs as much as a small file."""
+        return self.elsewhere is not None and job.file.size_bytes >= self.settings.dask_min_size
+
+    def hand_out(self, message: Process, *works: Work) -> None:
+        """Pass the job on to the Uploader, which has workers on other hosts do these works and completes them."""
+        self.crew.uploader.tell(Process(message.job, resumable=message.resumable, works=works))
+
+    def hand_over(self, message: Process, *streams: ObjectStream) -> None:
+        """Pass the job on to the Uploader, which consumes the streams while they are made.
+
+        The Uploader reports this step too, when the streams have ended: only their end tells that it is done.
+        """
+        self.crew.uploader.tell(Process(message.job, streams, message.resumable))

@@ -1,0 +1,5 @@
+"""The command line.
+
+main     Command line: arguments in, text and exit codes out
+runtime  Settings, error reporting and exit codes for every command
+"""

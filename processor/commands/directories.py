@@ -1,0 +1,39 @@
+"""Check the directories that the settings name."""
+
+import os
+from pathlib import Path
+
+from processor.config import AfterUpload, Settings
+
+
+def problems_of_places(settings: Settings) -> dict[str, str | None]:
+    """Return, by the setting that names it, what is wrong with each directory; None: nothing."""
+    watched = _unreadable(settings.watch_path)
+    if watched is None and settings.after_upload is not AfterUpload.KEEP:
+        watched = _unwritable(settings.watch_path)
+    places = {
+        "WATCH_PATH": watched,
+        "ERROR_DIRECTORY": _unmakeable(settings.error_directory),
+        "PROGRESS_DB_PATH": _unwritable(settings.progress_db_path.parent),
+    }
+    if settings.after_upload_directory is not None:
+        places["AFTER_UPLOAD_DIRECTORY"] = _unmakeable(settings.after_upload_directory)
+    return places
+
+
+def _unreadable(directory: Path) -> str | None:
+    if not directory.is_dir():
+        return f"{directory} is not there" if not directory.exists() else f"{directory} is no directory"
+    return None if os.access(directory, os.R_OK | os.X_OK) else f"{directory} may not be read"
+
+
+def _unwritable(directory: Path) -> str | None:
+    if problem := _unreadable(directory):
+        return problem
+    return None if os.access(directory, os.W_OK) else f"{directory} may not be written to"
+
+
+def _unmakeable(directory: Path) -> str | None:
+    """Return why nothing can be put into a directory, which is made when it is needed."""
+    nearest = next((each for each in (directory, *directory.parents) if os.path.lexists(each)), directory)
+    return _unwritable(nearest)

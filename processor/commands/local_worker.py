@@ -1,0 +1,91 @@
+"""A confined worker for the time of one command."""
+
+import os
+import uuid
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import AbstractContextManager
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TypeVar
+
+from processor.config import Settings
+from processor.delivery.examine import examine
+from processor.domain.errors import DeliveryError, refused
+from processor.domain.files import FileMetadata
+from processor.engine.pool import Pool
+from processor.streams.inbox import Inbox
+from processor.streams.object_stream import ObjectStream, worker_failed
+from processor.streams.sandbox import Limits
+
+_Request = TypeVar("_Request")
+_Result = TypeVar("_Result")
+
+
+class LocalWorker(AbstractContextManager["LocalWorker"]):
+    """One worker, which may read only below the directories that `admit` was told."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._readable: tuple[str, ...] = ()
+        self._inbox = Inbox()
+        self._pool: Pool | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._pool is not None:
+            self._pool.stop()
+        self._inbox.close()
+
+    def examine(self, path: Path) -> tuple[bytes, FileMetadata]:
+        """Return directory and metadata, checksum and kind included, of the file at `path`.
+
+        Raises DeliveryError when it can not be read.
+        """
+        whole = os.fsencode(os.path.abspath(path))
+        root, name = os.path.split(whole)
+        self._admit(os.fsdecode(root))
+        try:
+            status = os.stat(whole)
+        except OSError as error:
+            raise unreadable(path, error) from error
+        file = FileMetadata(whole, name, status.st_size, status.st_mtime_ns, status.st_mtime_ns)
+        return root, examine(root, file)
+
+    def stream(self, function: Callable[[_Request], None], request: Callable[[str], _Request]) -> ObjectStream:
+        """Start `function(request(stream_id))` and return its object stream; the caller closes it."""
+        id_ = str(uuid.uuid4())
+        arrived = self._inbox.expect(id_)
+        work = self._submit(function, request(id_))
+        return ObjectStream(id_, self._inbox, arrived, work, self._settings.worker_timeout / 1000)
+
+    def call(self, function: Callable[[_Request], _Result], request: _Request) -> _Result:
+        """Return `function(request)` as computed in the worker. Raises DeliveryError."""
+        try:
+            return self._submit(function, request).result(self._settings.worker_timeout / 1000)
+        except DeliveryError:
+            raise
+        except Exception as error:
+            raise worker_failed(error) from error
+
+    def _submit(self, function: Callable[[_Request], _Result], request: _Request) -> "Future[_Result]":
+        assert self._pool is not None, "nothing was examined yet"
+        return self._pool.submit(function, request)
+
+    def _admit(self, directory: str) -> None:
+        """Let the worker read below `directory`: a new worker, since a confined one can not be given more."""
+        if any(directory == known or directory.startswith(f"{known.rstrip('/')}/") for known in self._readable):
+            return
+        if self._pool is not None:
+            self._pool.stop()
+        self._readable = (*self._readable, directory)
+        self._pool = Pool(1, Limits(self._settings.worker_memory, self._readable), self._inbox.worker_end)
+
+
+def unreadable(path: Path, error: OSError) -> DeliveryError:
+    """Return the error for a file that the operating system does not let us read."""
+    return refused("source.unreadable", f"{path}: {error.strerror}")

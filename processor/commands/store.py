@@ -1,0 +1,123 @@
+"""Store commands: `check`, `ls`, `verify`, `rebuild`."""
+
+import os
+import random
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+from processor.commands.directories import problems_of_places
+from processor.config import Engine, Settings
+from processor.daemon.factories import open_store, own_ledger, worker_limits
+from processor.delivery.rebuild_ledger import Rebuilt
+from processor.delivery.rebuild_ledger import rebuild as rebuild_ledger
+from processor.domain.errors import DeliveryError, Failure
+from processor.domain.keys import manifest_key
+from processor.engine.pool import Pool
+from processor.ledger.database import Lock
+from processor.store.manifests import entry_fields, list_manifests, read_manifest
+from processor.store.probe import StoreProfile, adopt, probe
+from processor.store.s3 import S3Store
+from processor.store.verification import Finding, Verified, verify_entries
+from processor.streams.inbox import Inbox
+from processor.streams.sandbox import Protections, protections
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What is wrong with the directories, by setting; what the store does; which protections a worker has.
+
+    `cluster`: what is wrong with it, or how much it does at once; None unless ENGINE=dask.
+    """
+
+    places: dict[str, str | None]
+    profile: StoreProfile
+    protections: Protections
+    cluster: Failure | int | None
+
+    @property
+    def ready(self) -> bool:
+        """Tell whether the daemon could deliver."""
+        there = not any(self.places.values()) and not isinstance(self.cluster, Failure)
+        return there and self.profile.problem is None and self.profile.writable
+
+
+def check(settings: Settings) -> Check:
+    """Look at the directories, probe the store, start a worker and ask the cluster, if there is to be one.
+
+    Raises DeliveryError when the embedded store can not be started.
+    """
+    with ExitStack() as parts:
+        _reached, store = parts.enter_context(open_store(settings))
+        inbox = Inbox()
+        parts.callback(inbox.close)
+        pool = Pool(1, worker_limits(settings), inbox.worker_end)
+        parts.callback(pool.stop)
+        protections = pool.submit(_protections, None).result(_START_SECONDS)
+        profile = probe(store)
+        return Check(problems_of_places(settings), profile, protections, _cluster(settings, store, profile))
+
+
+def _cluster(settings: Settings, store: S3Store, profile: StoreProfile) -> Failure | int | None:
+    if settings.engine is Engine.LOCAL:
+        return None
+    from processor.remote.join import join  # noqa: PLC0415 - 60 MB that ENGINE=local does not need
+
+    adopt(store, profile)
+    elsewhere = join(settings, store)
+    try:
+        return elsewhere.problem() or elsewhere.engine.slots()
+    finally:
+        elsewhere.engine.stop()
+
+
+_START_SECONDS = 30.0
+
+
+def _protections(_nothing: None) -> Protections:
+    return protections()
+
+
+def stored_keys(settings: Settings, prefix: str) -> Iterator[tuple[str, int]]:
+    """Yield key and size of every object below `prefix`. Raises DeliveryError."""
+    with open_store(settings) as (_reached, store):
+        yield from store.list_keys(prefix)
+
+
+def delivered_objects(settings: Settings, relative_path: bytes) -> Iterator[dict[str, Any]]:
+    """Yield, as plain values, what the manifest says of each object of a file. Raises DeliveryError."""
+    with open_store(settings) as (_reached, store):
+        yield from map(entry_fields, read_manifest(store, manifest_key(relative_path)).entries)
+
+
+def verify(
+    settings: Settings, paths: list[bytes], *, deep: bool = False, sample: float = 1.0
+) -> Iterator[tuple[str, Verified]]:
+    """Yield a finding for each object of the given files (relative paths), or of all; with the manifest's key.
+
+    A manifest that is missing or damaged is a finding too. Raises DeliveryError when the store does not answer.
+    """
+    chance = random.Random()  # noqa: S311 - a sample, no secret
+    with open_store(settings) as (_reached, store):
+        for key in map(manifest_key, paths) if paths else list_manifests(store):
+            try:
+                entries = read_manifest(store, key).entries
+                for each in verify_entries(store, entries, deep=deep, sample=sample, chance=chance):
+                    yield key, each
+            except DeliveryError as error:
+                if error.failure.code not in ("manifest.damaged", "store.no-object"):
+                    raise
+                finding = Finding.MISSING if error.failure.code == "store.no-object" else Finding.REPLACED
+                yield key, Verified(key, finding, error.failure.message)
+
+
+def rebuild(settings: Settings) -> Rebuilt:
+    """Enter every delivered file that the ledger does not know. Raises LedgerBusyError while a daemon runs."""
+    with ExitStack() as parts:
+        parts.callback(Lock(settings.progress_db_path).release)
+        _reached, store = parts.enter_context(open_store(settings))
+        root = os.fsencode(settings.watch_path)
+        ledger = own_ledger(settings)
+        parts.callback(ledger.close)
+        return rebuild_ledger(store, ledger, root)

@@ -1,0 +1,357 @@
+"""One delimited text and every decision about it."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Self
+
+from processor.confined.formats.csv.encoding import Encoding, decide_encoding, utf8_chunks
+from processor.confined.formats.csv.feed.encoded_rows import SURPLUS, PipedRows
+from processor.confined.formats.csv.layout.header import Header, Name, decide_header, name_columns, without_quotes
+from processor.confined.formats.csv.layout.table_area import Layout, lay_out
+from processor.confined.formats.csv.malformed.collect import Misfits
+from processor.confined.formats.csv.malformed.output_rows import Rows, is_row
+from processor.confined.formats.csv.reader.batches import Passage, passages
+from processor.confined.formats.csv.reader.ragged import Block
+from processor.confined.formats.csv.reader.records import Record, records
+from processor.confined.formats.csv.reader.recover import Repair
+from processor.confined.formats.csv.reader.survey import FIRST_RECORDS, Survey
+from processor.confined.formats.csv.reader.uniformity import Structure, check_structure, direct_reading
+from processor.confined.formats.csv.report import facts, refuse_malformed
+from processor.confined.formats.csv.sniffer.detect import choose
+from processor.confined.formats.dialect import Dialect, Newline
+from processor.confined.formats.parquet.write import Reading, Sample, TextColumn, write_table
+from processor.confined.formats.pipe_feed import Row, piped
+from processor.domain.conversion import ConversionOptions, DataFormat, MalformedRows, Receipt
+from processor.domain.errors import DeliveryError, refused
+from processor.streams.feed import readable_fd
+from processor.streams.output import Output
+from processor.streams.source import BytesSource, Source
+
+PIECE_BYTES = 1 << 17
+_BLANK, _MOST_BLANK_BYTES = b"\r\n", 1 << 20
+_SAMPLE_ROWS = 120
+_SAMPLE_CELLS = 20_000
+_ROWS_FOR_REPAIR = 50
+_MOST_COLUMNS = 25_000
+_LONGEST_KEPT = 1 << 20
+
+
+class CsvTable:
+    """One source and what has been decided about it."""
+
+    dialect: Dialect
+    survey: Survey
+    layout: Layout
+    header: Header
+    names: list[Name]
+
+    def __init__(self, source: Source, encoding: Encoding, options: ConversionOptions) -> None:
+        self.source = source
+        self.encoding = encoding
+        self.options = options
+        self.nulls = frozenset(token.encode() for token in options.null_tokens)
+        self.whole = False
+        self.misfits: Misfits | None = None  # None where no row is malformed
+        self._repair: Repair | None = None
+        self.kept: list[Row] | None = None  # all rows, where they are few
+        self.structure: Structure | None = None  # found when DuckDB may read the source itself
+
+    @classmethod
+    def of(cls, source: Source, data_format: DataFormat, options: ConversionOptions) -> Self:
+        """Return the table in `source`, understood. Raises DeliveryError `csv.empty`, `csv.encoding`."""
+        if source.size_bytes is not None and source.size_bytes <= PIECE_BYTES and source.path_fd is not None:
+            with source.open() as reader:
+                source = BytesSource(source.name, reader.read())
+        table = cls(source, cls.encoding_of(source), options)
+        piece, table.whole = table.first_piece()
+        if not piece.strip(_BLANK):
+            begins = "" if table.whole else f" in its first {len(piece)} bytes"
+            raise _empty(source, begins)
+        reading = choose(piece, data_format)
+        table.dialect, table.survey = reading.dialect, reading.survey
+        if reading.layout is None:
+            raise _empty(source)
+        table._lay_out(reading.layout)
+        table.check_width()
+        table.understand()
+        table.check_width()
+        return table
+
+    def check_width(self) -> None:
+        """Raise DeliveryError `csv.too-wide` for more columns than a Parquet should have."""
+        if self.layout.width > _MOST_COLUMNS:
+            raise refused(
+                "csv.too-wide", f"{self.layout.width} columns are more than {_MOST_COLUMNS}", "split the table"
+            )
+
+    @staticmethod
+    def encoding_of(source: Source) -> Encoding:
+        """Return the encoding of `source`. Raises DeliveryError `csv.encoding`."""
+        return decide_encoding(source)
+
+    def chunks(self) -> Iterator[bytes]:
+        """Return the text as UTF-8."""
+        return utf8_chunks(self.source, self.encoding)
+
+    def records(self) -> Iterator[Record]:
+        """Return all records, with NULL tokens applied."""
+        return records(self.chunks(), self.dialect, nulls=self.nulls, width=self.layout.width)
+
+    def passages(self) -> Iterator[Passage]:
+        """Return all records, most of them in blocks; the first ones, among which the table begins, come alone."""
+        return passages(self.chunks(), self.dialect, self.layout.width, nulls=self.nulls, singly=FIRST_RECORDS)
+
+    def first_piece(self) -> tuple[bytes, bool]:
+        """Return the text's first piece, cut after a line, and whether it is all."""
+        piece, blank = b"", True  # a dialect is decided by what is behind the first blank lines
+        for chunk in self.chunks():
+            piece += chunk
+            blank = blank and not chunk.strip(_BLANK)
+            if len(piece) >= (_MOST_BLANK_BYTES if blank else PIECE_BYTES):
+                cut = max(piece.rfind(b"\n"), piece.rfind(b"\r", 0, -1)) + 1
+                return piece[: cut or None], False
+        return piece, True
+
+    def understand(self) -> None:
+        """Decide layout, header, names and malformed rows from what is known of the records."""
+        if not self.whole and self._looks_regular():
+            self.names = name_columns(self._decide_header(), self.layout.width)
+            self._check_structure()
+        if self.structure is None:
+            self.understand_all()
+
+    def _looks_regular(self) -> bool:
+        layout, wrong = self.layout, len(self.layout.preamble) + bool(self.layout.header)
+        alike = self.survey.widths[layout.width] >= self.survey.total - wrong
+        return alike and self.survey.odd == 0 and layout.width > 1 and not layout.footer
+
+    def understand_all(self) -> None:
+        """Survey every record, unless the survey of the first piece did."""
+        is_surveyed, self.whole = self._is_surveyed(), True
+        seen = None
+        if self.nulls or not is_surveyed:
+            seen = self._misfits()
+            self.survey = Survey().add_all(seen.watch(self.passages(), FIRST_RECORDS), self.layout.width)
+            layout = lay_out(self.survey, self.dialect)
+            assert layout is not None
+            self._lay_out(layout)
+        header = self._decide_header()
+        self._find_misfits(seen)
+        self.names = name_columns(header, self.layout.width, {SURPLUS} if self.has_surplus else set())
+
+    def _is_surveyed(self) -> bool:
+        """Whether the survey holds every record as it is read when the width is known, which parts some long ones."""
+        survey, width = self.survey, self.layout.width
+        if not self.whole or survey.odd or survey.total > len(survey.first):
+            return False
+        misfits = (r for r in survey.first if len(r.fields) != width) if len(survey.widths) > 1 else ()
+        return not any(b"\n" in record.text or b"\r" in record.text for record in misfits)
+
+    def _is_uniform(self) -> bool:
+        """Whether the survey holds every record, and all of them have the table's width."""
+        return self._is_surveyed() and self.layout.width > 1 and set(self.survey.widths) == {self.layout.width}
+
+    def _decide_header(self) -> list[bytes | None]:
+        """Decide whether there is a header and return its fields, [] when there is none."""
+        layout = self.layout
+        table = [record for record in self.survey.first if record.line >= layout.first_line]
+        rows = [record for record in table[1:] if len(record.fields) == layout.width and layout.is_body(record)]
+        if layout.header:
+            self.header = Header(True, "names above rows of another width")
+        else:
+            self.header = decide_header(table[0], rows)
+        return self._header_fields(table[0], rows)
+
+    def _header_fields(self, first: Record, rows: list[Record]) -> list[bytes | None]:
+        if not self.header.present:
+            return []
+        sound = self.repair.sensible(first) if first.odd and len(first.fields) == self.layout.width else first.fields
+        names = without_quotes(self.layout.header or sound, rows)
+        if len(names) == self.layout.width - 1 and any(row.fields[-1] is not None for row in rows):
+            return [None, *names]  # R writes no name above the names of its rows
+        return names
+
+    def _find_misfits(self, seen: Misfits | None) -> None:
+        """Find the rows that do not have the table's width, unless they have been `seen`, but for the first ones."""
+        if set(self.survey.widths) == {self.layout.width}:
+            return
+        found = self._misfits()
+        for record in self.survey.first:
+            self._judge(record, found)
+        if self.survey.total > len(self.survey.first):
+            if seen is None or not seen.is_for(self.repair):
+                seen = self._misfits()
+                for _ in seen.watch(self.passages(), FIRST_RECORDS):
+                    pass
+            found.join(seen, self.layout.footer)
+        self.misfits = found
+
+    def _judge(self, record: Record, found: Misfits) -> None:
+        if len(record.fields) == self.layout.width:
+            return
+        if is_row(record, self.layout, self.header):
+            found.add_row(record)
+        elif self.layout.is_comment(record):
+            found.add_comment(record)
+
+    def _misfits(self) -> Misfits:
+        return Misfits(self.repair, is_kept=self.keeps)
+
+    @property
+    def keeps(self) -> bool:
+        """Whether malformed rows are to be kept."""
+        return self.options.malformed_rows is MalformedRows.KEEP
+
+    @property
+    def malformed(self) -> int:
+        """How many rows are malformed."""
+        return self.misfits.count if self.misfits else 0
+
+    @property
+    def malformed_lines(self) -> list[int]:
+        """The lines of the first malformed rows."""
+        return self.misfits.lines if self.misfits else []
+
+    @property
+    def has_surplus(self) -> bool:
+        """Whether there is a column of what rows have too much."""
+        return self.keeps and self.misfits is not None and self.misfits.surplus
+
+    def _lay_out(self, layout: Layout) -> None:
+        self.layout = layout
+        self._repair = None
+
+    @property
+    def repair(self) -> Repair:
+        """What reads rows of another width anew."""
+        if self._repair is None:
+            width = self.layout.width
+            rows = [record for record in self.survey.first[1:] if len(record.fields) == width][:_ROWS_FOR_REPAIR]
+            self._repair = Repair(self.dialect, width, rows)
+        return self._repair
+
+    def refuse_malformed(self) -> None:
+        """Raise DeliveryError `csv.malformed-rows`, `csv.unterminated-quote` where rows are wrong and none may be."""
+        if self.options.malformed_rows is MalformedRows.REFUSE:
+            refuse_malformed(self.survey, self.layout.width, self.misfits)
+
+    def direct(self) -> Reading:
+        """Return the reading by DuckDB itself, where a structure was found."""
+        assert self.structure is not None
+        nulls = ("", *self.options.null_tokens)
+        return direct_reading(self._path, self.dialect, self.structure, self.layout.width, self.skipped_lines(), nulls)
+
+    @contextmanager
+    def _path(self) -> Iterator[str]:
+        """Yield what DuckDB opens: the file itself, or a pipe where the text must be unpacked or decoded first."""
+        if self.encoding.is_utf8:
+            with readable_fd(self.source) as fd:
+                yield f"/dev/fd/{fd}"
+        else:
+            with piped(self.chunks()) as path:
+                yield path
+
+    def skipped_lines(self) -> int:
+        """Return how many lines stand above the first row."""
+        return self.layout.first_line - (0 if self.header.present else 1)
+
+    def _check_structure(self) -> None:
+        """Find out whether DuckDB may read the source itself: a large one whose rows are all alike."""
+        if not _is_plain(self.dialect):
+            return
+        above = [record for record in self.survey.first if record.line <= self.skipped_lines()]
+        if any(b"\n" in record.text or b"\r" in record.text for record in above):
+            return
+        if any(self.dialect.quote in record.text for record in self.layout.preamble):
+            return
+        self.structure = self.find_structure()
+
+    def find_structure(self) -> Structure | None:
+        """Return what all rows are like, or None when not all are alike."""
+        return check_structure(self.source, self.encoding, self.dialect, self.layout.width, self.skipped_lines())
+
+    def columns(self) -> list[TextColumn]:
+        """Return the columns by their names in the relation."""
+        return [TextColumn(f"c{i}", name.name, name.original) for i, name in enumerate(self.names)]
+
+    def piped(self) -> PipedRows:
+        """Return the reading by our own reader; the rows of a small table are read once and kept."""
+        surplus = self.has_surplus
+        if self._is_surveyed() and not surplus and self._is_small():
+            self.kept = list(self.rows())
+        kept = self.kept
+        rows = self.passing_rows if kept is None else lambda: iter(kept)
+        nulls = self.options.null_tokens
+        return PipedRows(
+            rows, self.layout.width, self.dialect, nulls, self.survey.longest, surplus, few=kept is not None
+        )
+
+    def _is_small(self) -> bool:
+        """Whether few rows, blank lines included, may be held in memory several times."""
+        return self.survey.longest <= _LONGEST_KEPT and self.survey.blank <= FIRST_RECORDS
+
+    def _rows(self) -> Rows:
+        return Rows(self.layout, self.header, self.repair, self.nulls, is_kept=self.keeps, surplus=self.has_surplus)
+
+    def passing_rows(self) -> Iterator[Row | Block]:
+        """Yield the rows as they are written, the regular ones in blocks."""
+        return self._rows().of(self.passages())
+
+    def rows(self) -> Iterator[Row]:
+        """Yield the rows of a small table as they are written."""
+        if self._is_uniform() and not self.layout.footer_line:
+            first = self.layout.first_line + self.header.present
+            return (record.fields for record in self.survey.first if record.line >= first)
+        return self._rows().singly(self.records())
+
+    def write(
+        self, reading: Reading, count: Callable[[], int | None], output: Output, metadata: tuple[tuple[str, str], ...]
+    ) -> Receipt:
+        """Write the table."""
+        surplus = (SURPLUS,) if self.has_surplus else ()
+        return write_table(
+            reading,
+            self.columns(),
+            self.options,
+            output,
+            metadata,
+            sample=self.sample(),
+            is_whole=self.kept is not None,
+            passthrough=surplus,
+            facts=self.facts(),
+            rows_read=count,
+        )
+
+    def sample(self) -> Sample:
+        """Return the first and last rows that have the table's width and some that have not, or all that are kept."""
+        if self.kept is not None:
+            return [[None if value is None else value.decode() for value in row] for row in self.kept]
+        width = self.layout.width
+        most = max(10, min(_SAMPLE_ROWS, _SAMPLE_CELLS // width))
+        known = {r.line: r for r in (*self.survey.first[:most], *list(self.survey.last)[-most:])}
+        regular = [r.fields for r in known.values() if len(r.fields) == width and is_row(r, self.layout, self.header)]
+        misfits = self.misfits.sample(self.nulls) if self.misfits else ()
+        return [[None if value is None else value.decode() for value in row] for row in (*regular, *misfits)]
+
+    def facts(self) -> list[tuple[str, str]]:
+        """Return what was decided, and the text that is no row, for the Parquet and the receipt."""
+        return facts(self.encoding, self.dialect, self.header, self.layout, self.misfits, self.options)
+
+    def write_rejects(self, output: Output) -> None:
+        """Write the malformed rows, verbatim."""
+        with output.rejects() as rejects:
+            for lines in self._rows().rejected(self.passages()):
+                rejects.write(lines)
+
+
+def _empty(source: Source, where: str = "") -> DeliveryError:
+    return refused("csv.empty", f"{source.name} has no rows and no header{where}", "there is nothing to convert")
+
+
+def _is_plain(dialect: Dialect) -> bool:
+    """Whether DuckDB reads this dialect as we do, once all rows are alike."""
+    return (
+        dialect.escape == dialect.quote
+        and dialect.newline is Newline.ANY
+        and not (dialect.spaced_quotes or dialect.runs)
+    )

@@ -1,0 +1,63 @@
+"""Convert in one pass, assuming the rest looks like the beginning.
+
+What is else found out by readings of their own, that the text is UTF-8 and that all its rows are alike, is promised by
+its first piece and checked while DuckDB reads it. The object is not ended before all was checked; where the promise is
+broken, whatever was written counts for nothing and the careful way decides.
+"""
+
+from collections.abc import Iterator
+
+from processor.confined.formats.csv.analysis import PIECE_BYTES, CsvTable
+from processor.confined.formats.csv.encoding import Encoding, Utf8Check, promised_encoding, utf8_chunks
+from processor.confined.formats.csv.reader.uniformity import Structure, StructureCheck, ending_of
+from processor.streams.source import Source
+
+
+class BrokenPromiseError(Exception):
+    """The text is not what its beginning promised."""
+
+
+class PromisedTable(CsvTable):
+    """A table as its first piece promises it. All that is not kept is raised as BrokenPromiseError."""
+
+    rows_passed: int | None = None  # of the last reading that was checked to its end
+
+    @staticmethod
+    def encoding_of(source: Source) -> Encoding:
+        """Return the encoding that the beginning promises."""
+        with source.open() as reader:
+            found = promised_encoding(reader.read(PIECE_BYTES))
+        if found is None:
+            raise BrokenPromiseError
+        return found
+
+    def first_piece(self) -> tuple[bytes, bool]:
+        """Return the text's first piece, cut after a line, and whether it is all."""
+        piece, whole = super().first_piece()
+        if not Utf8Check().add(piece):
+            raise BrokenPromiseError
+        return piece, whole
+
+    def find_structure(self) -> Structure | None:
+        """Return the structure that the first piece promises; its rows are not counted yet."""
+        ending = ending_of(self.first_piece()[0])
+        return Structure(0, ending) if ending is not None else None
+
+    def understand_all(self) -> None:
+        """Leave it to the careful way."""
+        raise BrokenPromiseError
+
+    def checked(self, check: StructureCheck | None = None) -> Iterator[bytes]:
+        """Yield the text while it keeps its promises, each piece when `check` has been made of it."""
+        assert self.structure is not None
+        self.rows_passed = None
+        check = check or StructureCheck(self.dialect, self.layout.width, self.skipped_lines())
+        utf8 = Utf8Check()
+        for chunk in utf8_chunks(self.source, self.encoding):
+            if not (utf8.add(chunk) and check.add(chunk)):
+                raise BrokenPromiseError
+            yield chunk
+        structure = check.finish()
+        if structure is None or structure.ending != self.structure.ending or not utf8.add(b"", final=True):
+            raise BrokenPromiseError
+        self.rows_passed = structure.rows

@@ -1,0 +1,6 @@
+"""Detect the dialect.
+
+candidates  Candidate dialects for a text
+detect      Choose the dialect by reading a large piece each way
+score       Score a reading: regular rows, text covered, plausible cells
+"""

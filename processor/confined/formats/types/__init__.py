@@ -1,0 +1,6 @@
+"""Types that texts have earned, and the SQL that checks them.
+
+checks    SQL that casts text to types and checks every value
+evidence  Combine the evidence of a column's texts into one type
+infer     Types that one text could have
+"""

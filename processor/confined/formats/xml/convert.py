@@ -1,0 +1,108 @@
+"""Convert XML to Parquet: the repeated element is the row.
+
+xml_input      bytes of any encoding to UTF-8 with line feeds
+xml_tree       the strict parser; elements as small trees          xml_names   what prefixes mean
+xml_scan       a reading of a whole document: by the parser, and rows in bulk (xml_bulk) where that can be
+xml_template   rows that are all alike, by one expression          xml_rows    any others, by
+xml_patterns   how earlier ones were written (xml_window), or      xml_states  what each tag means where it stands
+xml_kept       content that stays XML                              xml_text    texts as written to strings of JSON
+xml_shape      what elements have in common                        xml_layout  which of them are the rows
+xml_survey     the first reading: layout and shapes                xml_record  elements as JSON values
+xml_table      columns, rows and the relation for DuckDB           xml_feed    the later readings, through a pipe
+
+A document of rows alone is read once, by what its first mebibyte shows; whatever that did not show stops the reading.
+Then, as for all others, a survey of the whole document comes first. So nothing that comes late can be lost, and each
+reading has bounded memory. White space between elements is no value; in an element without children it is, unless such
+elements have children elsewhere. Empty elements are '', missing ones NULL. Comments and processing instructions are
+left out.
+"""
+
+from dataclasses import dataclass, replace
+
+from processor.confined.formats.parquet.write import propose, write_table
+from processor.confined.formats.xml.decode import CHUNK_BYTES, encoding_of
+from processor.confined.formats.xml.feed import Feed, LineTooLong
+from processor.confined.formats.xml.records import UnexpectedShape
+from processor.confined.formats.xml.survey import Survey, glimpse, survey
+from processor.confined.formats.xml.table import Table, original_name
+from processor.domain.conversion import Column, ConversionOptions, Receipt
+from processor.domain.errors import transient
+from processor.streams.output import Output
+from processor.streams.source import Source
+
+Metadata = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class XmlPlan:
+    """How a document would be read: the path of its rows, or of each kind of them, and the columns."""
+
+    encoding: str
+    rows: tuple[str, ...]
+    columns: tuple[Column, ...]
+
+
+def convert_xml(source: Source, options: ConversionOptions, output: Output, metadata: Metadata) -> Receipt:
+    """Write the table that `source` holds as Parquet and return the receipt.
+
+    Raises DeliveryError: `xml.not-well-formed` with line and column, `xml.entity`, `xml.encoding`, `xml.too-deep`,
+    `xml.row-too-large`, `xml.tag-too-large`, `xml.too-many-names`, `xml.changed`.
+    """
+    is_small = source.size_bytes is not None and source.size_bytes <= 2 * CHUNK_BYTES
+    found = None if is_small else glimpse(source.open)
+    if found is not None:
+        try:
+            return _write(source, found, options, output, metadata)
+        except UnexpectedShape:
+            pass  # the first rows did not show everything: all of the document is surveyed
+    try:
+        return _write(source, survey(source.open), options, output, metadata)
+    except UnexpectedShape as error:
+        raise transient("xml.changed", f"the file changed while it was read ({error})", "it is tried again") from error
+
+
+def _write(source: Source, found: Survey, options: ConversionOptions, output: Output, metadata: Metadata) -> Receipt:
+    table = Table(found)
+    feed = Feed(source.open, table)
+    texts, nested = table.text_columns(), table.nested_columns()
+    facts = [("encoding", _encoding(source)), *table.facts()]
+    while True:
+        try:
+            receipt = write_table(
+                feed.reading,
+                texts,
+                options,
+                output,
+                metadata,
+                sample=None if texts or nested else (),
+                nested=nested,
+                facts=facts,
+                rows_read=lambda: feed.rows,
+            )
+        except LineTooLong as error:
+            feed.make_room(error.length)
+        else:
+            return replace(receipt, columns=tuple(map(_described, receipt.columns)))
+
+
+def plan_xml(source: Source, options: ConversionOptions) -> XmlPlan:
+    """Return how `source` would be converted. Reads all of it, writes nothing; raises as `convert_xml` does."""
+    table = Table(survey(source.open))
+    feed = Feed(source.open, table)
+    texts, nested = table.text_columns(), table.nested_columns()
+    while True:
+        try:
+            columns = propose(feed.reading, texts, options, sample=None if texts or nested else (), nested=nested)
+        except LineTooLong as error:
+            feed.make_room(error.length)
+        else:
+            return XmlPlan(_encoding(source), tuple(table.row_paths()), tuple(map(_described, columns)))
+
+
+def _encoding(source: Source) -> str:
+    with source.open() as reader:
+        return encoding_of(reader)
+
+
+def _described(column: Column) -> Column:
+    return replace(column, original_name=original_name(column.name))

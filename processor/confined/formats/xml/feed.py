@@ -1,0 +1,186 @@
+"""Feed the rows of a document to DuckDB as JSON Lines."""
+
+import fcntl
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, BinaryIO
+
+import orjson
+
+from processor.confined.formats.xml.namespaces import Names
+from processor.confined.formats.xml.parser import Node, Path
+from processor.confined.formats.xml.records import UnexpectedShape, element_xml
+from processor.confined.formats.xml.scan import Scan
+from processor.confined.formats.xml.table import Table
+from processor.domain.errors import refused
+
+_SMALLEST_BUFFER = 4 << 20
+_LARGEST_LINE = 48 << 20
+_PIPE_BYTES = 1 << 20
+_FLUSH_ROWS = 1_000
+# No JSON: a reading that failed must fail in DuckDB too, not look as if it had come to its end.
+_POISON = b"\n!\n"
+
+
+class LineTooLong(Exception):  # noqa: N818 - a signal to make room
+    """A row is longer than DuckDB has room for."""
+
+    def __init__(self, length: int) -> None:
+        super().__init__(length)
+        self.length = length
+
+
+class Feed:
+    """Readings of one surveyed document for `write_table`; `rows` counts those of the last reading, if whole."""
+
+    def __init__(self, open_again: Callable[[], BinaryIO], table: Table) -> None:
+        self._open, self._table = open_again, table
+        self._buffer_size = _SMALLEST_BUFFER
+        self.rows: int | None = None
+
+    def make_room(self, length: int) -> None:
+        """Let the next readings have lines of `length` bytes. Raises DeliveryError when that is too much."""
+        if length > _LARGEST_LINE:
+            raise refused(
+                "xml.row-too-large", f"one row takes more than {_LARGEST_LINE >> 20} MiB as JSON", "split the file"
+            )
+        self._buffer_size = 2 * length + _SMALLEST_BUFFER
+
+    @contextmanager
+    def reading(self) -> Iterator[str]:
+        """Yield the relation of a new reading; see `Reading` in table."""
+        read_end, write_end = os.pipe()
+        with suppress(OSError):  # unprivileged users have a limit for all their pipes together
+            fcntl.fcntl(write_end, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+        self.rows = None
+        writer = _Writer(self._open, self._table, write_end, self._buffer_size // 2)
+        thread = threading.Thread(target=writer.run, name="xml-feed", daemon=True)
+        thread.start()
+        try:
+            yield self._table.relation(_lines(read_end, self._buffer_size))
+        finally:
+            os.close(read_end)
+            thread.join()
+            self.rows = writer.rows
+            if writer.error is not None:
+                raise writer.error
+
+
+class _Writer:
+    """Visits all of a document and writes its rows to a pipe, until its end or until the pipe is closed.
+
+    All that the survey does not know of is an UnexpectedShape, so what is written to the end is the whole document.
+    """
+
+    def __init__(
+        self,
+        open_again: Callable[[], BinaryIO],
+        table: Table,
+        write_end: int,
+        longest: int,
+    ) -> None:
+        self._survey = survey = table.survey
+        self._names = Names(survey.ambiguous)
+        self.bulk = table.bulk()
+        self.rows: int | None = None
+        self.error: Exception | None = None
+        self._table = table
+        self._scan = Scan(open_again, survey.layout, self._names, self)
+        self._fd, self._longest = write_end, longest
+        self._lines: list[bytes] = []
+        self._count = 0
+        self._enveloped = 0  # how much of the envelope has been met again
+        self._wrapped: set[Path] = set()
+
+    def run(self) -> None:
+        """Write everything; afterwards `rows` or `error` is set, or neither if the reader left early."""
+        try:
+            self._scan.run()
+            self._check_end()
+            self._flush()
+            self.rows = self._count
+        except BrokenPipeError:
+            pass
+        except Exception as error:  # noqa: BLE001 - handed back to the thread that reads
+            self.error = error
+            self._poison()
+        finally:
+            os.close(self._fd)
+
+    def item(self, path: Path, node: Node) -> None:
+        kind = self._table.kinds.get(path)
+        if kind is not None:
+            self._add(kind.row(node))
+        elif self._is_next_of_envelope(path, node):
+            self._enveloped += 1
+        else:
+            raise UnexpectedShape("/".join(path))
+
+    def wrapper(self, path: Path, attributes: list[str]) -> None:
+        if self._survey.attributes.get(path) != attributes or path in self._wrapped:
+            raise UnexpectedShape("/".join(path))
+        self._wrapped.add(path)
+
+    def text(self, path: Path, text: str) -> None:
+        column = self._table.texts.get(path)
+        if column is None:
+            raise UnexpectedShape("/".join(path))
+        self._add({column: text})
+
+    def regular(self, path: Path, buffer: bytes, start: int) -> tuple[int, bool]:
+        assert self.bulk is not None
+        end, rows, lines = self.bulk.take(path, buffer, start)
+        if lines is None:
+            return end, False
+        if rows:
+            self._flush()
+            self._write(lines)
+            self._count += rows
+        return end, True
+
+    def next_piece(self) -> None:
+        self._flush()
+
+    def _is_next_of_envelope(self, path: Path, node: Node) -> bool:
+        envelope = self._survey.envelope
+        if self._enveloped == len(envelope):
+            return False
+        known_path, known = envelope[self._enveloped]
+        return path == known_path and element_xml(node) == element_xml(known)
+
+    def _check_end(self) -> None:
+        if self._enveloped < len(self._survey.envelope) or self._names.declared != self._survey.namespaces:
+            raise UnexpectedShape("/")
+
+    def _add(self, row: dict[str, Any]) -> None:
+        self._lines.append(orjson.dumps(row))
+        self._count += 1
+        if len(self._lines) >= _FLUSH_ROWS:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._lines:
+            lines, self._lines = self._lines, []
+            self._write(b"\n".join(lines) + b"\n")
+
+    def _write(self, lines: bytes) -> None:
+        if len(lines) > self._longest:
+            longest = max(map(len, lines.split(b"\n")))
+            if longest > self._longest:
+                raise LineTooLong(longest)
+        view = memoryview(lines)
+        while view:
+            view = view[os.write(self._fd, view) :]
+
+    def _poison(self) -> None:
+        with suppress(BrokenPipeError):
+            os.write(self._fd, _POISON)
+
+
+def _lines(read_end: int, buffer_size: int) -> str:
+    return (
+        f"read_csv('/dev/fd/{read_end}', columns={{'j': 'VARCHAR'}}, auto_detect=false, header=false, quote='',"
+        f" escape='', delim='\x01', new_line='\\n', buffer_size={buffer_size}, max_line_size={buffer_size // 2})"
+    )

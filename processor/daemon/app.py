@@ -1,0 +1,275 @@
+"""Start the daemon's parts, run them, stop them in order."""
+
+import contextlib
+import os
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import orjson
+import pykka
+
+from processor import config, logs
+from processor.actors.checksummer import Checksummer
+from processor.actors.converter import Converter
+from processor.actors.counters import Tally
+from processor.actors.extractor import Extractor
+from processor.actors.messages import Drain, Meet, Ping, Tick
+from processor.actors.progress import Progress
+from processor.actors.routes import Crew
+from processor.actors.uploader import Uploader
+from processor.actors.watcher import Watcher
+from processor.config import ConfigurationError, Engine, Settings
+from processor.confined.entrypoint import prepare
+from processor.daemon.control_api import Orders
+from processor.daemon.control_socket import ControlServer
+from processor.daemon.factories import open_ledger, open_store, watch_settings, worker_limits
+from processor.daemon.liveness import LOST_SECONDS, Pulse
+from processor.daemon.malloc import settle
+from processor.daemon.supervisor import Died, Event, Guardian, Idle, ReloadAsked, StopAsked, Ticked
+from processor.daemon.systemd import notify
+from processor.domain.errors import DeliveryError, ErrorClass
+from processor.domain.keys import escape
+from processor.domain.uploads import Protection
+from processor.engine.pool import Pool
+from processor.engine.semaphores import name_semaphores
+from processor.ledger.database import Lock
+from processor.ledger.writer import Ledger
+from processor.remote.engine_link import Elsewhere
+from processor.store.probe import StoreProfile, adopt, probe
+from processor.store.s3 import S3Store
+from processor.streams.inbox import Inbox
+from processor.watch.tree import Tree
+
+if TYPE_CHECKING:
+    from processor.daemon.metrics import MetricsServer
+
+OK, FAILED, UNFINISHED = 0, 1, 75  # EX_TEMPFAIL of sysexits.h
+_PROFILE = "store-profile"
+_START_SECONDS = 30.0
+_LAST_WORDS_SECONDS = 5.0
+_MOST_TOLD = 100
+log = logs.get("app")
+
+
+def run(settings: Settings, *, once: bool = False) -> int:
+    """Deliver until told to stop, or once: what is there now. Return the exit code: 0, or 1 after a failure.
+
+    75: `once` has left files that did not stop changing.
+    Raises LedgerBusyError, LedgerTooNewError, ConfigurationError (HTTP_LISTEN), and DeliveryError when the store can
+    not be used as it is configured.
+    """
+    guardian = Guardian()
+    guardian.take_signals()
+    tally = Tally()
+    with ExitStack() as parts:
+        lock = Lock(settings.progress_db_path)
+        parts.callback(lock.release)
+        name_semaphores(lock.name)
+        inbox = Inbox()
+        parts.callback(inbox.close)
+        # A daemon's workers start while this process asks the store what it does, and before anything reads the
+        # environment, which they must not see. One run needs them only if there is something to convert.
+        warm_up = None if once else prepare
+        pool = Pool(settings.workers or os.cpu_count() or 1, worker_limits(settings), inbox.worker_end, warm_up)
+        parts.callback(pool.stop)
+        settings, store = parts.enter_context(open_store(settings))
+        profile = _probed(store)
+        ledger = open_ledger(settings, store)
+        _adopt(store, ledger, profile)
+        recovered = ledger.recover(_now_ms())
+        ledger.commit()
+        tree = Tree(watch_settings(settings))
+        pulse = Pulse({}, time.monotonic(), lambda: tally.ledger_full)
+        if settings.http_listen:  # before the actors are started, which a wrong address would leave behind
+            parts.callback(_metrics(settings, tally, tree, pulse).close)
+        elsewhere = None if settings.engine is Engine.LOCAL else _cluster(settings, store)
+        if elsewhere is not None:
+            parts.callback(elsewhere.engine.stop)
+        crew = _start_crew(settings, guardian, _Workshop(store, ledger, pool, inbox, tree, tally, elsewhere))
+        pulse.follow(crew.by_name, time.monotonic())
+        parts.callback(ControlServer(settings.control_socket_path, Orders(crew).answer).close)
+        log.info("daemon.started", watch_path=str(settings.watch_path), recovered=recovered, pid=os.getpid())
+        notify("READY=1", f"STATUS=delivering {settings.watch_path}")
+        failure = _serve(guardian, crew, pulse, once=once)
+        watched = tree.present
+        notify("STOPPING=1")
+        drained = _stop(guardian, crew, tree, settings.shutdown_timeout / 1000, drain=failure is None)
+        counts = {"completed": tally.completed.total(), "unchanged": tally.unchanged, "failed": tally.failed.total()}
+        log.info("daemon.stopped", drained=drained, **counts)
+    if failure is not None or (once and (tally.failed or not watched)):
+        return FAILED
+    return UNFINISHED if once and _told_unfinished(tree, tally, settings.max_retries) else OK
+
+
+@dataclass(frozen=True, slots=True)
+class _Workshop:
+    """What the actors work with."""
+
+    store: S3Store
+    ledger: Ledger
+    pool: Pool
+    inbox: Inbox
+    tree: Tree
+    tally: Tally
+    elsewhere: Elsewhere | None
+
+
+def _metrics(settings: Settings, tally: Tally, tree: Tree, pulse: Pulse) -> "MetricsServer":
+    from processor.daemon.metrics import MetricsServer, Sources  # noqa: PLC0415 - 3 MB that few need
+
+    def not_ready() -> tuple[str, ...]:
+        silent = tuple(f"{name} does not answer" for name in pulse.silent(time.monotonic()))
+        return (*silent, *tally.hindrances, *(() if tree.present else ("the watched directory is not there",)))
+
+    sources = Sources(tally, settings.progress_db_path, tree.counters, not_ready)
+    try:
+        server = MetricsServer(settings.http_listen, sources)
+    except (OSError, ValueError, OverflowError) as error:
+        hint = "host:port, such as 127.0.0.1:9464"
+        raise ConfigurationError(f"HTTP_LISTEN={settings.http_listen!r}: {error} ({hint})") from error
+    log.info("metrics.listening", address=settings.http_listen, port=server.port)
+    return server
+
+
+def _cluster(settings: Settings, store: S3Store) -> Elsewhere:
+    """Join the cluster. One that is out is waited for like the store."""
+    from processor.remote.join import join  # noqa: PLC0415 - 60 MB that ENGINE=local does not need
+
+    elsewhere = join(settings, store)
+    problem = elsewhere.problem()
+    if problem is None:
+        log.info("cluster.joined", scheduler=settings.dask_scheduler, slots=elsewhere.engine.slots())
+    else:
+        log.error("cluster.outage", code=problem.code, message=problem.message, hint=problem.hint)
+    return elsewhere
+
+
+def _probed(store: S3Store) -> StoreProfile:
+    """Ask the store what it does. Raises DeliveryError when it refuses us for good: that takes an operator."""
+    profile = probe(store)
+    if profile.problem is None:
+        facts = profile.as_dict()
+        log.info("store.probed", **{name: facts[name] for name in ("endpoint", "bucket", "protection", "protected")})
+        log.debug("store.profile", **facts)
+    elif profile.problem.error_class is ErrorClass.PERMANENT:
+        raise DeliveryError(profile.problem)
+    else:
+        log.error("store.outage", message=profile.problem.message, hint=profile.problem.hint)
+    return profile
+
+
+def _adopt(store: S3Store, ledger: Ledger, profile: StoreProfile) -> None:
+    """Protect uploads as the store is known to check them; during an outage, as it was known to last."""
+    if profile.problem is None:
+        adopt(store, profile)
+        ledger.remember_fact(_PROFILE, orjson.dumps(profile.as_dict()).decode())
+        return
+    known = orjson.loads(ledger.fact(_PROFILE) or "{}")
+    if known:
+        store.protection = Protection(known["protection"])
+        store.etag_is_md5 = bool(known["etag_is_md5"])
+
+
+def _start_crew(settings: Settings, guardian: Guardian, shop: _Workshop) -> Crew:
+    """Start the six actors, see that each answers, and introduce them: Progress last, since it begins to send."""
+    died = guardian.died
+    engine = None if shop.elsewhere is None else shop.elsewhere.engine
+    progress = Progress.start(died, settings, shop.ledger, shop.tally, guardian.idle)
+    crew = Crew(
+        watcher=Watcher.start(died, shop.tree, shop.pool.renew),
+        checksummer=Checksummer.start(died, settings, lambda: shop.pool.awaken(prepare)),
+        extractor=Extractor.start(died, settings, shop.pool, shop.inbox, engine),
+        converter=Converter.start(died, settings, shop.pool, shop.inbox, engine),
+        uploader=Uploader.start(died, settings, shop.store, shop.elsewhere),
+        progress=progress,
+    )
+    for ref in crew.everybody:
+        ref.ask(Ping(), timeout=_START_SECONDS)
+    for ref in (crew.checksummer, crew.extractor, crew.converter, crew.uploader, crew.progress, crew.watcher):
+        ref.tell(Meet(crew))
+    return crew
+
+
+def _serve(guardian: Guardian, crew: Crew, pulse: Pulse, *, once: bool) -> BaseException | None:
+    """Wait for a reason to end; return the bug, if that was it."""
+    settled = False
+    while True:
+        match guardian.next_event():
+            case StopAsked(name):
+                log.info("daemon.stopping", signal=name)
+                return None
+            case Died(name, error):
+                log.critical("actor.died", actor=name, exc_info=error)
+                return error
+            case ReloadAsked():
+                _reload()
+            case Idle():
+                if once:
+                    return None
+            case Ticked():
+                if not settled:  # not sooner: it takes a tenth of a second, in which nobody else does anything
+                    settled = True
+                    settle()
+                crew.progress.tell(Tick())
+                lost = _take_pulse(pulse)
+                if lost is not None:
+                    return lost
+
+
+def _take_pulse(pulse: Pulse) -> BaseException | None:
+    """Tell systemd that all is well while every actor really answers; return the bug when one is lost."""
+    now = time.monotonic()
+    pulse.beat(now)
+    lost = pulse.silent(now, LOST_SECONDS)
+    if lost:
+        log.critical("actor.lost", actors=lost)
+        return TimeoutError(f"{', '.join(lost)} did not answer for {LOST_SECONDS:.0f} s")
+    if not pulse.silent(now):
+        notify("WATCHDOG=1")
+    return None
+
+
+def _stop(guardian: Guardian, crew: Crew, tree: Tree, grace_seconds: float, *, drain: bool) -> bool:
+    """Stop whoever begins work first, let what is in flight end, stop Progress last. Tell whether all of it ended."""
+    drained = False
+    if drain:
+        for ref in (crew.watcher, crew.progress):
+            with contextlib.suppress(pykka.ActorDeadError):
+                ref.tell(Drain())
+        tree.wake()
+        drained = guardian.wait(_ends_waiting, grace_seconds) == Idle()
+    for ref in crew.everybody:
+        with contextlib.suppress(pykka.Timeout, pykka.ActorDeadError):
+            ref.stop(timeout=_LAST_WORDS_SECONDS)
+    return drained
+
+
+def _ends_waiting(event: Event) -> bool:
+    return isinstance(event, Idle | Died)
+
+
+def _told_unfinished(tree: Tree, tally: Tally, tries: int) -> bool:
+    """Say which files were left because they went on changing; tell whether there are any. All actors have ended."""
+    left = sorted({*tree.restless(), *tally.restless(tries).values()})
+    for path in left[:_MOST_TOLD]:
+        log.warning("file.left", path=escape(path), hint="it is still being written to; run again when it is whole")
+    if len(left) > _MOST_TOLD:
+        log.warning("file.left", more=len(left) - _MOST_TOLD)
+    return bool(left)
+
+
+def _reload() -> None:
+    """Reread the log level; the rest of the settings takes a restart."""
+    try:
+        level = config.load().log_level
+    except config.ConfigurationError as error:
+        log.error("settings.not-reread", reason=str(error))
+        return
+    logs.set_level(level)
+    log.info("settings.reread", log_level=level)
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,43 @@
+"""Requests that operators may make of a running daemon."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+from processor.actors.messages import Obey, Order
+from processor.actors.routes import Crew
+from processor.domain.keys import escape, unescape
+
+_ANSWER_SECONDS = 20.0
+
+
+class Orders:
+    """Turns a request of the control socket into a question to Progress."""
+
+    def __init__(self, crew: Crew) -> None:
+        self._crew = crew
+
+    def answer(self, request: dict[str, Any]) -> Any:
+        """Return plain values. Raises ValueError for what is no order."""
+        path = request.get("path")
+        obey = Obey(Order(request["order"]), None if path is None else unescape(path), request.get("since_ms"))
+        answer: Any = self._crew.progress.ask(obey, timeout=_ANSWER_SECONDS)
+        if obey.order is not Order.FLIGHTS:
+            return answer
+        return [
+            {
+                "path": escape(flight.job.file.relative_path),
+                "step": flight.job.current,
+                "attempt": flight.job.attempt,
+                "size_bytes": flight.job.file.size_bytes,
+                "uploaded_bytes": flight.uploaded_bytes,
+                "seconds": round(time.monotonic() - flight.since, 1),
+            }
+            for flight in list(answer)
+        ]
+
+
+def request(order: Order, path: Path | None = None, since_ms: int | None = None) -> dict[str, Any]:
+    """Return what to send over the control socket."""
+    shown = None if path is None else escape(bytes(path))
+    return {"order": order, "path": shown, "since_ms": since_ms}

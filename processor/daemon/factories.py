@@ -1,0 +1,138 @@
+"""Build the daemon's parts from the settings."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import orjson
+from pydantic import SecretStr
+
+from processor import logs
+from processor.config import EMBEDDED, ConfigurationError, Settings, env_file
+from processor.delivery.rebuild_ledger import rebuild
+from processor.domain.keys import escape
+from processor.ledger.database import LedgerDamagedError, set_aside
+from processor.ledger.writer import Ledger
+from processor.store.embedded import EmbeddedStore
+from processor.store.from_settings import store_settings
+from processor.store.s3 import S3Store
+from processor.streams.sandbox import Limits
+from processor.watch.settings import WatchSettings
+
+_BELONGS_TO = "belongs-to"
+_LEDGER_SUFFIXES = ("", "-wal", "-shm", "-journal", ".lock")
+log = logs.get("parts")
+
+
+@contextmanager
+def open_store(settings: Settings) -> Iterator[tuple[Settings, S3Store]]:
+    """Yield the store and settings that lead to it.
+
+    When the embedded server is asked for and none runs, it is started, and runs meanwhile; its bucket is made.
+    """
+    with ExitStack() as parts:
+        embedded = settings.s3_endpoint == EMBEDDED
+        if embedded:
+            settings = parts.enter_context(_embedded_server(settings))
+        store = parts.enter_context(contextlib.closing(S3Store(store_settings(settings))))
+        if embedded and not store.bucket_exists():
+            store.create_bucket()
+        yield settings, store
+
+
+def open_ledger(settings: Settings, store: S3Store) -> Ledger:
+    """Open the ledger. One that is damaged is set aside, and made again from the manifests.
+
+    The caller holds the lock. Raises DeliveryError when a damaged ledger can not be rebuilt because the store is away,
+    and what `own_ledger` raises.
+    """
+    path, root = settings.progress_db_path, os.fsencode(settings.watch_path)
+    fresh = path.with_name(path.name + ".rebuilding")
+    if path.exists() or not fresh.exists():  # else an earlier rebuilding did not come to its end
+        try:
+            return own_ledger(settings)
+        except LedgerDamagedError as error:
+            log.error("ledger.damaged", reason=str(error))
+    for suffix in _LEDGER_SUFFIXES:
+        fresh.with_name(fresh.name + suffix).unlink(missing_ok=True)
+    ledger = Ledger(fresh, root)
+    rebuilt = rebuild(store, ledger, root)
+    ledger.close()
+    # Only a whole one takes the name: a crash before this begins the rebuilding again.
+    aside = set_aside(path)
+    fresh.rename(path)
+    log.info("ledger.rebuilt", entered=rebuilt.entered, unreadable=rebuilt.unreadable, set_aside=str(aside))
+    return own_ledger(settings)
+
+
+def own_ledger(settings: Settings) -> Ledger:
+    """Open the ledger as it is; the caller holds the lock.
+
+    Raises LedgerDamagedError, and ConfigurationError when it tells of another directory or bucket: by what it says of
+    keys and deliveries there, objects would be overwritten here, or never sent.
+    """
+    path, root = settings.progress_db_path, os.fsencode(settings.watch_path)
+    try:
+        ledger = Ledger(path, root)
+    except LedgerDamagedError:  # once more: a disk that could not be read for a moment looks like this, too
+        ledger = Ledger(path, root)
+    own = {"WATCH_PATH": escape(root), "S3_BUCKET": settings.s3_bucket, "S3_PREFIX": settings.s3_prefix}
+    known = orjson.loads(ledger.fact(_BELONGS_TO) or "{}")
+    if others := [f"{name}={known[name]}" for name in known if known[name] != own.get(name)]:
+        ledger.close()
+        hint = "take another, for which `processor rebuild` enters what the bucket has already"
+        raise ConfigurationError(f"PROGRESS_DB_PATH={path} is the ledger of {', '.join(others)} ({hint})")
+    if not known:
+        ledger.remember_fact(_BELONGS_TO, orjson.dumps(own).decode())
+        ledger.commit()
+    return ledger
+
+
+@contextmanager
+def _embedded_server(settings: Settings) -> Iterator[Settings]:
+    """Start the embedded server unless it runs; yield settings that lead to it."""
+    server = EmbeddedStore(settings.store_directory)
+    if not server.attach():
+        server.start()
+    try:
+        yield settings.model_copy(
+            update={
+                "s3_endpoint": server.endpoint,
+                "s3_access_key_id": server.access_key_id,
+                "s3_secret_access_key": SecretStr(server.secret_access_key),
+                "s3_force_path_style": True,
+            }
+        )
+    finally:
+        server.stop()
+
+
+def watch_settings(settings: Settings) -> WatchSettings:
+    """Return what the settings say of watching; what is ours is never watched."""
+    return WatchSettings(
+        root=os.fsencode(settings.watch_path),
+        settle_seconds=settings.stability_threshold / 1000,
+        poll_seconds=settings.poll_interval / 1000,
+        rescan_seconds=settings.rescan_interval / 1000,
+        ignore_initial=settings.ignore_initial,
+        excluded=tuple(os.fsencode(path) for path in _own_paths(settings)),
+    )
+
+
+def _own_paths(settings: Settings) -> Iterator[Path]:
+    """Yield what is ours and never delivered, even when it lies inside the watched directory."""
+    yield settings.error_directory
+    yield settings.store_directory
+    yield settings.control_socket_path
+    yield env_file().absolute()  # it holds the credentials
+    if settings.after_upload_directory is not None:
+        yield settings.after_upload_directory
+    for suffix in _LEDGER_SUFFIXES:
+        yield settings.progress_db_path.with_name(settings.progress_db_path.name + suffix)
+
+
+def worker_limits(settings: Settings) -> Limits:
+    """Return what a worker may use: its memory, and the watched directory to read."""
+    return Limits(settings.worker_memory, (str(settings.watch_path),))

@@ -1,0 +1,207 @@
+"""HTTP server for /metrics, /live and /ready.
+
+/live    200 while the process answers at all.
+/ready   200 while every actor answers, the store is not out and the ledger has room; else 503, and why.
+
+Counters are those of the tally, in memory; what the ledger knows is read on a scrape, at most once in a few seconds,
+over a read-only connection.
+"""
+
+import resource
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.metrics_core import Metric
+
+from processor.actors.counters import Tally
+from processor.daemon.control_socket import end_serving
+from processor.ledger.reader import Standing, standing
+from processor.watch.tree import Counters
+
+_FRESH_SECONDS = 5.0
+_CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+_WORKER_DEATHS = ("worker.died", "worker.silent", "worker.memory")
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where figures come from; `not_ready` returns the reasons, none when all is well."""
+
+    tally: Tally
+    ledger: Path
+    tree: Callable[[], Counters]
+    not_ready: Callable[[], tuple[str, ...]]
+
+
+class MetricsServer:
+    """Serves until `close`."""
+
+    def __init__(self, listen: str, sources: Sources) -> None:
+        """Listen on `host:port`. Raises OSError when that is not possible."""
+        host, _, port = listen.rpartition(":")
+        registry = CollectorRegistry(auto_describe=False)
+        registry.register(_Collector(sources))
+        self._server = _Server((host.strip("[]"), int(port)), registry, sources.not_ready)
+        threading.Thread(target=self._server.serve_forever, name="metrics", daemon=True).start()
+
+    @property
+    def port(self) -> int:
+        """Return the TCP port."""
+        return int(self._server.server_address[1])
+
+    def close(self) -> None:
+        """Listen no longer."""
+        end_serving(self._server)
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(
+        self, address: tuple[str, int], registry: CollectorRegistry, not_ready: Callable[[], tuple[str, ...]]
+    ) -> None:
+        if ":" in address[0]:
+            self.address_family = socket.AF_INET6
+        self.registry = registry
+        self.not_ready = not_ready
+        super().__init__(address, _Handler)
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing of an asker who hung up."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: _Server
+    timeout = 10
+
+    def do_GET(self) -> None:
+        """Answer one of the three pages."""
+        match self.path.partition("?")[0]:
+            case "/metrics":
+                self._answer(*self._metrics())
+            case "/live":
+                self._answer(HTTPStatus.OK, b"live\n")
+            case "/ready":
+                reasons = self.server.not_ready()
+                status = HTTPStatus.SERVICE_UNAVAILABLE if reasons else HTTPStatus.OK
+                self._answer(status, ("\n".join(reasons) or "ready").encode() + b"\n")
+            case _:
+                self._answer(HTTPStatus.NOT_FOUND, b"/metrics, /live or /ready\n")
+
+    def _metrics(self) -> tuple[HTTPStatus, bytes]:
+        try:
+            return HTTPStatus.OK, generate_latest(self.server.registry)
+        except Exception as error:  # noqa: BLE001 - the border: a ledger that can not be read costs this scrape alone
+            return HTTPStatus.INTERNAL_SERVER_ERROR, f"{type(error).__name__}: {error}\n".encode()
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's name
+        """Keep requests out of the log."""
+
+    def _answer(self, status: HTTPStatus, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", _CONTENT_TYPE)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+class _Collector:
+    """Makes metrics of the sources when it is asked to."""
+
+    def __init__(self, sources: Sources) -> None:
+        self._sources = sources
+        self._standing = Standing({}, None, 0)
+        self._standing_at = float("-inf")
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield every metric."""
+        yield from self._of_tally(self._sources.tally)
+        yield from self._of_ledger()
+        yield from self._of_tree(self._sources.tree())
+        memory = GaugeMetricFamily("processor_resident_bytes", "Resident memory of the main process.")
+        memory.add_metric([], _resident_bytes())
+        yield memory
+
+    def _of_tally(self, tally: Tally) -> Iterator[Metric]:
+        files = CounterMetricFamily("processor_files", "Files that came to an end.", labels=["type", "outcome"])
+        for type_, count in tally.completed.items():
+            files.add_metric([type_, "completed"], count)
+        files.add_metric(["any", "unchanged"], tally.unchanged)
+        files.add_metric(["any", "failed"], tally.failed.total())
+        yield files
+        source = CounterMetricFamily("processor_source_bytes", "Bytes of delivered files.", labels=["type"])
+        for type_, count in tally.completed_bytes.items():
+            source.add_metric([type_], count)
+        yield source
+        yield _counter("processor_objects", "Objects stored and verified.", tally.objects)
+        yield _counter("processor_object_bytes", "Bytes of objects stored and verified.", tally.object_bytes)
+        for name, text, counts in (
+            ("processor_failures", "Files that failed for good, by code.", tally.failed),
+            ("processor_retries", "Tries that failed and are repeated, by code.", tally.retries),
+        ):
+            family = CounterMetricFamily(name, text, labels=["code"])
+            for code, count in counts.items():
+                family.add_metric([code], count)
+            yield family
+        deaths = sum(counts[code] for counts in (tally.failed, tally.retries) for code in _WORKER_DEATHS)
+        yield _counter("processor_worker_deaths", "Workers that died, hung or ran out of memory.", deaths)
+        steps = HistogramMetricFamily("processor_step_seconds", "Duration of steps.", labels=["step"])
+        for step, spread in tally.step_seconds.items():
+            steps.add_metric([step], spread.buckets(), spread.total_seconds)
+        yield steps
+        yield _gauge("processor_store_available", "1 unless the store is out.", 0.0 if tally.store_out else 1.0)
+        cluster = 0.0 if tally.cluster_out else 1.0
+        yield _gauge("processor_cluster_available", "1 unless the cluster of ENGINE=dask is out.", cluster)
+        yield _gauge("processor_ledger_full", "1 while there is no room for the ledger.", float(tally.ledger_full))
+        yield _gauge("processor_in_flight", "Files on their way.", tally.in_flight)
+
+    def _of_ledger(self) -> Iterator[Metric]:
+        now = time.monotonic()
+        if now - self._standing_at > _FRESH_SECONDS:
+            self._standing = standing(self._sources.ledger)
+            self._standing_at = now
+        known = self._standing
+        files = GaugeMetricFamily("processor_ledger_files", "Files in the ledger.", labels=["status"])
+        for status, count in known.counts.items():
+            files.add_metric([status], count)
+        yield files
+        age = 0.0 if known.oldest_waiting_ms is None else max(0.0, time.time() - known.oldest_waiting_ms / 1000)
+        yield _gauge("processor_oldest_waiting_seconds", "Age of the file that waits longest; 0 when none waits.", age)
+        yield _gauge("processor_ledger_bytes", "Size of the ledger.", known.size_bytes)
+
+    @staticmethod
+    def _of_tree(tree: Counters) -> Iterator[Metric]:
+        yield _counter("processor_watch_events", "Events that inotify reported.", tree.events)
+        yield _counter("processor_watch_overflows", "Times that inotify's queue ran over.", tree.overflows)
+        yield _gauge("processor_watched_directories", "Directories that are watched.", tree.watches)
+        yield _gauge("processor_unwatched_directories", "Directories that are only scanned.", tree.unwatched)
+        yield _gauge("processor_unsettled_files", "Files that are not yet whole.", tree.unsettled)
+
+
+def _counter(name: str, text: str, value: float) -> CounterMetricFamily:
+    family = CounterMetricFamily(name, text)
+    family.add_metric([], value)
+    return family
+
+
+def _gauge(name: str, text: str, value: float) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(name, text)
+    family.add_metric([], value)
+    return family
+
+
+def _resident_bytes() -> float:
+    """Return resident memory now (proc(5), statm)."""
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return float(pages * resource.getpagesize())

@@ -1,0 +1,22 @@
+"""Store the manifest, the last object of a delivery."""
+
+from collections.abc import Iterable
+
+from processor.delivery.object_upload import ObjectUpload, Recorder
+from processor.domain.keys import manifest_key
+from processor.domain.manifests import Entry, ManifestHead
+from processor.domain.uploads import ObjectRequest, StoredObject, completion_metadata
+from processor.store.manifests import CONTENT_TYPE, encoded
+from processor.store.s3 import S3Store
+
+
+def transfer_manifest(
+    store: S3Store, head: ManifestHead, entries: Iterable[Entry], *, recorder: Recorder | None = None
+) -> StoredObject:
+    """Write the manifest as its entries come; memory does not grow with their number."""
+    metadata = completion_metadata(head.source_path, head.sha256)
+    request = ObjectRequest(manifest_key(head.source_path), CONTENT_TYPE, metadata)
+    with ObjectUpload(store, request, recorder=recorder) as upload:
+        for line in encoded(head, entries):
+            upload.write(line)
+        return upload.finish()

@@ -1,0 +1,92 @@
+"""Detect a file's type: its name proposes, its content confirms.
+
+Where the two disagree the file is regular: delivered as it is, with a warning. The magic numbers are those of the
+formats' own specifications: PKWARE APPNOTE 4.3, POSIX.1-2017 pax (ustar), RFC 1952, RFC 8878, the xz and bzip2 formats.
+"""
+
+from processor.domain.conversion import DataFormat
+from processor.domain.files import ArchiveKind, FileType, Kind, proposed_kind
+
+HEAD_BYTES = 4096
+
+_TAR_BLOCK = 512
+_MAGIC: dict[ArchiveKind, tuple[bytes, ...]] = {
+    ArchiveKind.GZ: (b"\x1f\x8b",),
+    ArchiveKind.BZ2: (b"BZh",),
+    ArchiveKind.XZ: (b"\xfd7zXZ\x00",),
+    # A zstd stream may begin with a skippable frame, 0x184D2A50 to 0x184D2A5F.
+    ArchiveKind.ZST: (b"\x28\xb5\x2f\xfd", *(bytes([low]) + b"\x2a\x4d\x18" for low in range(0x50, 0x60))),
+}
+_OUTER = {
+    ArchiveKind.TAR_GZ: ArchiveKind.GZ,
+    ArchiveKind.TAR_BZ2: ArchiveKind.BZ2,
+    ArchiveKind.TAR_XZ: ArchiveKind.XZ,
+    ArchiveKind.TAR_ZST: ArchiveKind.ZST,
+}
+_ZIP = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x06\x06")
+
+# What no text begins with: executables, images, documents, and the archives above.
+_BINARY = (
+    b"\x7fELF", b"MZ\x90", b"\x89PNG\r\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"%PDF-", b"PAR1", b"Obj\x01", b"ORC",
+    b"7z\xbc\xaf\x27\x1c", b"Rar!\x1a\x07", b"SQLite format 3\x00", b"\xd0\xcf\x11\xe0", b"\xca\xfe\xba\xbe",
+    *_ZIP[:2], *_MAGIC[ArchiveKind.GZ], *_MAGIC[ArchiveKind.XZ], b"\x28\xb5\x2f\xfd",
+)  # fmt: skip
+_UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+
+
+def detect(name: bytes, head: bytes, *, has_zip_directory: bool = False) -> Kind:
+    """Return the kind of the file called `name` whose first bytes (`HEAD_BYTES`, or all) are `head`.
+
+    `has_zip_directory` tells that the file ends in a zip's central directory: a zip may have any prefix.
+    """
+    kind = proposed_kind(name)
+    match kind.type:
+        case FileType.REGULAR:
+            return kind
+        case FileType.ARCHIVE:
+            assert kind.archive is not None
+            why = _not_this_archive(kind.archive, head, has_zip_directory=has_zip_directory)
+        case FileType.DATABASE:
+            assert kind.data is not None
+            why = _not_this_text(kind.data, head)
+    return Kind(FileType.REGULAR, mismatch=why) if why else kind
+
+
+def _not_this_archive(archive: ArchiveKind, head: bytes, *, has_zip_directory: bool) -> str:
+    if not head:
+        return f"empty, so not {archive.value}"
+    if archive is ArchiveKind.ZIP:
+        confirmed = head.startswith(_ZIP) or has_zip_directory
+    elif archive is ArchiveKind.TAR:
+        confirmed = is_tar(head)
+    else:
+        confirmed = head.startswith(_MAGIC[_OUTER.get(archive, archive)])
+    return "" if confirmed else f"named .{archive.value} but the content is not {archive.value}"
+
+
+def is_tar(head: bytes) -> bool:
+    """Tell whether `head` begins with a tar header: by its checksum, since the oldest tars have no magic."""
+    block = head[:_TAR_BLOCK]
+    if len(block) < _TAR_BLOCK:
+        return False
+    if not block.strip(b"\0"):
+        return True  # an empty archive is nothing but zero blocks
+    try:
+        recorded = int(block[148:156].strip(b" \0") or b"-", 8)
+    except ValueError:
+        return False
+    unsigned = sum(block) - sum(block[148:156]) + 8 * 0x20
+    signed = sum(b - 256 if b > 127 else b for b in block[:148] + block[156:]) + 8 * 0x20  # noqa: PLR2004
+    return recorded in (unsigned, signed)
+
+
+def _not_this_text(data: DataFormat, head: bytes) -> str:
+    if not head:
+        return "empty, so there is no table to convert"
+    if head.startswith(_BINARY) or (len(head) >= _TAR_BLOCK and head[257:262] == b"ustar" and is_tar(head)):
+        return f"named .{data.value} but the content is a binary format"
+    if head.startswith(_UTF16_MARKS):
+        return ""
+    if data is DataFormat.XML and b"<" not in head and len(head) < HEAD_BYTES:
+        return "named .xml but there is no element in it"
+    return ""

@@ -1,0 +1,186 @@
+"""Record how jobs end: completed, retried or failed."""
+
+from typing import Any
+
+import orjson
+
+from processor.domain.errors import ErrorClass, Failure, failure_from
+from processor.domain.files import FileMetadata
+from processor.domain.jobs import Delivered, Job, Status
+from processor.domain.keys import escape, unescape
+from processor.ledger.keys import key_of
+from processor.ledger.records import BadMembers, PutAway
+from processor.ledger.transactions import Transactions
+
+_LONGEST_MESSAGE = 2000
+_HISTORY_A_FILE = 50
+_UNKNOWN = Failure(ErrorClass.PERMANENT, "unknown", "the reason was not recorded")
+
+
+class Ends(Transactions):
+    """Ends of jobs, and what operators ask for afterwards."""
+
+    def completed(self, job: Job, now_ms: int, *, put_away: bool) -> bool:
+        """Record the end of a job whose manifest is stored. Return False when the file has changed meanwhile.
+
+        `put_away`: the file is still to be deleted or moved; see `to_put_away`.
+        """
+        self._write("DELETE FROM objects WHERE file_id=?", job.row)
+        unchanged = self._unchanged(job)
+        self._set(
+            job.row,
+            now_ms,
+            status=Status.COMPLETED if unchanged else Status.PENDING,
+            delivered=Delivered.MANIFEST,
+            processed_bytes=job.file.size_bytes,
+            error_message=None,
+            tries=0,
+            due_at=now_ms if put_away or not unchanged else None,
+        )
+        return unchanged
+
+    def try_again(self, job: Job, failure: Failure, due_ms: int, now_ms: int, *, counts: bool) -> None:
+        """Record a failed try; the file is pending again, due at `due_ms`."""
+        self._write("UPDATE file_progress SET tries=tries+? WHERE id=?", int(counts), job.row)
+        self._set(job.row, now_ms, status=Status.PENDING, due_at=due_ms, error_message=_short(failure))
+        self._remember(job, now_ms, "retry", failure, ())
+
+    def failed(self, job: Job, failure: Failure, bad_members: BadMembers, now_ms: int) -> bool:
+        """Record the final failure; the file is still to be moved to the error directory: see `to_put_away`.
+
+        Return False when the file has changed meanwhile: then it is pending again, with all its tries.
+        """
+        self._write("UPDATE file_progress SET tries=tries+1 WHERE id=?", job.row)
+        self._remember(job, now_ms, "failed", failure, bad_members)
+        if self._unchanged(job):
+            self._set(job.row, now_ms, status=Status.FAILED, due_at=now_ms, error_message=_short(failure))
+            return True
+        self._set(job.row, now_ms, status=Status.PENDING, due_at=now_ms, error_message=None, tries=0)
+        return False
+
+    def vanished(self, job: Job, now_ms: int) -> bool:
+        """Record that somebody removed the file before anything of its content was read: it needs no end.
+
+        It is forgotten, or as completed as before if an earlier content was delivered. Return False when that does not
+        hold: it has changed meanwhile, or something of it may be stored.
+        """
+        if not self._unchanged(job):
+            return False
+        if job.delivered is Delivered.MANIFEST:
+            self._set(
+                job.row, now_ms, status=Status.COMPLETED, modified_ns=None, due_at=None, error_message=None, tries=0
+            )
+            return True
+        never_read = "SELECT 1 FROM file_progress WHERE id=? AND checksum IS NULL AND attempt=1"
+        if self._read(never_read, job.row).fetchone() is None:
+            return False
+        self._write("DELETE FROM history WHERE file_id=?", job.row)
+        self._write("DELETE FROM file_progress WHERE id=?", job.row)
+        return True
+
+    def _unchanged(self, job: Job) -> bool:
+        seen = (job.file.size_bytes, job.file.modified_ns)
+        now = self._read("SELECT size_bytes, modified_ns FROM file_progress WHERE id=?", job.row).fetchone()
+        return bool(now == seen)
+
+    def tries(self, row: int) -> int:
+        """Return how many tries of the present content failed."""
+        found = self._read("SELECT tries FROM file_progress WHERE id=?", row).fetchone()
+        return int(found[0]) if found else 0
+
+    def to_put_away(self, status: Status, limit: int) -> list[PutAway]:
+        """Return files whose end (`completed` or `failed`) is recorded but which still lie where they were."""
+        rows = self._read(
+            "SELECT id,status,file_path,size_bytes,modified_ns,checksum,tries,created_at,updated_at,"
+            " (SELECT detail FROM history WHERE file_id=f.id AND event='failed' ORDER BY at DESC LIMIT 1)"
+            " FROM file_progress f WHERE status=? AND due_at>0 AND file_path>? AND file_path<? LIMIT ?",
+            *(status, self._prefix, self._prefix[:-1] + "0", limit),
+        )
+        return [self._put_away_row(*row) for row in rows]
+
+    def _put_away_row(self, row: int, status: str, path: str, *rest: Any) -> PutAway:
+        size, modified_ns, checksum, tries, created_ms, updated_ms, detail = rest
+        known: dict[str, Any] = orjson.loads(detail) if detail else {}
+        return PutAway(
+            row=row,
+            status=Status(status),
+            relative_path=unescape(path.removeprefix(self._prefix)),
+            size_bytes=size,
+            modified_ns=modified_ns,
+            checksum=checksum,
+            tries=tries,
+            created_ms=created_ms,
+            failed_ms=updated_ms,
+            failure=failure_from(known["failure"]) if known else _UNKNOWN,
+            step=known.get("step", ""),
+            bad_members=tuple((name, failure_from(fields)) for name, fields in known.get("bad_members", ())),
+        )
+
+    def put_away(self, row: int, now_ms: int, *, gone: bool) -> None:
+        """Record that the file was moved, deleted (`gone`) or has to stay where it lies: until the next start."""
+        if gone:
+            self._set(row, now_ms, due_at=None, modified_ns=None)
+        else:
+            kept = "UPDATE file_progress SET due_at=iif(status='completed',0,NULL), updated_at=? WHERE id=?"
+            self._write(kept, now_ms, row)
+
+    # What the operator asks for
+
+    def failed_files(self, path: bytes | None) -> list[tuple[int, bytes]]:
+        """Return row and relative path of failed files: one, by absolute path, or all of them."""
+        where, arguments = ("", ()) if path is None else (" AND file_path=?", (escape(path),))
+        rows = self._read(f"SELECT id,file_path FROM file_progress WHERE status='failed'{where}", *arguments)
+        return [(row, unescape(file_path.removeprefix(self._prefix))) for row, file_path in rows]
+
+    def retry(self, row: int, size_bytes: int, modified_ns: int, now_ms: int) -> None:
+        """Make a failed file, which lies where it was again, pending with all its tries."""
+        self._set(
+            row,
+            now_ms,
+            status=Status.PENDING,
+            size_bytes=size_bytes,
+            modified_ns=modified_ns,
+            tries=0,
+            due_at=now_ms,
+            error_message=None,
+        )
+        self._write("INSERT INTO history VALUES (?,?,'retry-requested','{}')", row, now_ms)
+
+    def reprocess(self, path: bytes | None, since_ms: int | None, now_ms: int) -> int:
+        """Deliver completed files once more: one by absolute path, or all since `since_ms`; return how many.
+
+        Those that were put away are left alone. `delivered` stays: one that somebody else took away is `vanished`, and
+        as delivered as it was.
+        """
+        where = " AND file_path=?" if path is not None else " AND updated_at>=?"
+        argument = escape(path) if path is not None else since_ms or 0
+        rows = self._read(
+            f"SELECT id FROM file_progress WHERE status='completed' AND modified_ns IS NOT NULL{where}", argument
+        ).fetchall()
+        for (row,) in rows:
+            self._set(row, now_ms, status=Status.PENDING, due_at=now_ms, tries=0, checksum=None)
+        return len(rows)
+
+    def rebuilt(self, file: FileMetadata, delivered_ms: int) -> bool:
+        """Enter a file that a manifest tells is delivered; False when the ledger knows the file already."""
+        kind = file.kind.archive or file.kind.data or file.kind.type
+        cursor = self._write(
+            "INSERT OR IGNORE INTO file_progress (file_path,status,size_bytes,processed_bytes,checksum,s3_key,"
+            "created_at,updated_at,modified_ns,kind,delivered) VALUES (?,'completed',?,?,?,?,?,?,?,?,'manifest')",
+            *(self._prefix + escape(file.relative_path), file.size_bytes, file.size_bytes, file.checksum, key_of(file)),
+            *(delivered_ms, delivered_ms, file.modified_ns, str(kind)),
+        )
+        return cursor.rowcount == 1
+
+    def _remember(self, job: Job, now_ms: int, event: str, failure: Failure, bad_members: BadMembers) -> None:
+        detail = {"step": job.current, "attempt": job.attempt, "failure": failure, "bad_members": bad_members}
+        self._write("INSERT INTO history VALUES (?,?,?,?)", job.row, now_ms, event, orjson.dumps(detail).decode())
+        self._write(
+            "DELETE FROM history WHERE file_id=?1 AND at < (SELECT min(at) FROM"
+            " (SELECT at FROM history WHERE file_id=?1 ORDER BY at DESC LIMIT ?2))",
+            *(job.row, _HISTORY_A_FILE),
+        )
+
+
+def _short(failure: Failure) -> str:
+    return str(failure)[:_LONGEST_MESSAGE]

@@ -1,0 +1,97 @@
+"""Decide when a file is stable."""
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from processor.watch.found import FoundFile
+
+# Looking at one file costs a few microseconds; so much of the time between two looks is allowed to each file waiting.
+_PACE_SECONDS = 50e-6
+
+
+@dataclass(slots=True)
+class _Waiting:
+    seen: FoundFile
+    first: float
+    since: float
+    quiet_seconds: float
+    next_look: float
+
+
+class Settling:
+    """The files that are still changing or have changed lately; at most `limit` of them.
+
+    The caller looks at the file system: it tells what it saw by `track`, asks for what is `due`, looks at that again
+    and says by `looked` what it saw. All times are of one monotonic clock.
+    """
+
+    def __init__(self, poll_seconds: float, limit: int) -> None:
+        self._poll_seconds = poll_seconds
+        self._limit = limit
+        self._waiting: OrderedDict[bytes, _Waiting] = OrderedDict()
+
+    def __len__(self) -> int:
+        """Return how many files are waiting."""
+        return len(self._waiting)
+
+    def track(self, seen: FoundFile, quiet_seconds: float, now: float) -> bool:
+        """Begin or go on waiting until `seen` has been unchanged for `quiet_seconds`; False when there is no room.
+
+        Of a file that is waited for already the shortest `quiet_seconds` count.
+        """
+        waiting = self._waiting.get(seen.relative_path)
+        if waiting is not None:
+            waiting.quiet_seconds = min(waiting.quiet_seconds, quiet_seconds)
+            _observe(waiting, seen, now)
+            return True
+        if len(self._waiting) >= self._limit:
+            return False
+        self._waiting[seen.relative_path] = _Waiting(seen, now, now, quiet_seconds, now + self._interval())
+        return True
+
+    def due(self, now: float, limit: int) -> list[bytes]:
+        """Return the paths to look at now, at most `limit`; each comes again one interval later."""
+        paths: list[bytes] = []
+        while self._waiting and len(paths) < limit:
+            path, waiting = next(iter(self._waiting.items()))
+            if waiting.next_look > now:
+                break
+            waiting.next_look = now + self._interval()
+            self._waiting.move_to_end(path)
+            paths.append(path)
+        return paths
+
+    def looked(self, path: bytes, seen: FoundFile | None, now: float) -> FoundFile | None:
+        """Take note of what lies at `path` (None: nothing that is a plain file) and return it once it has settled."""
+        waiting = self._waiting.get(path)
+        if waiting is None:
+            return None
+        if seen is None:
+            del self._waiting[path]
+            return None
+        _observe(waiting, seen, now)
+        if now - waiting.since < waiting.quiet_seconds:
+            return None
+        del self._waiting[path]
+        return seen
+
+    def forget(self, path: bytes) -> None:
+        """Stop waiting for `path`, if anyone does."""
+        self._waiting.pop(path, None)
+
+    def waiting_since(self, then: float) -> tuple[bytes, ...]:
+        """Return the files that were waiting then, and have been ever since."""
+        return tuple(path for path, waiting in self._waiting.items() if waiting.first <= then)
+
+    def next_look(self) -> float | None:
+        """Return when something is due, or None when nothing waits."""
+        return next(iter(self._waiting.values())).next_look if self._waiting else None
+
+    def _interval(self) -> float:
+        return max(self._poll_seconds, len(self._waiting) * _PACE_SECONDS)
+
+
+def _observe(waiting: _Waiting, seen: FoundFile, now: float) -> None:
+    if seen != waiting.seen:
+        waiting.seen = seen
+        waiting.since = now

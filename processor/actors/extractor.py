@@ -7,7 +7,7 @@ from dataclasses import replace
 from processor.actors.messages import Process
 from processor.actors.worker_stage import WorkerStage
 from processor.confined.entrypoint import ExtractRequest, share_extraction, stream_extraction
-from processor.confined.formats import Metadata
+from processor.domain.conversion import Facts
 from processor.domain.files import ArchiveKind
 from processor.domain.keys import escape
 from processor.engine.seam import Engine
@@ -48,7 +48,7 @@ class Extractor(WorkerStage):
         ]
         self.hand_over(message, *streams)
 
-    def _works(self, message: Process, metadata: Metadata, elsewhere: Engine) -> Iterator[Work]:
+    def _works(self, message: Process, metadata: Facts, elsewhere: Engine) -> Iterator[Work]:
         """Yield what workers elsewhere are to do: one share each of a zip, else all of the archive."""
         job, options = message.job, self.settings.extraction
         whole = Work(options, metadata, job.stored_members)

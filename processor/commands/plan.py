@@ -6,7 +6,8 @@ from pathlib import Path
 
 from processor.commands.local_worker import LocalWorker
 from processor.config import Settings
-from processor.domain.conversion import Column, ConversionOptions, DataFormat
+from processor.confined.formats.base import TablePlan, format_of
+from processor.domain.conversion import Column, ConversionOptions, Facts
 from processor.domain.errors import DeliveryError, Failure
 from processor.domain.files import FileMetadata, FileType
 from processor.ledger.keys import key_of
@@ -22,7 +23,7 @@ class Plan:
     type: str
     size_bytes: int
     sha256: str
-    reading: tuple[tuple[str, str], ...] = ()
+    reading: Facts = ()
     columns: tuple[Column, ...] = ()
     failure: Failure | None = None
 
@@ -56,10 +57,10 @@ def _plan(worker: LocalWorker, settings: Settings, path: Path) -> Plan:
     if kind.type is not FileType.DATABASE:
         return plan
     try:
-        how, columns, refusal = worker.call(_look, _Request(root, file, settings.conversion))
+        table = worker.call(_look, _Request(root, file, settings.conversion))
     except DeliveryError as error:
         return replace(plan, failure=error.failure)
-    return replace(plan, reading=how, columns=columns, failure=refusal)
+    return replace(plan, reading=table.facts, columns=table.columns, failure=table.refusal)
 
 
 def _relative_to_watched(settings: Settings, file: FileMetadata) -> FileMetadata:
@@ -68,33 +69,9 @@ def _relative_to_watched(settings: Settings, file: FileMetadata) -> FileMetadata
     return replace(file, relative_path=file.path.removeprefix(root)) if file.path.startswith(root) else file
 
 
-def _look(request: _Request) -> tuple[tuple[tuple[str, str], ...], tuple[Column, ...], Failure | None]:
+def _look(request: _Request) -> TablePlan:
     """Return how the file would be read, its columns and why it would be refused; runs in the worker."""
     data = request.file.kind.data
+    assert data is not None, "only data files are looked at"
     with open_file(request.root, request.file.relative_path) as source:
-        match data:
-            case DataFormat.CSV | DataFormat.TSV:
-                from processor.confined.formats.csv.convert import plan_csv  # noqa: PLC0415 - only workers need it
-
-                csv = plan_csv(source, data, request.options)
-                return _facts(csv), csv.columns, csv.refusal
-            case DataFormat.JSON | DataFormat.JSONL:
-                from processor.confined.formats.json.convert import plan_json  # noqa: PLC0415
-
-                json = plan_json(source, data, request.options)
-                return _facts(json), json.columns, None
-            case _:
-                from processor.confined.formats.xml.convert import plan_xml  # noqa: PLC0415
-
-                xml = plan_xml(source, request.options)
-                return _facts(xml), xml.columns, None
-
-
-def _facts(plan: object) -> tuple[tuple[str, str], ...]:
-    names = [name for name in plan.__slots__ if name not in ("columns", "refusal")]  # type: ignore[attr-defined]
-    found = ((name.replace("_", " "), _shown(getattr(plan, name))) for name in names)
-    return tuple((name, shown) for name, shown in found if shown)
-
-
-def _shown(value: object) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+        return format_of(data).plan(source, data, request.options)

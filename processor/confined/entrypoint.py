@@ -14,10 +14,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import BinaryIO, cast
 
-from processor.confined.formats import Metadata, convert
+from processor.confined.formats import convert
+from processor.confined.formats.base import FORMAT_MODULES
 from processor.domain.archives import ExtractionOptions
 from processor.domain.changed import changed
-from processor.domain.conversion import ConversionOptions, Receipt
+from processor.domain.conversion import ConversionOptions, Facts, Receipt
 from processor.domain.errors import DeliveryError, Failure
 from processor.domain.files import ArchiveKind, FileMetadata
 from processor.domain.members import Member, MemberReceipt
@@ -56,7 +57,7 @@ class ConvertRequest:
     root: bytes
     file: FileMetadata
     options: ConversionOptions
-    metadata: Metadata
+    metadata: Facts
     fetched: bool = False
 
 
@@ -73,7 +74,7 @@ class ExtractRequest:
     root: bytes
     file: FileMetadata
     options: ExtractionOptions
-    metadata: Metadata
+    metadata: Facts
     stored: tuple[tuple[int, int], ...] = ()
     workers: int = 1
     members: range | None = None
@@ -84,8 +85,8 @@ class ExtractRequest:
 
 def prepare() -> None:
     """Import what is slow to import, so that the first file does not wait for it (worker side)."""
-    for name in ("csv", "json", "xml"):
-        importlib.import_module(f"processor.confined.formats.{name}.convert")
+    for module in FORMAT_MODULES:
+        importlib.import_module(module)
     importlib.import_module("processor.confined.archives.extract")
 
 

@@ -2,18 +2,19 @@
 
 No I/O, no third party.
 
-archives    Options and limits for opening archives
-changed     The error for a file that changed during its delivery
-circuit     Circuit breaker for outages: a pure state machine
-conversion  Conversion options, and the receipt of a written table
-credits     Limit on the number of jobs in flight
-detection   Detect a file's type: its name proposes, its content confirms
-errors      Failures as values: class, code, message and hint
-files       Files, their metadata, and the types their names propose
-jobs        Jobs and their routing slips
-keys        Object keys from file names, reversible and injective
-manifests   Contents of a manifest: a source and its objects
-members     Archive members and the keys of their objects
-retry       Decide if and when to retry after a failure
-uploads     Uploads: parts, digests, and the state that resuming needs
+archives      Options and limits for opening archives
+changed       The error for a file that changed during its delivery
+circuit       Circuit breaker for outages: a pure state machine
+conversion    Conversion options, and the receipt of a written table
+credits       Limit on the number of jobs in flight
+declarations  Declarations: how the files of a feed are to be read
+detection     Detect a file's type: its name proposes, its content confirms
+errors        Failures as values: class, code, message and hint
+files         Files, their metadata, and the types their names propose
+jobs          Jobs and their routing slips
+keys          Object keys from file names, reversible and injective
+manifests     Contents of a manifest: a source and its objects
+members       Archive members and the keys of their objects
+retry         Decide if and when to retry after a failure
+uploads       Uploads: parts, digests, and the state that resuming needs
 """

@@ -3,6 +3,11 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from processor.domain.declarations import Declaration
+
+Facts = tuple[tuple[str, str], ...]
+"""Key-value pairs for the Parquet, the receipt and the manifest."""
+
 
 class Compression(StrEnum):
     """Parquet page compression."""
@@ -48,6 +53,7 @@ class ConversionOptions:
     null_tokens: tuple[str, ...] = ()  # texts the operator declares to mean NULL; exact match of unquoted fields
     memory_limit_mb: int = 400  # DuckDB's own limit; the kernel's is set by the sandbox
     threads: int = 1
+    declaration: Declaration | None = None  # of the file's feed
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,4 +77,4 @@ class Receipt:
     rows: int
     columns: tuple[Column, ...]
     rejected_rows: int = 0
-    facts: tuple[tuple[str, str], ...] = ()
+    facts: Facts = ()

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from processor.domain.conversion import Facts
 from processor.domain.files import FileType
 from processor.domain.uploads import StoredObject
 
@@ -40,7 +41,7 @@ class ManifestObject:
     rows: int | None = None
     rejected_rows: int = 0
     columns: tuple[ManifestColumn, ...] = ()
-    facts: tuple[tuple[str, str], ...] = ()
+    facts: Facts = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,9 @@ is run twice, no object comes to be by it, and none is overwritten.
 
 from dataclasses import dataclass, field, replace
 
-from processor.confined.formats import Metadata
 from processor.delivery.object_stream import BadMembers
 from processor.domain.archives import ExtractionOptions
-from processor.domain.conversion import ConversionOptions
+from processor.domain.conversion import ConversionOptions, Facts
 from processor.domain.errors import Failure
 from processor.domain.files import FileMetadata
 from processor.domain.keys import STAGING
@@ -30,7 +29,7 @@ class Work:
     """
 
     options: ConversionOptions | ExtractionOptions | None = None
-    metadata: Metadata = ()
+    metadata: Facts = ()
     stored: tuple[tuple[int, int], ...] = ()
     members: range | None = None
     digests: FileDigests | None = None

@@ -14,9 +14,9 @@ from processor.confined.archives.open import open_archive
 from processor.confined.archives.seekable import SeekableMember
 from processor.confined.archives.sink import HoldingSink, Sink, Stored
 from processor.confined.archives.taken_keys import Claims
-from processor.confined.formats import Metadata, convert
+from processor.confined.formats import convert
 from processor.domain.archives import ExtractionOptions, NestedArchives
-from processor.domain.conversion import Receipt
+from processor.domain.conversion import Facts, Receipt
 from processor.domain.detection import HEAD_BYTES, detect
 from processor.domain.errors import DeliveryError
 from processor.domain.files import REGULAR, ArchiveKind, FileType, Kind
@@ -45,7 +45,7 @@ class Delivery:
     sink: Sink
     stored: Stored
     meter: Meter
-    metadata: Metadata
+    metadata: Facts
     _claims: Claims = field(default_factory=Claims)
     _proofs: list[Proof] = field(default_factory=list)
     _held: int = 0

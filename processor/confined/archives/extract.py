@@ -5,8 +5,8 @@ import os
 from processor.confined.archives.dispatch import Delivery
 from processor.confined.archives.limits import Meter
 from processor.confined.archives.sink import Sink, Stored
-from processor.confined.formats import Metadata
 from processor.domain.archives import ExtractionOptions
+from processor.domain.conversion import Facts
 from processor.domain.files import ArchiveKind
 from processor.domain.members import Member
 from processor.streams.source import Source
@@ -23,7 +23,7 @@ def extract(
     options: ExtractionOptions,
     sink: Sink,
     stored: Stored = nothing_stored,
-    metadata: Metadata = (),
+    metadata: Facts = (),
     *,
     members: range | None = None,
 ) -> int:

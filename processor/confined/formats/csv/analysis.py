@@ -21,7 +21,7 @@ from processor.confined.formats.csv.sniffer.detect import choose
 from processor.confined.formats.dialect import Dialect, Newline
 from processor.confined.formats.parquet.write import Reading, Sample, TextColumn, write_table
 from processor.confined.formats.pipe_feed import Row, piped
-from processor.domain.conversion import ConversionOptions, DataFormat, MalformedRows, Receipt
+from processor.domain.conversion import ConversionOptions, DataFormat, Facts, MalformedRows, Receipt
 from processor.domain.errors import DeliveryError, refused
 from processor.streams.feed import readable_fd
 from processor.streams.output import Output
@@ -304,9 +304,7 @@ class CsvTable:
             return (record.fields for record in self.survey.first if record.line >= first)
         return self._rows().singly(self.records())
 
-    def write(
-        self, reading: Reading, count: Callable[[], int | None], output: Output, metadata: tuple[tuple[str, str], ...]
-    ) -> Receipt:
+    def write(self, reading: Reading, count: Callable[[], int | None], output: Output, metadata: Facts) -> Receipt:
         """Write the table."""
         surplus = (SURPLUS,) if self.has_surplus else ()
         return write_table(
@@ -333,7 +331,7 @@ class CsvTable:
         misfits = self.misfits.sample(self.nulls) if self.misfits else ()
         return [[None if value is None else value.decode() for value in row] for row in (*regular, *misfits)]
 
-    def facts(self) -> list[tuple[str, str]]:
+    def facts(self) -> Facts:
         """Return what was decided, and the text that is no row, for the Parquet and the receipt."""
         return facts(self.encoding, self.dialect, self.header, self.layout, self.misfits, self.options)
 

@@ -11,36 +11,20 @@ read twice, on its way there (csv_passing). Where it is not, either the structur
 nevertheless, or every record is surveyed before the first is written.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import duckdb
 
+from processor.confined.formats.base import Format, TablePlan
 from processor.confined.formats.csv.analysis import CsvTable
 from processor.confined.formats.csv.fast.concurrent_check import BesideTable, is_large_file
 from processor.confined.formats.csv.fast.inline_check import PassingTable, is_costly_to_read
 from processor.confined.formats.csv.fast.speculative import BrokenPromiseError, PromisedTable
 from processor.confined.formats.parquet.write import propose
-from processor.domain.conversion import Column, ConversionOptions, DataFormat, MalformedRows, Receipt
+from processor.domain.conversion import ConversionOptions, DataFormat, Facts, MalformedRows, Receipt
 from processor.domain.errors import DeliveryError, Failure
 from processor.streams.output import Output
 from processor.streams.source import Source
-
-
-@dataclass(frozen=True, slots=True)
-class CsvPlan:
-    """How a file would be read, and why; nothing is written for it."""
-
-    encoding: str
-    encoding_reason: str
-    dialect: str
-    header: bool
-    header_reason: str
-    preamble: tuple[str, ...]
-    footer: tuple[str, ...]
-    columns: tuple[Column, ...]
-    malformed_rows: int
-    malformed_lines: tuple[int, ...]
-    refusal: Failure | None  # why the file would not be converted
 
 
 def convert_csv(
@@ -48,7 +32,7 @@ def convert_csv(
     data_format: DataFormat,
     options: ConversionOptions,
     output: Output,
-    metadata: tuple[tuple[str, str], ...],
+    metadata: Facts,
 ) -> Receipt:
     """Convert `source` to Parquet. Raises DeliveryError (`csv.*`) for what can not be read with certainty."""
     if (promised := _promised(source)) is not None:
@@ -88,23 +72,30 @@ def _promised(source: Source) -> type[PromisedTable] | None:
     return BesideTable if is_large_file(source) else None
 
 
-def plan_csv(source: Source, data_format: DataFormat, options: ConversionOptions) -> CsvPlan:
+def plan_csv(source: Source, data_format: DataFormat, options: ConversionOptions) -> TablePlan:
     """Return how `source` would be read and what its columns would be."""
     table = CsvTable.of(source, data_format, options)
-    layout = table.layout
-    return CsvPlan(
-        table.encoding.name,
-        table.encoding.reason,
-        table.dialect.describe(),
-        table.header.present,
-        table.header.reason,
-        tuple(record.text.decode() for record in layout.preamble),
-        tuple(record.text.decode() for record in layout.footer),
-        propose(table.piped().reading, table.columns(), options, sample=table.sample()),
-        table.malformed,
-        tuple(table.malformed_lines),
-        _refusal(table),
+    columns = propose(table.piped().reading, table.columns(), options, sample=table.sample())
+    return TablePlan(_facts(table), columns, _refusal(table))
+
+
+def _facts(table: CsvTable) -> Facts:
+    preamble, footer = (
+        ", ".join(record.text.decode() for record in records)
+        for records in (table.layout.preamble, table.layout.footer)
     )
+    facts = (
+        ("encoding", table.encoding.name),
+        ("encoding reason", table.encoding.reason),
+        ("dialect", table.dialect.describe()),
+        ("header", str(table.header.present)),
+        ("header reason", table.header.reason),
+        ("preamble", preamble),
+        ("footer", footer),
+        ("malformed rows", str(table.malformed or "")),
+        ("malformed lines", ", ".join(map(str, table.malformed_lines))),
+    )
+    return tuple((name, value) for name, value in facts if value)
 
 
 def _refusal(table: CsvTable) -> Failure | None:
@@ -113,3 +104,6 @@ def _refusal(table: CsvTable) -> Failure | None:
     except DeliveryError as error:
         return error.failure
     return None
+
+
+FORMAT = Format(plan_csv, convert_csv)

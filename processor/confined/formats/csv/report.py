@@ -11,7 +11,7 @@ from processor.confined.formats.csv.malformed.collect import Misfits
 from processor.confined.formats.csv.reader.records import Record
 from processor.confined.formats.csv.reader.survey import Survey
 from processor.confined.formats.dialect import Dialect
-from processor.domain.conversion import ConversionOptions
+from processor.domain.conversion import ConversionOptions, Facts
 from processor.domain.errors import refused
 
 # Where more records than these have quotes that enclose nothing, quotes are ordinary characters.
@@ -25,7 +25,7 @@ def facts(
     layout: Layout,
     misfits: Misfits | None,
     options: ConversionOptions,
-) -> list[tuple[str, str]]:
+) -> Facts:
     """Return what was decided, and the text that is no row, for the Parquet and the receipt."""
     found = [
         ("encoding", f"{encoding.name}: {encoding.reason}"),
@@ -42,7 +42,7 @@ def facts(
         found.append(("malformed-rows", f"{misfits.count}: {options.malformed_rows.value}"))
     if options.null_tokens:
         found.append(("null-tokens", orjson.dumps(options.null_tokens).decode()))
-    return found
+    return tuple(found)
 
 
 def refuse_malformed(survey: Survey, width: int, misfits: Misfits | None) -> None:

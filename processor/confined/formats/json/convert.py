@@ -25,30 +25,21 @@ json_table    one file in one shape, from the first look to the receipt
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TypeVar
 
+from processor.confined.formats.base import Format, TablePlan
 from processor.confined.formats.duckdb_session import FAILURES
 from processor.confined.formats.json.documents import Rows, Shape, open_rows
 from processor.confined.formats.json.parser import KeyTwiceError, NotJsonError
 from processor.confined.formats.json.splitter import NotOneArrayError, RowTooLongError, on_one_line
-from processor.confined.formats.json.table import Facts, JsonTable
-from processor.domain.conversion import Column, ConversionOptions, DataFormat, Receipt
+from processor.confined.formats.json.table import JsonTable
+from processor.domain.conversion import Column, ConversionOptions, DataFormat, Facts, Receipt
 from processor.domain.errors import DeliveryError, refused
 from processor.streams.output import Output
 from processor.streams.source import Source
 
 _Result = TypeVar("_Result")
-
-
-@dataclass(frozen=True, slots=True)
-class JsonPlan:
-    """How a file would be converted; `whole` tells that all of it was looked at, not only some rows."""
-
-    shape: str
-    encoding: str
-    columns: tuple[Column, ...]
-    whole: bool
 
 
 def convert_json(
@@ -62,14 +53,15 @@ def convert_json(
     return _in_its_shape(source, data_format, options, lambda _, table: table.write(output, metadata))
 
 
-def plan_json(source: Source, data_format: DataFormat, options: ConversionOptions) -> JsonPlan:
+def plan_json(source: Source, data_format: DataFormat, options: ConversionOptions) -> TablePlan:
     """Return what `convert_json` would first try; nothing is written. Raises DeliveryError as it does."""
     return _in_its_shape(source, data_format, options, _plan)
 
 
-def _plan(rows: Rows, table: JsonTable) -> JsonPlan:
+def _plan(rows: Rows, table: JsonTable) -> TablePlan:
     columns = tuple(Column(name, plan.sql, 0, plan.reason) for name, plan in table.plan().columns.items())
-    return JsonPlan(rows.shape.value, rows.encoding, columns, table.all_seen)
+    facts = (("shape", rows.shape.value), ("encoding", rows.encoding), ("whole", str(table.all_seen)))
+    return TablePlan(facts, columns)
 
 
 def _in_its_shape(
@@ -147,3 +139,6 @@ def _place(rows: Rows, error: NotJsonError) -> tuple[int, int] | None:
             characters = row.decode("utf-8", "replace")[: error.position or 0]
             return rows.line_and_column(offset + len(characters.encode("utf-8", "replace")))
     return None
+
+
+FORMAT = Format(plan_json, convert_json)

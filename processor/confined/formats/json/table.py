@@ -22,11 +22,9 @@ from processor.confined.formats.json.write import (
 from processor.confined.formats.parquet.copy import Written
 from processor.confined.formats.parquet.receipt import reasons
 from processor.confined.formats.sql import quoted
-from processor.domain.conversion import Column, ConversionOptions, Receipt
+from processor.domain.conversion import Column, ConversionOptions, Facts, Receipt
 from processor.domain.errors import DeliveryError, refused
 from processor.streams.output import Output
-
-Facts = tuple[tuple[str, str], ...]
 
 _SAMPLE_BYTES = 1 << 18
 _MOST_LOOKS = 3

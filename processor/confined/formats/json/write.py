@@ -20,10 +20,9 @@ from processor.confined.formats.json.splitter import NotOneArrayError, on_one_li
 from processor.confined.formats.parquet.column_batches import Pieces
 from processor.confined.formats.parquet.copy import Written
 from processor.confined.formats.sql import literal, quoted
-from processor.domain.conversion import ConversionOptions
+from processor.domain.conversion import ConversionOptions, Facts
 from processor.streams.output import Output
 
-KeyValues = tuple[tuple[str, str], ...]
 Values = Callable[[], Iterator[object]]
 """A new reading of the rows, parsed."""
 
@@ -56,7 +55,7 @@ class JsonParquet:
         self._count: Callable[[int], int] = rows.count_lines
         self.longest_bytes = 0
 
-    def as_they_stand(self, plan: RowPlan, output: Output, key_values: KeyValues) -> Written:
+    def as_they_stand(self, plan: RowPlan, output: Output, key_values: Facts) -> Written:
         """Write rows whose plan is direct, for DuckDB to read each value where it stands."""
 
         @contextmanager
@@ -68,7 +67,7 @@ class JsonParquet:
         return self._write(plan, output, key_values, query)
 
     def proved(
-        self, plan: RowPlan, proofs: Sequence[str], output: Output, key_values: KeyValues, known: Sequence[bytes]
+        self, plan: RowPlan, proofs: Sequence[str], output: Output, key_values: Facts, known: Sequence[bytes]
     ) -> Written:
         """Write rows, like those that are `known`, as they stand; one that no proof proves raises duckdb.Error."""
 
@@ -79,7 +78,7 @@ class JsonParquet:
 
         return self._write(plan, output, key_values, query, weights_kb=(1,))
 
-    def anew(self, plan: RowPlan, values: Values, output: Output, key_values: KeyValues) -> Written:
+    def anew(self, plan: RowPlan, values: Values, output: Output, key_values: Facts) -> Written:
         """Write `values` out for DuckDB anew."""
 
         @contextmanager
@@ -92,7 +91,7 @@ class JsonParquet:
 
         return self._write(plan, output, key_values, query)
 
-    def mixed(self, plan: RowPlan, pattern: Pattern, output: Output, key_values: KeyValues) -> Written:
+    def mixed(self, plan: RowPlan, pattern: Pattern, output: Output, key_values: Facts) -> Written:
         """Write rows that `pattern` proves as they stand, and the others anew."""
 
         @contextmanager
@@ -147,7 +146,7 @@ class JsonParquet:
         self,
         plan: RowPlan,
         output: Output,
-        key_values: KeyValues,
+        key_values: Facts,
         query: Callable[[slice], AbstractContextManager[str]],
         weights_kb: Sequence[int] | None = None,
     ) -> Written:

@@ -1,6 +1,6 @@
 """The receipt of a written table, counted from its Parquet."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import orjson
@@ -8,13 +8,12 @@ import orjson
 from processor.confined.formats.parquet.copy import Written
 from processor.confined.formats.types.evidence import Evidence
 from processor.confined.formats.types.infer import ColumnType, Kind
-from processor.domain.conversion import Column, Receipt
+from processor.domain.conversion import Column, Facts, Receipt
 from processor.domain.errors import refused
 
 Sample = Sequence[Sequence[str | None]]
 """Rows of the table, from anywhere in it: a text or None (NULL) for each `TextColumn`, in their order."""
 
-Facts = Iterable[tuple[str, str]]
 
 _LONGEST_METADATA = 64 << 10
 
@@ -75,7 +74,7 @@ def described(columns: Sequence[Column]) -> Facts:
     originals = {column.name: column.original_name for column in columns if column.original_name is not None}
     if originals:
         found.append(("original-names", orjson.dumps(originals).decode()))
-    return found
+    return tuple(found)
 
 
 def reasons(by_column: Mapping[str, str]) -> str:
@@ -84,9 +83,7 @@ def reasons(by_column: Mapping[str, str]) -> str:
     return text if len(text) <= _LONGEST_METADATA else "too many columns to list"
 
 
-def receipt(
-    columns: Sequence[TypedColumn], passthrough: Sequence[str], written: Written, facts: tuple[tuple[str, str], ...]
-) -> Receipt:
+def receipt(columns: Sequence[TypedColumn], passthrough: Sequence[str], written: Written, facts: Facts) -> Receipt:
     """Return the receipt of what was written."""
     found = [typed.written(written) for typed in columns]
     found += [Column(name, "VARCHAR[]", written.nulls(name), "as it was read") for name in passthrough]

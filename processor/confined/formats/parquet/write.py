@@ -23,7 +23,6 @@ from processor.confined.formats.parquet.full_scan import Source, questions, surv
 from processor.confined.formats.parquet.in_memory import typed_query
 from processor.confined.formats.parquet.nested import NestedColumn, Structure, nested_columns
 from processor.confined.formats.parquet.receipt import (
-    Facts,
     Sample,
     TextColumn,
     TypedColumn,
@@ -37,11 +36,11 @@ from processor.confined.formats.sql import quoted
 from processor.confined.formats.types.checks import select, weight_kb
 from processor.confined.formats.types.evidence import Evidence
 from processor.confined.formats.types.infer import TEXT, ColumnType
-from processor.domain.conversion import Column, ConversionOptions, Receipt, Typing
+from processor.domain.conversion import Column, ConversionOptions, Facts, Receipt, Typing
 from processor.domain.errors import transient
 from processor.streams.output import Output
 
-__all__ = ["Facts", "Reading", "Sample", "TextColumn", "propose", "write_table"]
+__all__ = ["Reading", "Sample", "TextColumn", "propose", "write_table"]
 
 Reading = Callable[[], AbstractContextManager[str]]
 """Each entering prepares one reading of the source (feeds a pipe again where there is one) and yields a relation: SQL

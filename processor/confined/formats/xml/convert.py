@@ -17,32 +17,28 @@ elements have children elsewhere. Empty elements are '', missing ones NULL. Comm
 left out.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from processor.confined.formats.base import Format, TablePlan
 from processor.confined.formats.parquet.write import propose, write_table
 from processor.confined.formats.xml.decode import CHUNK_BYTES, encoding_of
 from processor.confined.formats.xml.feed import Feed, LineTooLong
 from processor.confined.formats.xml.records import UnexpectedShape
 from processor.confined.formats.xml.survey import Survey, glimpse, survey
 from processor.confined.formats.xml.table import Table, original_name
-from processor.domain.conversion import Column, ConversionOptions, Receipt
+from processor.domain.conversion import Column, ConversionOptions, DataFormat, Facts, Receipt
 from processor.domain.errors import transient
 from processor.streams.output import Output
 from processor.streams.source import Source
 
-Metadata = tuple[tuple[str, str], ...]
 
-
-@dataclass(frozen=True, slots=True)
-class XmlPlan:
-    """How a document would be read: the path of its rows, or of each kind of them, and the columns."""
-
-    encoding: str
-    rows: tuple[str, ...]
-    columns: tuple[Column, ...]
-
-
-def convert_xml(source: Source, options: ConversionOptions, output: Output, metadata: Metadata) -> Receipt:
+def convert_xml(
+    source: Source,
+    data_format: DataFormat,  # noqa: ARG001 - the protocol's
+    options: ConversionOptions,
+    output: Output,
+    metadata: Facts,
+) -> Receipt:
     """Write the table that `source` holds as Parquet and return the receipt.
 
     Raises DeliveryError: `xml.not-well-formed` with line and column, `xml.entity`, `xml.encoding`, `xml.too-deep`,
@@ -61,11 +57,11 @@ def convert_xml(source: Source, options: ConversionOptions, output: Output, meta
         raise transient("xml.changed", f"the file changed while it was read ({error})", "it is tried again") from error
 
 
-def _write(source: Source, found: Survey, options: ConversionOptions, output: Output, metadata: Metadata) -> Receipt:
+def _write(source: Source, found: Survey, options: ConversionOptions, output: Output, metadata: Facts) -> Receipt:
     table = Table(found)
     feed = Feed(source.open, table)
     texts, nested = table.text_columns(), table.nested_columns()
-    facts = [("encoding", _encoding(source)), *table.facts()]
+    facts = (("encoding", _encoding(source)), *table.facts())
     while True:
         try:
             receipt = write_table(
@@ -85,7 +81,7 @@ def _write(source: Source, found: Survey, options: ConversionOptions, output: Ou
             return replace(receipt, columns=tuple(map(_described, receipt.columns)))
 
 
-def plan_xml(source: Source, options: ConversionOptions) -> XmlPlan:
+def plan_xml(source: Source, data_format: DataFormat, options: ConversionOptions) -> TablePlan:  # noqa: ARG001
     """Return how `source` would be converted. Reads all of it, writes nothing; raises as `convert_xml` does."""
     table = Table(survey(source.open))
     feed = Feed(source.open, table)
@@ -96,7 +92,8 @@ def plan_xml(source: Source, options: ConversionOptions) -> XmlPlan:
         except LineTooLong as error:
             feed.make_room(error.length)
         else:
-            return XmlPlan(_encoding(source), tuple(table.row_paths()), tuple(map(_described, columns)))
+            facts = (("encoding", _encoding(source)), ("rows", ", ".join(table.row_paths())))
+            return TablePlan(facts, tuple(map(_described, columns)))
 
 
 def _encoding(source: Source) -> str:
@@ -106,3 +103,6 @@ def _encoding(source: Source) -> str:
 
 def _described(column: Column) -> Column:
     return replace(column, original_name=original_name(column.name))
+
+
+FORMAT = Format(plan_xml, convert_xml)

@@ -236,7 +236,8 @@ def test_a_few_thousand_columns_are_read() -> None:
 def test_a_plan_tells_what_would_be_read_and_writes_nothing() -> None:
     source = BytesSource("t.csv", "Titel\n\nid;größe\n1;2,5\n2;3,5\n".encode("cp1252"))
     plan = plan_csv(source, DataFormat.CSV, ConversionOptions())
-    assert plan.encoding == "latin-1"
-    assert "';'" in plan.dialect
-    assert plan.preamble == ("Titel",)
+    facts = dict(plan.facts)
+    assert facts["encoding"] == "latin-1"
+    assert "';'" in facts["dialect"]
+    assert facts["preamble"] == "Titel"
     assert [(column.name, column.type) for column in plan.columns] == [("id", "BIGINT"), ("größe", "VARCHAR")]

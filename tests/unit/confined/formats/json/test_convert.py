@@ -358,9 +358,7 @@ def test_many_long_rows_need_no_more_memory_than_a_few(blank: str, tmp_path: Pat
 
 def test_a_plan_tells_shape_and_types_and_writes_nothing() -> None:
     plan = plan_json(BytesSource("x", b'[{"a":1}]'), DataFormat.JSON, ConversionOptions())
-    assert plan.shape == "the elements of one array"
-    assert plan.encoding == "utf-8"
-    assert plan.whole
+    assert plan.facts == (("shape", "the elements of one array"), ("encoding", "utf-8"), ("whole", "True"))
     assert [(column.name, column.type) for column in plan.columns] == [("a", "BIGINT")]
     assert "64-bit" in plan.columns[0].reason
 

@@ -12,7 +12,7 @@ import pytest
 
 from processor.confined.formats.xml.convert import convert_xml, plan_xml
 from processor.confined.formats.xml.namespaces import Names
-from processor.domain.conversion import ConversionOptions, Typing
+from processor.domain.conversion import ConversionOptions, DataFormat, Typing
 from processor.domain.errors import DeliveryError
 from processor.streams.source import BytesSource
 from tests.unit.confined.formats.tables import MemoryOutput
@@ -310,7 +310,7 @@ def test_a_file_that_changes_between_readings_is_not_delivered_in_part() -> None
     for readings in range(1, 6):
         source = ChangingSource(*[first] * readings, later)
         try:
-            convert_xml(source, ConversionOptions(typing=Typing.TEXT), output, ())
+            convert_xml(source, DataFormat.XML, ConversionOptions(typing=Typing.TEXT), output, ())
         except DeliveryError as error:
             codes.add(error.failure.code)
             continue
@@ -320,9 +320,10 @@ def test_a_file_that_changes_between_readings_is_not_delivered_in_part() -> None
 
 
 def test_a_plan_names_rows_columns_and_reasons_and_writes_nothing() -> None:
-    plan = plan_xml(BytesSource("a.xml", b"<r><a k='1'><x><y>2</y></x></a><a k='2'/></r>"), ConversionOptions())
-    assert plan.rows == ("/r/a",)
-    assert plan.encoding == "utf-8"
+    plan = plan_xml(
+        BytesSource("a.xml", b"<r><a k='1'><x><y>2</y></x></a><a k='2'/></r>"), DataFormat.XML, ConversionOptions()
+    )
+    assert plan.facts == (("encoding", "utf-8"), ("rows", "/r/a"))
     assert [(column.name, column.type) for column in plan.columns] == [("@k", "BIGINT"), ("x", 'STRUCT("y" BIGINT)')]
     assert all(column.reason for column in plan.columns)
 

@@ -10,7 +10,7 @@ from collections import defaultdict
 from typing import Any
 
 from processor.confined.formats.xml.convert import convert_xml
-from processor.domain.conversion import ConversionOptions, Receipt, Typing
+from processor.domain.conversion import ConversionOptions, DataFormat, Receipt, Typing
 from processor.streams.source import BytesSource
 from tests.unit.confined.formats.tables import MemoryOutput
 
@@ -23,7 +23,7 @@ Values = dict[str, list[str]]
 def converted(document: bytes | str, typing: Typing = Typing.TEXT) -> tuple[Receipt, MemoryOutput]:
     data = document.encode() if isinstance(document, str) else document
     output = MemoryOutput()
-    return convert_xml(BytesSource("a.xml", data), ConversionOptions(typing=typing), output, ()), output
+    return convert_xml(BytesSource("a.xml", data), DataFormat.XML, ConversionOptions(typing=typing), output, ()), output
 
 
 def rows_of(document: bytes | str, typing: Typing = Typing.TEXT) -> list[dict[str, Any]]:

@@ -1,0 +1,58 @@
+"""The seam between formats and everything that calls them."""
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from processor.domain.conversion import Column, ConversionOptions, DataFormat, Facts, Receipt
+from processor.domain.errors import Failure
+from processor.streams.output import Output
+from processor.streams.source import Source
+
+
+@dataclass(frozen=True, slots=True)
+class TablePlan:
+    """How a file would be read: facts, columns, and why it would be refused."""
+
+    facts: Facts
+    columns: tuple[Column, ...]
+    refusal: Failure | None = None
+
+
+class Convert(Protocol):
+    """Write `source` as Parquet and return the receipt.
+
+    Raises DeliveryError for what can not be read with certainty.
+    """
+
+    def __call__(
+        self, source: Source, data_format: DataFormat, options: ConversionOptions, output: Output, metadata: Facts
+    ) -> Receipt:
+        """Convert."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """One format: `plan` reads all of a source and writes nothing, `convert` writes it."""
+
+    plan: Callable[[Source, DataFormat, ConversionOptions], TablePlan]
+    convert: Convert
+
+
+_MODULES = {
+    DataFormat.CSV: "csv",
+    DataFormat.TSV: "csv",
+    DataFormat.JSON: "json",
+    DataFormat.JSONL: "json",
+    DataFormat.XML: "xml",
+}
+FORMAT_MODULES = tuple(f"processor.confined.formats.{name}.convert" for name in dict.fromkeys(_MODULES.values()))
+
+
+def format_of(data_format: DataFormat) -> Format:
+    """Return the format's functions; its module is imported at the first use, since a worker loads what it needs."""
+    module = importlib.import_module(f"processor.confined.formats.{_MODULES[data_format]}.convert")
+    found: Format = module.FORMAT
+    return found

@@ -1,0 +1,104 @@
+"""Declarations: how the files of a feed are to be read.
+
+Small frozen values that travel to the workers within the conversion options. Whatever is not declared is found, or the
+file is refused. A declaration that the file contradicts is refused, too, with the line.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class OnMissing(StrEnum):
+    """Treatment of a declared column that a file lacks."""
+
+    NULL = "null"
+    REFUSE = "refuse"
+
+
+class OnExtra(StrEnum):
+    """Treatment of a column that is not declared."""
+
+    REFUSE = "refuse"
+    TEXT = "text"  # kept as VARCHAR, behind the declared ones
+    DROP_TO_REJECTS = "drop-to-rejects"
+
+
+class OnSurprise(StrEnum):
+    """Treatment of a value that its declared type does not hold."""
+
+    REFUSE = "refuse"
+    REJECT_ROW = "reject-row"  # the row goes verbatim to <key>.rejects.jsonl
+
+
+@dataclass(frozen=True, slots=True)
+class CsvDeclaration:
+    """`[feed.csv]`: None, or "" for the encoding, means: found by evidence."""
+
+    encoding: str = ""
+    delimiter: str | None = None
+    quote: str | None = None  # "": quotes are text
+    escape: str | None = None
+    header: bool | tuple[str, ...] | None = None  # names: the text has no header
+    skip_lines: int = 0  # lines above the header, delivered as notes
+    footer_lines: int = 0
+    comment: str = ""
+    row_names: str = ""  # name of a first column that the header leaves out
+    decimal: str = "."
+    thousands: str = ""
+    null: tuple[str, ...] | None = None
+    null_quoted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class JsonDeclaration:
+    """`[feed.json]`: `records` is the path of the rows in a document, such as `data.items`."""
+
+    records: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class XmlDeclaration:
+    """`[feed.xml]`: the row's element, and the elements that are always lists."""
+
+    row: str = ""
+    lists: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnDeclaration:
+    """One declared column; `type` is a DuckDB type such as `DECIMAL(18,2)`.
+
+    `source` is the column's name in the file, where it is renamed. `format` is strptime's. `true` and `false` are the
+    words of a BOOLEAN.
+    """
+
+    name: str
+    type: str
+    format: str = ""
+    source: str = ""
+    required: bool = False  # no NULL
+    true: tuple[str, ...] = ()
+    false: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnsDeclaration:
+    """`[feed.columns]`: these columns, in this order, in every file of the feed."""
+
+    columns: tuple[ColumnDeclaration, ...]
+    on_missing: OnMissing = OnMissing.REFUSE
+    on_extra: OnExtra = OnExtra.REFUSE
+    on_surprise: OnSurprise = OnSurprise.REFUSE
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """All that a feed says of reading; `digest` is the SHA-256 of it, in hex."""
+
+    feed: str
+    digest: str
+    csv: CsvDeclaration = CsvDeclaration()
+    json: JsonDeclaration = JsonDeclaration()
+    xml: XmlDeclaration = XmlDeclaration()
+    columns: ColumnsDeclaration | None = None
+    empty_file: bool = False  # a file of zero bytes is a table without rows

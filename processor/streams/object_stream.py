@@ -4,11 +4,11 @@ import io
 import os
 import select
 from collections.abc import Iterator
-from concurrent.futures import BrokenExecutor, CancelledError, Future
+from concurrent.futures import BrokenExecutor, CancelledError, Future, wait
 from concurrent.futures import TimeoutError as FutureTimeoutError
 
 from processor.domain.errors import DeliveryError, ErrorClass, Failure
-from processor.streams.frames import BrokenStreamError, Frame, read_frames
+from processor.streams.frames import BrokenStreamError, EndOfStream, Failed, Frame, read_frames
 from processor.streams.inbox import Inbox
 
 _BUFFER_BYTES = 64 << 10
@@ -32,13 +32,16 @@ class ObjectStream:
         self._pipe = pipe
         self._work = work
         self._silence_seconds = silence_seconds
+        self._ended = False
 
     def frames(self) -> Iterator[Frame]:
         """Yield frames until the stream's last. Raises DeliveryError when the worker died, hung or broke the rules."""
         try:
             reader = io.BufferedReader(_PatientPipe(self._arrived(), self._silence_seconds), _BUFFER_BYTES)
             with reader:
-                yield from read_frames(reader)
+                for frame in read_frames(reader):
+                    self._ended = isinstance(frame, EndOfStream | Failed)
+                    yield frame
             self._farewell()
         except BrokenStreamError as broken:
             raise self._why(broken) from broken
@@ -46,6 +49,8 @@ class ObjectStream:
     def close(self) -> None:
         """End the worker's task if it still runs, and forget the stream."""
         self._inbox.forget(self._id)
+        if self._ended:  # the worker is about to return, and cancelling would kill it, or the next task with it
+            wait((self._work,), _FAREWELL_SECONDS)
         self._work.cancel()
 
     def _arrived(self) -> int:

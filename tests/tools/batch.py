@@ -66,6 +66,10 @@ class Batch:
         self._end()
         self._nowhere.cleanup()
 
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid if self._process is not None else None
+
     def convert(self, source: Path, target: Path) -> Answer:
         """Convert one file, again if the worker ended before it had answered."""
         for _ in range(_TRIES):

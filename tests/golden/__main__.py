@@ -31,8 +31,9 @@ def main() -> int:
                 every=arguments.every,
                 jobs=arguments.jobs,
                 more=dict(setting.split("=", 1) for setting in arguments.set),
-                malformed_rows=tuple(arguments.malformed_rows),
-                typing=tuple(arguments.typing),
+                malformed_rows=(arguments.malformed_rows,) if arguments.malformed_rows else MALFORMED_ROWS,
+                archives=not arguments.no_archives,
+                typing=(arguments.typing,) if arguments.typing else TYPING,
             )
             make(making, arguments.out)
             return 0
@@ -55,8 +56,9 @@ def _arguments() -> argparse.Namespace:
     making.add_argument("--every", type=int, default=1, help="of so many files only one, always the same")
     making.add_argument("--jobs", type=int, default=1)
     making.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="one more setting")
-    making.add_argument("--malformed-rows", nargs="+", choices=MALFORMED_ROWS, default=MALFORMED_ROWS)
-    making.add_argument("--typing", nargs="+", choices=TYPING, default=TYPING)
+    making.add_argument("--malformed-rows", choices=MALFORMED_ROWS, help="only this one (default: each)")
+    making.add_argument("--typing", choices=TYPING, help="only this one (default: each)")
+    making.add_argument("--no-archives", action="store_true", help="leave out what `extract` makes of archives")
     making.add_argument("out", type=Path)
     comparing = commands.add_parser("compare")
     comparing.add_argument("before", type=Path)

@@ -31,6 +31,7 @@ class Making:
     more: Mapping[str, str] = field(default_factory=dict)
     malformed_rows: tuple[str, ...] = MALFORMED_ROWS
     typing: tuple[str, ...] = TYPING
+    archives: bool = True
     bin: Path | None = None  # of a virtual environment that is not in the checkout
 
     def program(self, name: str) -> str:
@@ -59,7 +60,7 @@ def make(making: Making, out: Path) -> None:
             for record in records:
                 _write(lines, record.fields())
             print(f"{time.monotonic() - begun:6.0f} s  {len(records)} files, {records[0].key[1]}", file=sys.stderr)
-        for record in _extracted(making, files):
+        for record in _extracted(making, files if making.archives else []):
             _write(lines, record.fields())
     print(f"{time.monotonic() - begun:6.0f} s  {out}", file=sys.stderr)
 

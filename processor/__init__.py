@@ -1,4 +1,4 @@
-"""Deliver files from a Linux host to S3-compatible storage as verified data.
+"""Deliver files from Linux to S3 as verified data.
 
 Nobody imports upward (setup.cfg holds it). From the ground up: `domain`; `config`, `logs`, `streams`; `engine`,
 `ledger`, `store`; `confined`, `watch`; `delivery`; `remote`; `actors`; `daemon`; `commands`; `dashboard`; `cli`.

@@ -36,7 +36,7 @@ class LogLevel(StrEnum):
     ERROR = "error"
 
 
-class Engine(StrEnum):
+class EngineChoice(StrEnum):
     """Where the heavy work is done."""
 
     LOCAL = "local"
@@ -141,7 +141,9 @@ class Settings(BaseSettings):
         _LIMITS.overlapping_entries, description="accept zip entries that are made of the same bytes"
     )
 
-    engine: Engine = Field(Engine.LOCAL, description="where files are converted and unpacked: `local` or `dask`")
+    engine: EngineChoice = Field(
+        EngineChoice.LOCAL, description="where files are converted and unpacked: `local` or `dask`"
+    )
     dask_scheduler: str = Field("", description="address of the Dask scheduler, such as `tls://host:8786`")
     dask_tls_ca: Path | None = Field(
         None, description="PEM file of the authority that signed the cluster's certificates"
@@ -228,10 +230,10 @@ class Settings(BaseSettings):
             raise ValueError("S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY must be given both or not at all")
         if self.after_upload is AfterUpload.MOVE and self.after_upload_directory is None:
             raise ValueError("AFTER_UPLOAD=move needs AFTER_UPLOAD_DIRECTORY")
-        if self.engine is Engine.DASK and not self.dask_scheduler:
+        if self.engine is EngineChoice.DASK and not self.dask_scheduler:
             raise ValueError("ENGINE=dask needs DASK_SCHEDULER, such as tls://host:8786")
         certificates = (self.dask_tls_ca, self.dask_tls_cert, self.dask_tls_key)
-        if self.engine is Engine.DASK and self.dask_scheduler.startswith("tls://") and None in certificates:
+        if self.engine is EngineChoice.DASK and self.dask_scheduler.startswith("tls://") and None in certificates:
             raise ValueError("DASK_SCHEDULER=tls://... needs DASK_TLS_CA, DASK_TLS_CERT and DASK_TLS_KEY")
         if self.watch_path in (self.error_directory, self.after_upload_directory):
             raise ValueError("WATCH_PATH must not be the ERROR_DIRECTORY nor the AFTER_UPLOAD_DIRECTORY itself")

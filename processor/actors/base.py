@@ -9,13 +9,13 @@ import pykka
 
 from processor import logs
 from processor.actors.messages import Meet, Ping
-from processor.actors.routes import Crew
+from processor.actors.routes import Routes
 
 DeathNotice = Callable[[str, BaseException], None]
 
 
-class Member(pykka.ThreadingActor):
-    """An actor of the crew. pykka supervises nothing: an exception in a told message kills an actor silently.
+class BaseActor(pykka.ThreadingActor):
+    """One of the six actors. pykka supervises nothing: an exception in a told message kills an actor silently.
 
     Hence `died`, which is called with the actor's name and the exception, from whatever thread it happened in.
     """
@@ -27,7 +27,7 @@ class Member(pykka.ThreadingActor):
         self.name = type(self).__name__.lower()
         self.log = logs.get(self.name).bind()  # else it is put together anew for every line
         self.died = died
-        self._crew: Crew | None = None
+        self._routes: Routes | None = None
 
     @staticmethod
     def _create_actor_inbox() -> Any:
@@ -35,25 +35,25 @@ class Member(pykka.ThreadingActor):
         return queue.SimpleQueue()
 
     @property
-    def crew(self) -> Crew:
+    def routes(self) -> Routes:
         """Return everybody; known from the first message on."""
-        assert self._crew is not None, "no message comes before Meet"
-        return self._crew
+        assert self._routes is not None, "no message comes before Meet"
+        return self._routes
 
     def on_receive(self, message: Any) -> Any:
-        """Answer pings and remember the crew; everything else is `handle`d."""
+        """Answer pings and keep the routes to the others; everything else is `handle`d."""
         match message:
             case Ping():
                 return True
-            case Meet(crew):
-                self._crew = crew
+            case Meet(routes):
+                self._routes = routes
                 self.met()
                 return None
             case _:
                 return self.handle(message)
 
     def met(self) -> None:
-        """Begin: the crew is known."""
+        """Begin: the routes are known."""
 
     def handle(self, message: Any) -> Any:
         """Take one message."""

@@ -9,7 +9,7 @@ from typing import Any
 from processor.actors.base import DeathNotice
 from processor.actors.messages import BringBack, BroughtBack, FilePutAway, Process, PutFileAway
 from processor.actors.stage import Stage
-from processor.config import AfterUpload, Engine, Settings
+from processor.config import AfterUpload, EngineChoice, Settings
 from processor.delivery import quarantine
 from processor.delivery.examine import examine_in_parts
 from processor.domain.files import FileMetadata, FileType, proposed_kind
@@ -58,7 +58,7 @@ class Checksummer(Stage):
         # Else the content is in the store already: Progress, which has the report, knows what is left to do.
 
     def _is_for_workers(self, file: FileMetadata) -> bool:
-        here = self._settings.engine is Engine.LOCAL
+        here = self._settings.engine is EngineChoice.LOCAL
         return here and proposed_kind(file.name).type is not FileType.REGULAR
 
     def _put_away(self, message: PutFileAway) -> None:
@@ -79,7 +79,7 @@ class Checksummer(Stage):
                 hint="make the directory writable for the daemon; the file stays where it is until then",
             )
             gone = False
-        self.crew.progress.tell(FilePutAway(file, gone, None if where is None else escape(where)))
+        self.routes.progress.tell(FilePutAway(file, gone, None if where is None else escape(where)))
 
     def _set_aside(self, message: PutFileAway) -> bytes | None:
         file = message.file
@@ -114,7 +114,7 @@ class Checksummer(Stage):
                 self.log.error("file.not-brought-back", path=escape(relative_path), reason=str(error))
             else:
                 found = Found(relative_path, status.st_size, status.st_mtime_ns)
-                self.crew.progress.tell(BroughtBack(row, found))
+                self.routes.progress.tell(BroughtBack(row, found))
 
 
 def _reason(message: PutFileAway) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The Converter: have a worker turn a data file into Parquet."""
+"""The Converter: a worker turns a data file into Parquet."""
 
 import os
 from dataclasses import replace

@@ -32,7 +32,7 @@ class Spread:
 
 
 @dataclass(slots=True)
-class Tally:
+class Counters:
     """Counters that only grow, and how things stand; written by Progress alone, read by anybody."""
 
     files_new: int = 0

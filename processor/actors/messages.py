@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from threading import Event
 
-from processor.actors.routes import Crew
+from processor.actors.routes import Routes
 from processor.domain.errors import Failure
 from processor.domain.jobs import Job, Step
 from processor.domain.uploads import FileDigests, Part
-from processor.ledger.records import BadMembers, Found, OpenUpload, PutAway
+from processor.ledger.records import BadMembers, Found, PutAway, UnfinishedUpload
 from processor.remote.tasks import Work
 from processor.streams.object_stream import ObjectStream
 
@@ -21,12 +21,12 @@ from processor.streams.object_stream import ObjectStream
 class Meet:
     """Here is everybody: sent by app to each actor, before anything else."""
 
-    crew: Crew
+    routes: Routes
 
 
 @dataclass(frozen=True, slots=True)
 class Ping:
-    """Are you answering? Asked by app and the guardian."""
+    """Are you answering? Asked by app and the supervisor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class Process:
 
     job: Job
     streams: tuple[ObjectStream, ...] = ()
-    resumable: tuple[OpenUpload, ...] = ()
+    resumable: tuple[UnfinishedUpload, ...] = ()
     digests: FileDigests | None = None
     works: tuple[Work, ...] = ()
 
@@ -145,14 +145,14 @@ class StoreManifest:
 class AbortUploads:
     """These uploads belong to content that is no more: told by Progress to the Uploader."""
 
-    uploads: tuple[OpenUpload, ...]
+    uploads: tuple[UnfinishedUpload, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class UploadsAborted:
     """These uploads are gone from the store: told by the Uploader to Progress."""
 
-    uploads: tuple[OpenUpload, ...]
+    uploads: tuple[UnfinishedUpload, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,9 +236,9 @@ class Obey:
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """Time has passed: told by the guardian several times a second."""
+    """Time has passed: told by the supervisor several times a second."""
 
 
 @dataclass(frozen=True, slots=True)
 class Drain:
-    """Admit nothing more. Told by the guardian to Watcher and Progress."""
+    """Admit nothing more. Told by the supervisor to Watcher and Progress."""

@@ -1,4 +1,4 @@
-"""The Progress actor: owns the ledger, starts and ends every job.
+"""The Progress actor: owns the ledger and every job.
 
 Reports are recorded in groups: a transaction is committed when the mailbox is empty and something follows from what
 was heard, or `_GROUP` reports wait. What follows from a report (telling somebody, giving a credit back) is done after
@@ -16,8 +16,8 @@ from typing import Any, TypeVar, assert_never
 
 import pykka
 
-from processor.actors.base import DeathNotice, Member
-from processor.actors.counters import Tally
+from processor.actors.base import BaseActor, DeathNotice
+from processor.actors.counters import Counters
 from processor.actors.messages import (
     AbortOrphans,
     AbortUploads,
@@ -77,11 +77,11 @@ class Flight:
     uploaded_bytes: int = 0
 
 
-class Progress(Member):
+class Progress(BaseActor):
     """Owns `ledger`; admits jobs as far as there are credits and tells `idle` whenever nothing is left to do."""
 
     def __init__(
-        self, died: DeathNotice, settings: Settings, ledger: Ledger, tally: Tally, idle: Callable[[], None]
+        self, died: DeathNotice, settings: Settings, ledger: Ledger, counters: Counters, idle: Callable[[], None]
     ) -> None:
         super().__init__(died)
         self._settings = settings
@@ -100,20 +100,20 @@ class Progress(Member):
         self._watch_idle = False
         self._may_be_due = True
         self._latest_ms = 0
-        self.tally = tally
+        self.counters = counters
 
     def met(self) -> None:
         """Take up what an earlier process left: files to put away, uploads to abort; then files to deliver."""
         self._settle_accounts()
         abandoned = tuple(self._ledger.abandoned_uploads())
         if abandoned:
-            self.crew.uploader.tell(AbortUploads(abandoned))
+            self.routes.uploader.tell(AbortUploads(abandoned))
         self._abort_orphans()
 
     def _abort_orphans(self) -> None:
         """Before anything new is uploaded, end what an earlier process began without living to record it."""
         recorded = frozenset(upload.resumption.upload_id for upload in self._ledger.open_uploads())
-        self.crew.uploader.tell(AbortOrphans(self._ledger.orphan_places(), recorded))
+        self.routes.uploader.tell(AbortOrphans(self._ledger.orphan_places(), recorded))
 
     def _orphans_aborted(self, failure: Failure | None) -> None:
         if failure is None:
@@ -160,7 +160,7 @@ class Progress(Member):
     def _found(self, files: tuple[Any, ...]) -> Intake:
         self._record_group()
         intake = self._durably(lambda: self._ledger.found(files, _now_ms()))
-        self.tally.count_found(intake)
+        self.counters.count_found(intake)
         if intake.new or intake.changed:
             self._may_be_due = True
             self._admit()
@@ -186,7 +186,7 @@ class Progress(Member):
     def _send(self, job: Job) -> None:
         self.log.debug("file.admitted", path=escape(job.file.relative_path), attempt=job.attempt)
         resumable = tuple(self._ledger.open_uploads(job.row)) if job.attempt > 1 else ()
-        self.crew.next_for(job).tell(Process(job, resumable=resumable))
+        self.routes.next_for(job).tell(Process(job, resumable=resumable))
 
     # Reports
 
@@ -235,7 +235,7 @@ class Progress(Member):
                 self._ledger.upload_closed(row, key)
             case ObjectStored(_, member, content, details, size_bytes):
                 self._ledger.object_stored(row, member, content, details, size_bytes)
-                return [lambda: self.tally.count_stored(size_bytes)]
+                return [lambda: self.counters.count_stored(size_bytes)]
             case FileStored(job, sizes):
                 return self._apply_file_stored(job, sizes, flight)
             case Process(job):
@@ -257,18 +257,18 @@ class Progress(Member):
         if step is Step.TYPE_DETECTION:
             stale = tuple(self._ledger.content_known(job, _now_ms()))
             if stale:
-                effects.append(lambda: self.crew.uploader.tell(AbortUploads(stale)))
+                effects.append(lambda: self.routes.uploader.tell(AbortUploads(stale)))
             if job.delivered is Delivered.OBJECTS:
-                effects.append(lambda: self.crew.uploader.tell(StoreManifest(after)))
+                effects.append(lambda: self.routes.uploader.tell(StoreManifest(after)))
             elif job.delivered is Delivered.MANIFEST:
                 effects += self._apply_home(after, _now_ms())
         elif step is Step.INTEGRITY_VERIFICATION:
             self._ledger.objects_delivered(job.row, _now_ms())
-            effects.append(lambda: self.crew.uploader.tell(StoreManifest(after)))
+            effects.append(lambda: self.routes.uploader.tell(StoreManifest(after)))
         return effects
 
     def _apply_file_stored(self, job: Job, sizes: tuple[int, ...], flight: Flight) -> list[Effect]:
-        effects: list[Effect] = [partial(self.tally.count_stored, size) for size in sizes]
+        effects: list[Effect] = [partial(self.counters.count_stored, size) for size in sizes]
         while job.current is not Step.PROGRESS_UPDATE:
             job, step = job.after(job.current), job.current
             effects.append(partial(self._stepped, flight, job, step))
@@ -276,7 +276,7 @@ class Progress(Member):
 
     def _stepped(self, flight: Flight, after: Job, step: Step) -> None:
         now = time.monotonic()
-        self.tally.step_seconds[step].add(now - flight.step_since)
+        self.counters.step_seconds[step].add(now - flight.step_since)
         flight.job, flight.step_since = after, now
 
     def _apply_home(self, job: Job, now: int) -> list[Effect]:
@@ -287,7 +287,7 @@ class Progress(Member):
     def _came_home(self, job: Job, *, unchanged: bool) -> None:
         flight = self._flights.pop(job.row)
         uploaded = job.delivered is not Delivered.MANIFEST
-        self.tally.count_completed(job, uploaded=uploaded)
+        self.counters.count_completed(job, uploaded=uploaded)
         self.log.info(
             "file.completed" if uploaded else "file.unchanged",
             path=escape(job.file.relative_path),
@@ -325,7 +325,7 @@ class Progress(Member):
         job, failure = message.job, message.failure
         self._flights.pop(job.row)
         final = isinstance(decision, GiveUp)
-        self.tally.count_failed(job, failure, final=final)
+        self.counters.count_failed(job, failure, final=final)
         facts = {
             "path": escape(job.file.relative_path),
             "code": failure.code,
@@ -346,14 +346,14 @@ class Progress(Member):
 
     def _vanished(self, job: Job) -> None:
         self._flights.pop(job.row)
-        self.tally.changing.pop((job.row, job.file.relative_path), None)
+        self.counters.changing.pop((job.row, job.file.relative_path), None)
         self.log.warning("file.vanished", path=escape(job.file.relative_path), delivered=bool(job.delivered))
         # It may have come back, and been told of as known, in the moment before it was forgotten.
         self._look_again(job)
 
     def _look_again(self, job: Job) -> None:
         with contextlib.suppress(pykka.ActorDeadError):  # it ends before we do
-            self.crew.watcher.tell(LookAgain(job.file.relative_path))
+            self.routes.watcher.tell(LookAgain(job.file.relative_path))
 
     # The end of a file's stay
 
@@ -363,7 +363,7 @@ class Progress(Member):
             for file in self._ledger.to_put_away(status, _PUT_AWAY_AT_ONCE + len(self._putting_away)):
                 if file.row not in self._putting_away and len(self._putting_away) < _PUT_AWAY_AT_ONCE:
                     self._putting_away.add(file.row)
-                    self.crew.checksummer.tell(PutFileAway(file))
+                    self.routes.checksummer.tell(PutFileAway(file))
 
     def _apply_put_away(self, message: FilePutAway) -> list[Effect]:
         self._ledger.put_away(message.file.row, _now_ms(), gone=message.gone)
@@ -378,7 +378,7 @@ class Progress(Member):
     # The store as a whole
 
     def _probe(self) -> None:
-        self.crew.uploader.tell(ProbeStore())
+        self.routes.uploader.tell(ProbeStore())
 
     def _tell_failed(self, message: StepFailed) -> None:
         self.actor_ref.tell(message)
@@ -397,9 +397,9 @@ class Progress(Member):
         self._record_group()
         self._outages.probe_when_due()
         reason = self._outages.reason
-        self.tally.cluster_out = of_cluster(reason)
-        self.tally.store_out = reason is not None and not of_cluster(reason) and not of_root(reason)
-        self.tally.in_flight = len(self._flights)
+        self.counters.cluster_out = of_cluster(reason)
+        self.counters.store_out = reason is not None and not of_cluster(reason) and not of_root(reason)
+        self.counters.in_flight = len(self._flights)
         self._look_at_the_clock()
         if not self._may_be_due:
             due = self._ledger.next_due_ms()
@@ -419,7 +419,7 @@ class Progress(Member):
         match message.order:
             case Order.RETRY:
                 failed = tuple(self._ledger.failed_files(message.path))
-                self.crew.checksummer.tell(BringBack(failed))
+                self.routes.checksummer.tell(BringBack(failed))
                 return len(failed)
             case Order.REPROCESS:
                 count = self._durably(lambda: self._ledger.reprocess(message.path, message.since_ms, _now_ms()))
@@ -429,7 +429,7 @@ class Progress(Member):
             case Order.FLIGHTS:
                 return tuple(replace(flight) for flight in self._flights.values())
             case Order.HINDRANCES:
-                return self.tally.hindrances
+                return self.counters.hindrances
 
     def _more_may_be_due(self) -> None:
         self._may_be_due = True
@@ -443,7 +443,7 @@ class Progress(Member):
 
     def _waits(self) -> bool:
         """Tell whether files wait for their delivery, other than those that are never the same twice."""
-        return self._ledger.waits_for_others(self.tally.restless(self._settings.max_retries))
+        return self._ledger.waits_for_others(self.counters.restless(self._settings.max_retries))
 
     def _durably(self, change: Callable[[], _Result]) -> _Result:
         """Make a change and commit it; wait and do all of it again while the disk is full."""
@@ -456,11 +456,11 @@ class Progress(Member):
                 self._ledger.rollback()
                 if not told:
                     self.log.error("ledger.full", message=str(error), hint="free space; work goes on by itself then")
-                told = self.tally.ledger_full = True
+                told = self.counters.ledger_full = True
                 time.sleep(_FULL_PAUSE_SECONDS)
             else:
                 if told:
-                    self.tally.ledger_full = False
+                    self.counters.ledger_full = False
                     self.log.info("ledger.goes-on")
                 return result
 

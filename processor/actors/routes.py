@@ -1,4 +1,4 @@
-"""References to all actors, and the next one for a job."""
+"""References to all actors; the next one for a job."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +11,7 @@ Ref = pykka.ActorRef[Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Crew:
+class Routes:
     """The six actors."""
 
     watcher: Ref

@@ -8,13 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import reduce
 from typing import Any, assert_never
 
-from processor.actors.base import DeathNotice, Member
+from processor.actors.base import BaseActor, DeathNotice
 from processor.actors.messages import Process, StepFailed, StepsCompleted
 from processor.domain.errors import DeliveryError
 from processor.domain.jobs import Job, Step
 
 
-class Stage(Member):
+class Stage(BaseActor):
     """An actor on the ring. `threads` bounds what it does at the same time; the credits bound what it is told."""
 
     def __init__(self, died: DeathNotice, threads: int) -> None:
@@ -39,12 +39,12 @@ class Stage(Member):
 
     def report(self, job: Job, *steps: Step) -> Job:
         """Tell Progress that `steps` are done and return the job after them. Report first, then pass on."""
-        self.crew.progress.tell(StepsCompleted(job, steps))
+        self.routes.progress.tell(StepsCompleted(job, steps))
         return reduce(Job.after, steps, job)
 
     def pass_on(self, job: Job, message: Process) -> None:
         """Send the job to whoever does its next step."""
-        self.crew.next_for(job).tell(Process(job, (), message.resumable, message.digests))
+        self.routes.next_for(job).tell(Process(job, (), message.resumable, message.digests))
 
     def on_stop(self) -> None:
         """Leave what is in the threads to itself; the process ends or recovery takes it up."""
@@ -55,7 +55,7 @@ class Stage(Member):
         try:
             self.work(message)
         except DeliveryError as error:
-            self.crew.progress.tell(StepFailed(message.job, error.failure))
+            self.routes.progress.tell(StepFailed(message.job, error.failure))
 
     def _to_the_end(self, task: Callable[[], None]) -> None:
         try:

@@ -99,7 +99,7 @@ class Uploader(Stage):
         except TransferStopped:
             return  # the next start takes it up where it is
         if bad.count:
-            self.crew.progress.tell(StepFailed(job, bad.failure(), bad.first))
+            self.routes.progress.tell(StepFailed(job, bad.failure(), bad.first))
         elif not (recorder.held and self._store_manifest_at_once(job, recorder.held)):
             self._report_objects(job, recorder)
 
@@ -109,7 +109,7 @@ class Uploader(Stage):
             transfer_manifest(self._store, _head(job.file), entries)
         except DeliveryError:
             return False
-        self.crew.progress.tell(FileStored(job, tuple(entry.stored.size_bytes for entry in entries)))
+        self.routes.progress.tell(FileStored(job, tuple(entry.stored.size_bytes for entry in entries)))
         return True
 
     def _report_objects(self, job: Job, recorder: "_Recorder") -> None:
@@ -201,9 +201,9 @@ class Uploader(Stage):
             with recorded_objects(self._settings.progress_db_path, job.row) as details:
                 transfer_manifest(self._store, _head(job.file), map(entry_from, details))
         except DeliveryError as error:
-            self.crew.progress.tell(StepFailed(job, error.failure))
+            self.routes.progress.tell(StepFailed(job, error.failure))
         else:
-            self.crew.progress.tell(Process(job))
+            self.routes.progress.tell(Process(job))
 
     def _abort(self, message: AbortUploads) -> None:
         aborted = []
@@ -216,7 +216,7 @@ class Uploader(Stage):
                 )
             else:
                 aborted.append(upload)
-        self.crew.progress.tell(UploadsAborted(tuple(aborted)))
+        self.routes.progress.tell(UploadsAborted(tuple(aborted)))
 
     def _abort_orphans(self, message: AbortOrphans) -> None:
         try:
@@ -227,9 +227,9 @@ class Uploader(Stage):
                 for key, _size in self._store.list_keys(f"{left}/"):
                     self._store.delete(key)
         except DeliveryError as error:
-            self.crew.progress.tell(OrphansAborted(error.failure))
+            self.routes.progress.tell(OrphansAborted(error.failure))
         else:
-            self.crew.progress.tell(OrphansAborted())
+            self.routes.progress.tell(OrphansAborted())
 
     def _probe(self) -> None:
         """Ask whether the store is there, and again what it can do: it may be another than before.
@@ -242,7 +242,7 @@ class Uploader(Stage):
             adopt(self._store, profile)
             problem = None if self._elsewhere is None else self._elsewhere.problem()
             problem = problem or self._problem_of_root()
-        self.crew.progress.tell(StoreProbed(problem))
+        self.routes.progress.tell(StoreProbed(problem))
 
     def _problem_of_root(self) -> Failure | None:
         try:
@@ -267,7 +267,7 @@ class _Recorder:
     """
 
     def __init__(self, uploader: Uploader, job: Job) -> None:
-        self._tell = uploader.crew.progress.tell
+        self._tell = uploader.routes.progress.tell
         self._job = job
         self._holds = job.file.kind.type is not FileType.ARCHIVE and not job.stored_members
         self._held: list[tuple[Begin, ManifestObject]] = []

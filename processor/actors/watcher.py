@@ -1,13 +1,13 @@
-"""The Watcher: look at the tree, offer whole files to Progress."""
+"""The Watcher: look at the tree, offer whole files."""
 
 from collections.abc import Callable
 from typing import Any
 
-from processor.actors.base import DeathNotice, Member
+from processor.actors.base import BaseActor, DeathNotice
 from processor.actors.messages import Drain, FilesFound, LookAgain, WatchIdle
 from processor.domain.keys import escape
 from processor.ledger.records import Found
-from processor.watch.events import Level, Note
+from processor.watch.events import Level, WatchEvent
 from processor.watch.tree import Tree
 
 # Progress may be waiting for room on the ledger's disk: the watcher waits with it.
@@ -20,7 +20,7 @@ class _Look:
     """Look at the tree: told by the Watcher to itself, for ever."""
 
 
-class Watcher(Member):
+class Watcher(BaseActor):
     """Owns `tree`; its thread waits in the kernel, at most half a second at a time."""
 
     def __init__(self, died: DeathNotice, tree: Tree, moved: Callable[[], None]) -> None:
@@ -62,11 +62,11 @@ class Watcher(Member):
             self._say(note)
         found = tuple(Found(file.relative_path, file.size_bytes, file.mtime_ns) for file in look.found)
         for start in range(0, len(found), _BATCH):
-            self.crew.progress.ask(FilesFound(found[start : start + _BATCH]), timeout=_ASK_SECONDS)
+            self.routes.progress.ask(FilesFound(found[start : start + _BATCH]), timeout=_ASK_SECONDS)
         if self._tree.done and not self._told_idle:
             self._told_idle = True
-            self.crew.progress.tell(WatchIdle())
+            self.routes.progress.tell(WatchIdle())
 
-    def _say(self, note: Note) -> None:
+    def _say(self, note: WatchEvent) -> None:
         say = {Level.INFO: self.log.info, Level.WARNING: self.log.warning, Level.ERROR: self.log.error}[note.level]
         say(note.event, path=escape(note.path), detail=note.detail, hint=note.hint)

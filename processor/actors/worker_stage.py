@@ -73,11 +73,11 @@ class WorkerStage(Stage):
 
     def hand_out(self, message: Process, *works: Work) -> None:
         """Pass the job on to the Uploader, which has workers on other hosts do these works and completes them."""
-        self.crew.uploader.tell(Process(message.job, resumable=message.resumable, works=works))
+        self.routes.uploader.tell(Process(message.job, resumable=message.resumable, works=works))
 
     def hand_over(self, message: Process, *streams: ObjectStream) -> None:
         """Pass the job on to the Uploader, which consumes the streams while they are made.
 
         The Uploader reports this step too, when the streams have ended: only their end tells that it is done.
         """
-        self.crew.uploader.tell(Process(message.job, streams, message.resumable))
+        self.routes.uploader.tell(Process(message.job, streams, message.resumable))

@@ -39,7 +39,7 @@ def _failed_paths(incomplete: str) -> list[str]:
 app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    help="Deliver files from a Linux host to S3 as verified data.",
+    help="Deliver files from Linux to S3 as verified data.",
     epilog="Settings come from the environment or .env (.env.example has all of them). "
     "Exit codes: 0 done, 1 a failure, 2 wrong usage, 75 files are still being written to, "
     "78 the configuration is not usable.",

@@ -40,7 +40,7 @@ def convert_file(worker: LocalWorker, settings: Settings, source: Path, target: 
     )
     writing = None
     try:
-        writing = _Writing(target)
+        writing = _ObjectWriting(target)
         for frame in stream.frames():
             writing.take(frame)
         return writing.finish()
@@ -88,7 +88,7 @@ def as_data_file(path: Path, file: FileMetadata) -> FileMetadata:
     return replace(file, kind=Kind(FileType.DATABASE, data=looks))
 
 
-class _Writing:
+class _ObjectWriting:
     """The files that the stream becomes."""
 
     def __init__(self, target: Path) -> None:

@@ -40,7 +40,7 @@ def extract_by(worker: LocalWorker, settings: Settings, source: Path, directory:
     stream = worker.stream(
         stream_extraction, lambda id_: ExtractRequest(id_, root, file, settings.extraction, metadata)
     )
-    writing = _Writing(Directory(directory))
+    writing = _MemberWriting(Directory(directory))
     try:
         for frame in stream.frames():
             writing.take(frame)
@@ -50,7 +50,7 @@ def extract_by(worker: LocalWorker, settings: Settings, source: Path, directory:
     return writing.result
 
 
-class _Writing:
+class _MemberWriting:
     """Frames become files; a file has its name only when it is whole."""
 
     def __init__(self, directory: Directory) -> None:

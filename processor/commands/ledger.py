@@ -34,7 +34,7 @@ _HARMLESS = re.compile(r"[\w/.,:=@%+-]+")
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class LedgerState:
     """Where everything stands. `flights` is None when no daemon runs; `hindrances` are why nothing is delivered."""
 
     counts: dict[str, int]
@@ -54,7 +54,7 @@ class State:
         return {name: getattr(self, name) for name in self.__slots__}
 
 
-def upload_rate(before: State, after: State) -> float:
+def upload_rate(before: LedgerState, after: LedgerState) -> float:
     """Return bytes a second that were uploaded meanwhile, of files that were on their way at both times."""
     if not before.flights or not after.flights or after.at_ms <= before.at_ms:
         return 0.0
@@ -66,7 +66,7 @@ def upload_rate(before: State, after: State) -> float:
     return float(sum(grown)) * 1000 / (after.at_ms - before.at_ms)
 
 
-def state(settings: Settings) -> State:
+def state(settings: Settings) -> LedgerState:
     """Return where everything stands. Raises FileNotFoundError when there is no ledger yet."""
     now = time.time_ns() // 1_000_000
     with reading(settings.progress_db_path) as db:
@@ -83,7 +83,7 @@ def state(settings: Settings) -> State:
             " ORDER BY updated_at DESC LIMIT ?",
             (_MOST_SHOWN,),
         ).fetchall()
-    return State(
+    return LedgerState(
         counts=dict.fromkeys(map(str, Status), 0) | {row[0]: row[1] for row in rows},
         bytes_by_status={row[0]: int(row[2]) for row in rows},
         completed_last_hour=hour[0],

@@ -15,7 +15,7 @@ from processor.streams.source import open_file
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class FilePlan:
     """What is known of one file: its kind, its key, how it would be read, the columns and why they have their types."""
 
     path: Path
@@ -35,7 +35,7 @@ class _Request:
     options: ConversionOptions
 
 
-def plan_files(settings: Settings, paths: list[Path]) -> Iterator[Plan]:
+def plan_files(settings: Settings, paths: list[Path]) -> Iterator[FilePlan]:
     """Yield the plan of every file; directories are gone through."""
     with LocalWorker(settings) as worker:
         for path in paths:
@@ -44,16 +44,16 @@ def plan_files(settings: Settings, paths: list[Path]) -> Iterator[Plan]:
                     yield _plan(worker, settings, each)
 
 
-def _plan(worker: LocalWorker, settings: Settings, path: Path) -> Plan:
+def _plan(worker: LocalWorker, settings: Settings, path: Path) -> FilePlan:
     try:
         root, file = worker.examine(path)
     except DeliveryError as error:
-        return Plan(path, "", "unreadable", 0, "", failure=error.failure)
+        return FilePlan(path, "", "unreadable", 0, "", failure=error.failure)
     relative = _relative_to_watched(settings, file)
     kind = file.kind
     name = str(kind.archive or kind.data or kind.type)
     reading = (("type-mismatch", kind.mismatch),) if kind.mismatch else ()
-    plan = Plan(path, settings.s3_prefix + key_of(relative), name, file.size_bytes, file.checksum or "", reading)
+    plan = FilePlan(path, settings.s3_prefix + key_of(relative), name, file.size_bytes, file.checksum or "", reading)
     if kind.type is not FileType.DATABASE:
         return plan
     try:

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from processor.commands.humanize import moment, plain, size, span
-from processor.commands.ledger import State, Story, upload_rate
+from processor.commands.ledger import LedgerState, Story, upload_rate
 
 _REFRESH_SECONDS = 1.0
 _COST_FACTOR = 10  # a large ledger is asked less often
@@ -21,14 +21,14 @@ _SHOWN_FAILURES = 10
 _SHOWN_OBJECTS = 50
 
 
-def show_state(state: State) -> None:
+def show_state(state: LedgerState) -> None:
     """Print where everything stands."""
     Console().print(_state(state, None))
 
 
-def watch_state(states: Iterator[State]) -> None:
+def watch_state(states: Iterator[LedgerState]) -> None:
     """Print where everything stands, again and again, until Ctrl-C."""
-    seen: deque[State] = deque(maxlen=_RATE_REFRESHES)
+    seen: deque[LedgerState] = deque(maxlen=_RATE_REFRESHES)
     with Live(auto_refresh=False, screen=False) as live:
         began = time.monotonic()
         for state in states:
@@ -78,7 +78,7 @@ def _entry(entry: dict[str, Any]) -> str:
     return f"{size(entry['size_bytes'])}{rows}"
 
 
-def _state(state: State, before: State | None) -> RenderableType:
+def _state(state: LedgerState, before: LedgerState | None) -> RenderableType:
     parts: list[RenderableType] = [_counts(state)]
     parts.append(_summary(state, before))
     parts += [Text(f"{hindrance}: files wait, and lose no try", style="red") for hindrance in state.hindrances]
@@ -91,7 +91,7 @@ def _state(state: State, before: State | None) -> RenderableType:
     return Group(*parts)
 
 
-def _counts(state: State) -> Table:
+def _counts(state: LedgerState) -> Table:
     table = Table(box=None, padding=(0, 3, 0, 0))
     for status in state.counts:
         table.add_column(status.replace("_", " "), justify="right", style="red" if status == "failed" else "")
@@ -100,7 +100,7 @@ def _counts(state: State) -> Table:
     return table
 
 
-def _summary(state: State, before: State | None) -> Text:
+def _summary(state: LedgerState, before: LedgerState | None) -> Text:
     parts = [f"last hour: {state.completed_last_hour:,} files, {size(state.bytes_last_hour)}"]
     if before is not None and state.at_ms > before.at_ms:
         seconds = (state.at_ms - before.at_ms) / 1000
@@ -132,7 +132,7 @@ def _flights(flights: tuple[dict[str, Any], ...]) -> Progress:
     return bars
 
 
-def _failures(state: State) -> Text:
+def _failures(state: LedgerState) -> Text:
     lines = Text("failed last\n", style="bold")
     for failure in state.failures[:_SHOWN_FAILURES]:
         lines.append(f"  {plain(failure['file_path'])}", style="red")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from processor.commands.directories import problems_of_places
-from processor.config import Engine, Settings
+from processor.config import EngineChoice, Settings
 from processor.daemon.factories import open_store, own_ledger, worker_limits
 from processor.delivery.rebuild_ledger import Rebuilt
 from processor.delivery.rebuild_ledger import rebuild as rebuild_ledger
@@ -25,7 +25,7 @@ from processor.streams.sandbox import Protections, protections
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class CheckReport:
     """What is wrong with the directories, by setting; what the store does; which protections a worker has.
 
     `cluster`: what is wrong with it, or how much it does at once; None unless ENGINE=dask.
@@ -43,7 +43,7 @@ class Check:
         return there and self.profile.problem is None and self.profile.writable
 
 
-def check(settings: Settings) -> Check:
+def check(settings: Settings) -> CheckReport:
     """Look at the directories, probe the store, start a worker and ask the cluster, if there is to be one.
 
     Raises DeliveryError when the embedded store can not be started.
@@ -56,11 +56,11 @@ def check(settings: Settings) -> Check:
         parts.callback(pool.stop)
         protections = pool.submit(_protections, None).result(_START_SECONDS)
         profile = probe(store)
-        return Check(problems_of_places(settings), profile, protections, _cluster(settings, store, profile))
+        return CheckReport(problems_of_places(settings), profile, protections, _cluster(settings, store, profile))
 
 
 def _cluster(settings: Settings, store: S3Store, profile: StoreProfile) -> Failure | int | None:
-    if settings.engine is Engine.LOCAL:
+    if settings.engine is EngineChoice.LOCAL:
         return None
     from processor.remote.join import join  # noqa: PLC0415 - 60 MB that ENGINE=local does not need
 

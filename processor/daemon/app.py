@@ -13,21 +13,21 @@ import pykka
 from processor import config, logs
 from processor.actors.checksummer import Checksummer
 from processor.actors.converter import Converter
-from processor.actors.counters import Tally
+from processor.actors.counters import Counters
 from processor.actors.extractor import Extractor
 from processor.actors.messages import Drain, Meet, Ping, Tick
 from processor.actors.progress import Progress
-from processor.actors.routes import Crew
+from processor.actors.routes import Routes
 from processor.actors.uploader import Uploader
 from processor.actors.watcher import Watcher
-from processor.config import ConfigurationError, Engine, Settings
+from processor.config import ConfigurationError, EngineChoice, Settings
 from processor.confined.entrypoint import prepare
-from processor.daemon.control_api import Orders
+from processor.daemon.control_api import ControlApi
 from processor.daemon.control_socket import ControlServer
 from processor.daemon.factories import open_ledger, open_store, watch_settings, worker_limits
-from processor.daemon.liveness import LOST_SECONDS, Pulse
+from processor.daemon.liveness import LOST_SECONDS, Liveness
 from processor.daemon.malloc import settle
-from processor.daemon.supervisor import Died, Event, Guardian, Idle, ReloadAsked, StopAsked, Ticked
+from processor.daemon.supervisor import Died, Event, Idle, ReloadAsked, StopAsked, Supervisor, Ticked
 from processor.daemon.systemd import notify
 from processor.domain.errors import DeliveryError, ErrorClass
 from processor.domain.keys import escape
@@ -60,9 +60,9 @@ def run(settings: Settings, *, once: bool = False) -> int:
     Raises LedgerBusyError, LedgerTooNewError, ConfigurationError (HTTP_LISTEN), and DeliveryError when the store can
     not be used as it is configured.
     """
-    guardian = Guardian()
-    guardian.take_signals()
-    tally = Tally()
+    supervisor = Supervisor()
+    supervisor.take_signals()
+    counters = Counters()
     with ExitStack() as parts:
         lock = Lock(settings.progress_db_path)
         parts.callback(lock.release)
@@ -81,30 +81,35 @@ def run(settings: Settings, *, once: bool = False) -> int:
         recovered = ledger.recover(_now_ms())
         ledger.commit()
         tree = Tree(watch_settings(settings))
-        pulse = Pulse({}, time.monotonic(), lambda: tally.ledger_full)
+        liveness = Liveness({}, time.monotonic(), lambda: counters.ledger_full)
         if settings.http_listen:  # before the actors are started, which a wrong address would leave behind
-            parts.callback(_metrics(settings, tally, tree, pulse).close)
-        elsewhere = None if settings.engine is Engine.LOCAL else _cluster(settings, store)
+            parts.callback(_metrics(settings, counters, tree, liveness).close)
+        elsewhere = None if settings.engine is EngineChoice.LOCAL else _cluster(settings, store)
         if elsewhere is not None:
             parts.callback(elsewhere.engine.stop)
-        crew = _start_crew(settings, guardian, _Workshop(store, ledger, pool, inbox, tree, tally, elsewhere))
-        pulse.follow(crew.by_name, time.monotonic())
-        parts.callback(ControlServer(settings.control_socket_path, Orders(crew).answer).close)
+        needed = _ActorParts(store, ledger, pool, inbox, tree, counters, elsewhere)
+        routes = _start_actors(settings, supervisor, needed)
+        liveness.follow(routes.by_name, time.monotonic())
+        parts.callback(ControlServer(settings.control_socket_path, ControlApi(routes).answer).close)
         log.info("daemon.started", watch_path=str(settings.watch_path), recovered=recovered, pid=os.getpid())
         notify("READY=1", f"STATUS=delivering {settings.watch_path}")
-        failure = _serve(guardian, crew, pulse, once=once)
+        failure = _serve(supervisor, routes, liveness, once=once)
         watched = tree.present
         notify("STOPPING=1")
-        drained = _stop(guardian, crew, tree, settings.shutdown_timeout / 1000, drain=failure is None)
-        counts = {"completed": tally.completed.total(), "unchanged": tally.unchanged, "failed": tally.failed.total()}
+        drained = _stop(supervisor, routes, tree, settings.shutdown_timeout / 1000, drain=failure is None)
+        counts = {
+            "completed": counters.completed.total(),
+            "unchanged": counters.unchanged,
+            "failed": counters.failed.total(),
+        }
         log.info("daemon.stopped", drained=drained, **counts)
-    if failure is not None or (once and (tally.failed or not watched)):
+    if failure is not None or (once and (counters.failed or not watched)):
         return FAILED
-    return UNFINISHED if once and _told_unfinished(tree, tally, settings.max_retries) else OK
+    return UNFINISHED if once and _told_unfinished(tree, counters, settings.max_retries) else OK
 
 
 @dataclass(frozen=True, slots=True)
-class _Workshop:
+class _ActorParts:
     """What the actors work with."""
 
     store: S3Store
@@ -112,18 +117,18 @@ class _Workshop:
     pool: Pool
     inbox: Inbox
     tree: Tree
-    tally: Tally
+    counters: Counters
     elsewhere: Elsewhere | None
 
 
-def _metrics(settings: Settings, tally: Tally, tree: Tree, pulse: Pulse) -> "MetricsServer":
+def _metrics(settings: Settings, counters: Counters, tree: Tree, liveness: Liveness) -> "MetricsServer":
     from processor.daemon.metrics import MetricsServer, Sources  # noqa: PLC0415 - 3 MB that few need
 
     def not_ready() -> tuple[str, ...]:
-        silent = tuple(f"{name} does not answer" for name in pulse.silent(time.monotonic()))
-        return (*silent, *tally.hindrances, *(() if tree.present else ("the watched directory is not there",)))
+        silent = tuple(f"{name} does not answer" for name in liveness.silent(time.monotonic()))
+        return (*silent, *counters.hindrances, *(() if tree.present else ("the watched directory is not there",)))
 
-    sources = Sources(tally, settings.progress_db_path, tree.counters, not_ready)
+    sources = Sources(counters, settings.progress_db_path, tree.counters, not_ready)
     try:
         server = MetricsServer(settings.http_listen, sources)
     except (OSError, ValueError, OverflowError) as error:
@@ -172,31 +177,38 @@ def _adopt(store: S3Store, ledger: Ledger, profile: StoreProfile) -> None:
         store.etag_is_md5 = bool(known["etag_is_md5"])
 
 
-def _start_crew(settings: Settings, guardian: Guardian, shop: _Workshop) -> Crew:
+def _start_actors(settings: Settings, supervisor: Supervisor, parts: _ActorParts) -> Routes:
     """Start the six actors, see that each answers, and introduce them: Progress last, since it begins to send."""
-    died = guardian.died
-    engine = None if shop.elsewhere is None else shop.elsewhere.engine
-    progress = Progress.start(died, settings, shop.ledger, shop.tally, guardian.idle)
-    crew = Crew(
-        watcher=Watcher.start(died, shop.tree, shop.pool.renew),
-        checksummer=Checksummer.start(died, settings, lambda: shop.pool.awaken(prepare)),
-        extractor=Extractor.start(died, settings, shop.pool, shop.inbox, engine),
-        converter=Converter.start(died, settings, shop.pool, shop.inbox, engine),
-        uploader=Uploader.start(died, settings, shop.store, shop.elsewhere),
+    died = supervisor.died
+    engine = None if parts.elsewhere is None else parts.elsewhere.engine
+    progress = Progress.start(died, settings, parts.ledger, parts.counters, supervisor.idle)
+    routes = Routes(
+        watcher=Watcher.start(died, parts.tree, parts.pool.renew),
+        checksummer=Checksummer.start(died, settings, lambda: parts.pool.awaken(prepare)),
+        extractor=Extractor.start(died, settings, parts.pool, parts.inbox, engine),
+        converter=Converter.start(died, settings, parts.pool, parts.inbox, engine),
+        uploader=Uploader.start(died, settings, parts.store, parts.elsewhere),
         progress=progress,
     )
-    for ref in crew.everybody:
+    for ref in routes.everybody:
         ref.ask(Ping(), timeout=_START_SECONDS)
-    for ref in (crew.checksummer, crew.extractor, crew.converter, crew.uploader, crew.progress, crew.watcher):
-        ref.tell(Meet(crew))
-    return crew
+    for ref in (
+        routes.checksummer,
+        routes.extractor,
+        routes.converter,
+        routes.uploader,
+        routes.progress,
+        routes.watcher,
+    ):
+        ref.tell(Meet(routes))
+    return routes
 
 
-def _serve(guardian: Guardian, crew: Crew, pulse: Pulse, *, once: bool) -> BaseException | None:
+def _serve(supervisor: Supervisor, routes: Routes, liveness: Liveness, *, once: bool) -> BaseException | None:
     """Wait for a reason to end; return the bug, if that was it."""
     settled = False
     while True:
-        match guardian.next_event():
+        match supervisor.next_event():
             case StopAsked(name):
                 log.info("daemon.stopping", signal=name)
                 return None
@@ -212,35 +224,35 @@ def _serve(guardian: Guardian, crew: Crew, pulse: Pulse, *, once: bool) -> BaseE
                 if not settled:  # not sooner: it takes a tenth of a second, in which nobody else does anything
                     settled = True
                     settle()
-                crew.progress.tell(Tick())
-                lost = _take_pulse(pulse)
+                routes.progress.tell(Tick())
+                lost = _take_pulse(liveness)
                 if lost is not None:
                     return lost
 
 
-def _take_pulse(pulse: Pulse) -> BaseException | None:
+def _take_pulse(liveness: Liveness) -> BaseException | None:
     """Tell systemd that all is well while every actor really answers; return the bug when one is lost."""
     now = time.monotonic()
-    pulse.beat(now)
-    lost = pulse.silent(now, LOST_SECONDS)
+    liveness.beat(now)
+    lost = liveness.silent(now, LOST_SECONDS)
     if lost:
         log.critical("actor.lost", actors=lost)
         return TimeoutError(f"{', '.join(lost)} did not answer for {LOST_SECONDS:.0f} s")
-    if not pulse.silent(now):
+    if not liveness.silent(now):
         notify("WATCHDOG=1")
     return None
 
 
-def _stop(guardian: Guardian, crew: Crew, tree: Tree, grace_seconds: float, *, drain: bool) -> bool:
+def _stop(supervisor: Supervisor, routes: Routes, tree: Tree, grace_seconds: float, *, drain: bool) -> bool:
     """Stop whoever begins work first, let what is in flight end, stop Progress last. Tell whether all of it ended."""
     drained = False
     if drain:
-        for ref in (crew.watcher, crew.progress):
+        for ref in (routes.watcher, routes.progress):
             with contextlib.suppress(pykka.ActorDeadError):
                 ref.tell(Drain())
         tree.wake()
-        drained = guardian.wait(_ends_waiting, grace_seconds) == Idle()
-    for ref in crew.everybody:
+        drained = supervisor.wait(_ends_waiting, grace_seconds) == Idle()
+    for ref in routes.everybody:
         with contextlib.suppress(pykka.Timeout, pykka.ActorDeadError):
             ref.stop(timeout=_LAST_WORDS_SECONDS)
     return drained
@@ -250,9 +262,9 @@ def _ends_waiting(event: Event) -> bool:
     return isinstance(event, Idle | Died)
 
 
-def _told_unfinished(tree: Tree, tally: Tally, tries: int) -> bool:
+def _told_unfinished(tree: Tree, counters: Counters, tries: int) -> bool:
     """Say which files were left because they went on changing; tell whether there are any. All actors have ended."""
-    left = sorted({*tree.restless(), *tally.restless(tries).values()})
+    left = sorted({*tree.restless(), *counters.restless(tries).values()})
     for path in left[:_MOST_TOLD]:
         log.warning("file.left", path=escape(path), hint="it is still being written to; run again when it is whole")
     if len(left) > _MOST_TOLD:

@@ -5,23 +5,23 @@ from pathlib import Path
 from typing import Any
 
 from processor.actors.messages import Obey, Order
-from processor.actors.routes import Crew
+from processor.actors.routes import Routes
 from processor.domain.keys import escape, unescape
 
 _ANSWER_SECONDS = 20.0
 
 
-class Orders:
+class ControlApi:
     """Turns a request of the control socket into a question to Progress."""
 
-    def __init__(self, crew: Crew) -> None:
-        self._crew = crew
+    def __init__(self, routes: Routes) -> None:
+        self._routes = routes
 
     def answer(self, request: dict[str, Any]) -> Any:
         """Return plain values. Raises ValueError for what is no order."""
         path = request.get("path")
         obey = Obey(Order(request["order"]), None if path is None else unescape(path), request.get("since_ms"))
-        answer: Any = self._crew.progress.ask(obey, timeout=_ANSWER_SECONDS)
+        answer: Any = self._routes.progress.ask(obey, timeout=_ANSWER_SECONDS)
         if obey.order is not Order.FLIGHTS:
             return answer
         return [

@@ -36,7 +36,7 @@ class ControlServer:
         before = os.umask(0o177)
         try:
             with _short(path) as address:
-                self._server = _Server(address, answer)
+                self._server = _ControlSocketServer(address, answer)
         finally:
             os.umask(before)
         self._thread = threading.Thread(target=self._server.serve_forever, name="control", daemon=True)
@@ -83,17 +83,17 @@ def _short(path: Path) -> Iterator[str]:
         os.close(directory)
 
 
-class _Server(socketserver.ThreadingUnixStreamServer):
+class _ControlSocketServer(socketserver.ThreadingUnixStreamServer):
     daemon_threads = True
 
     def __init__(self, path: str, answer: Answer) -> None:
         self.answer = answer
-        super().__init__(path, _Handler)
+        super().__init__(path, _ControlHandler)
 
 
-class _Handler(socketserver.StreamRequestHandler):
+class _ControlHandler(socketserver.StreamRequestHandler):
     timeout = _TIMEOUT_SECONDS
-    server: _Server
+    server: _ControlSocketServer
 
     def handle(self) -> None:
         """Answer one request; whatever is wrong with it is told to the asker and harms nobody."""

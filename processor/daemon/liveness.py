@@ -23,7 +23,7 @@ class _Patient:
     answer: "pykka.Future[Any] | None" = field(default=None)
 
 
-class Pulse:
+class Liveness:
     """Asks each actor again and again; times are seconds of a monotonic clock.
 
     `excused` tells of a known reason for silence (Progress waits for room on the disk).

@@ -3,7 +3,7 @@
 /live    200 while the process answers at all.
 /ready   200 while every actor answers, the store is not out and the ledger has room; else 503, and why.
 
-Counters are those of the tally, in memory; what the ledger knows is read on a scrape, at most once in a few seconds,
+Counters are those of the counters, in memory; what the ledger knows is read on a scrape, at most once in a few seconds,
 over a read-only connection.
 """
 
@@ -22,10 +22,10 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
 
-from processor.actors.counters import Tally
+from processor.actors.counters import Counters
 from processor.daemon.control_socket import end_serving
 from processor.ledger.reader import Standing, standing
-from processor.watch.tree import Counters
+from processor.watch.tree import WatchCounters
 
 _FRESH_SECONDS = 5.0
 _CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -36,9 +36,9 @@ _WORKER_DEATHS = ("worker.died", "worker.silent", "worker.memory")
 class Sources:
     """Where figures come from; `not_ready` returns the reasons, none when all is well."""
 
-    tally: Tally
+    counters: Counters
     ledger: Path
-    tree: Callable[[], Counters]
+    tree: Callable[[], WatchCounters]
     not_ready: Callable[[], tuple[str, ...]]
 
 
@@ -50,7 +50,7 @@ class MetricsServer:
         host, _, port = listen.rpartition(":")
         registry = CollectorRegistry(auto_describe=False)
         registry.register(_Collector(sources))
-        self._server = _Server((host.strip("[]"), int(port)), registry, sources.not_ready)
+        self._server = _MetricsHttpServer((host.strip("[]"), int(port)), registry, sources.not_ready)
         threading.Thread(target=self._server.serve_forever, name="metrics", daemon=True).start()
 
     @property
@@ -63,7 +63,7 @@ class MetricsServer:
         end_serving(self._server)
 
 
-class _Server(ThreadingHTTPServer):
+class _MetricsHttpServer(ThreadingHTTPServer):
     daemon_threads = True
 
     def __init__(
@@ -73,7 +73,7 @@ class _Server(ThreadingHTTPServer):
             self.address_family = socket.AF_INET6
         self.registry = registry
         self.not_ready = not_ready
-        super().__init__(address, _Handler)
+        super().__init__(address, _MetricsHandler)
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Say nothing of an asker who hung up."""
@@ -81,8 +81,8 @@ class _Server(ThreadingHTTPServer):
             super().handle_error(request, client_address)  # type: ignore[arg-type]
 
 
-class _Handler(BaseHTTPRequestHandler):
-    server: _Server
+class _MetricsHandler(BaseHTTPRequestHandler):
+    server: _MetricsHttpServer
     timeout = 10
 
     def do_GET(self) -> None:
@@ -126,45 +126,45 @@ class _Collector:
 
     def collect(self) -> Iterator[Metric]:
         """Yield every metric."""
-        yield from self._of_tally(self._sources.tally)
+        yield from self._of_counters(self._sources.counters)
         yield from self._of_ledger()
         yield from self._of_tree(self._sources.tree())
         memory = GaugeMetricFamily("processor_resident_bytes", "Resident memory of the main process.")
         memory.add_metric([], _resident_bytes())
         yield memory
 
-    def _of_tally(self, tally: Tally) -> Iterator[Metric]:
+    def _of_counters(self, counters: Counters) -> Iterator[Metric]:
         files = CounterMetricFamily("processor_files", "Files that came to an end.", labels=["type", "outcome"])
-        for type_, count in tally.completed.items():
+        for type_, count in counters.completed.items():
             files.add_metric([type_, "completed"], count)
-        files.add_metric(["any", "unchanged"], tally.unchanged)
-        files.add_metric(["any", "failed"], tally.failed.total())
+        files.add_metric(["any", "unchanged"], counters.unchanged)
+        files.add_metric(["any", "failed"], counters.failed.total())
         yield files
         source = CounterMetricFamily("processor_source_bytes", "Bytes of delivered files.", labels=["type"])
-        for type_, count in tally.completed_bytes.items():
+        for type_, count in counters.completed_bytes.items():
             source.add_metric([type_], count)
         yield source
-        yield _counter("processor_objects", "Objects stored and verified.", tally.objects)
-        yield _counter("processor_object_bytes", "Bytes of objects stored and verified.", tally.object_bytes)
+        yield _counter("processor_objects", "Objects stored and verified.", counters.objects)
+        yield _counter("processor_object_bytes", "Bytes of objects stored and verified.", counters.object_bytes)
         for name, text, counts in (
-            ("processor_failures", "Files that failed for good, by code.", tally.failed),
-            ("processor_retries", "Tries that failed and are repeated, by code.", tally.retries),
+            ("processor_failures", "Files that failed for good, by code.", counters.failed),
+            ("processor_retries", "Tries that failed and are repeated, by code.", counters.retries),
         ):
             family = CounterMetricFamily(name, text, labels=["code"])
             for code, count in counts.items():
                 family.add_metric([code], count)
             yield family
-        deaths = sum(counts[code] for counts in (tally.failed, tally.retries) for code in _WORKER_DEATHS)
+        deaths = sum(counts[code] for counts in (counters.failed, counters.retries) for code in _WORKER_DEATHS)
         yield _counter("processor_worker_deaths", "Workers that died, hung or ran out of memory.", deaths)
         steps = HistogramMetricFamily("processor_step_seconds", "Duration of steps.", labels=["step"])
-        for step, spread in tally.step_seconds.items():
+        for step, spread in counters.step_seconds.items():
             steps.add_metric([step], spread.buckets(), spread.total_seconds)
         yield steps
-        yield _gauge("processor_store_available", "1 unless the store is out.", 0.0 if tally.store_out else 1.0)
-        cluster = 0.0 if tally.cluster_out else 1.0
+        yield _gauge("processor_store_available", "1 unless the store is out.", 0.0 if counters.store_out else 1.0)
+        cluster = 0.0 if counters.cluster_out else 1.0
         yield _gauge("processor_cluster_available", "1 unless the cluster of ENGINE=dask is out.", cluster)
-        yield _gauge("processor_ledger_full", "1 while there is no room for the ledger.", float(tally.ledger_full))
-        yield _gauge("processor_in_flight", "Files on their way.", tally.in_flight)
+        yield _gauge("processor_ledger_full", "1 while there is no room for the ledger.", float(counters.ledger_full))
+        yield _gauge("processor_in_flight", "Files on their way.", counters.in_flight)
 
     def _of_ledger(self) -> Iterator[Metric]:
         now = time.monotonic()
@@ -181,7 +181,7 @@ class _Collector:
         yield _gauge("processor_ledger_bytes", "Size of the ledger.", known.size_bytes)
 
     @staticmethod
-    def _of_tree(tree: Counters) -> Iterator[Metric]:
+    def _of_tree(tree: WatchCounters) -> Iterator[Metric]:
         yield _counter("processor_watch_events", "Events that inotify reported.", tree.events)
         yield _counter("processor_watch_overflows", "Times that inotify's queue ran over.", tree.overflows)
         yield _gauge("processor_watched_directories", "Directories that are watched.", tree.watches)

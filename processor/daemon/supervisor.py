@@ -45,7 +45,7 @@ class Ticked:
 Event = StopAsked | ReloadAsked | Died | Idle | Ticked
 
 
-class Guardian:
+class Supervisor:
     """One queue that everything of importance arrives in. Signal handlers only put; the main thread decides."""
 
     def __init__(self) -> None:

@@ -44,7 +44,7 @@ class Pages:
     def __init__(self, settings: Settings, token: str) -> None:
         self._settings = settings
         self._token = token
-        self._states: deque[ledger.State] = deque(maxlen=_RATE_STATES)
+        self._states: deque[ledger.LedgerState] = deque(maxlen=_RATE_STATES)
         self._state = _Kept(_FRESH_SECONDS, self._look)
         self._minute = _Kept(_FRESH_SECONDS, lambda: records.last_minute(settings.progress_db_path, _now_ms()))
         self._throughput = {name: _Kept(_CHART_FRESH_SECONDS, self._measure(name)) for name in SPANS}
@@ -120,7 +120,7 @@ class Pages:
         with self._store_is_asked:
             return list(islice(delivered_objects(settings, relative_path), _SHOWN_OBJECTS + 1))
 
-    def _look(self) -> ledger.State:
+    def _look(self) -> ledger.LedgerState:
         self._states.append(ledger.state(self._settings))
         return self._states[-1]
 

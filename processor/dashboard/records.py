@@ -22,7 +22,7 @@ class Bucket:
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
+class RecordPage:
     """One page of files, the latest change first; `older` leads to the next page, None when this is the last."""
 
     files: tuple[dict[str, Any], ...]
@@ -57,7 +57,7 @@ def last_minute(ledger: Path, now_ms: int) -> Bucket:
     return Bucket(now_ms - _MINUTE_MS, completed=completed, size_bytes=int(size_bytes))
 
 
-def search(ledger: Path, text: str, status: Status | None, before: str = "") -> Rows:
+def search(ledger: Path, text: str, status: Status | None, before: str = "") -> RecordPage:
     """Return files whose path holds `text` (ASCII letters of either case) and that have the status, if one is given.
 
     `before` is the `older` of the page before. Raises FileNotFoundError when there is no ledger.
@@ -84,7 +84,7 @@ def search(ledger: Path, text: str, status: Status | None, before: str = "") -> 
         rows = db.execute(query, (*arguments, PAGE_ROWS + 1)).fetchall()
     last = rows[PAGE_ROWS - 1] if len(rows) > PAGE_ROWS else None
     older = None if last is None else f"{last['updated_at']}.{last['id']}"
-    return Rows(tuple(dict(row) for row in rows[:PAGE_ROWS]), older)
+    return RecordPage(tuple(dict(row) for row in rows[:PAGE_ROWS]), older)
 
 
 def _literal(text: str) -> str:

@@ -56,7 +56,7 @@ class DashboardServer(http.server.ThreadingHTTPServer):
         self.token = secrets.token_urlsafe(24)
         self.pages = Pages(settings, self.token)
         self.names = frozenset({"localhost", socket.gethostname().lower(), host.lower(), *map(str.lower, names)})
-        super().__init__((host.strip("[]"), int(port)), _Handler)
+        super().__init__((host.strip("[]"), int(port)), _PageHandler)
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Say nothing of an asker who hung up."""
@@ -77,7 +77,7 @@ class _Refused(Exception):  # noqa: N818 - an answer, not an error
         self.status = status
 
 
-class _Handler(http.server.BaseHTTPRequestHandler):
+class _PageHandler(http.server.BaseHTTPRequestHandler):
     server: DashboardServer
     timeout = 30
     server_version = "processor"

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 from processor.delivery.digests import digests_of
-from processor.delivery.object_upload import ObjectUpload, Recorder, Unheard
+from processor.delivery.object_upload import ObjectUpload, Unheard, UploadRecorder
 from processor.domain.errors import SOURCE_CHANGED, DeliveryError, transient
 from processor.domain.uploads import FileDigests, ObjectRequest, Resumption, StoredObject
 from processor.store.s3 import S3Store
@@ -35,7 +35,7 @@ def transfer_file(
     *,
     sha256: str | None = None,
     digests: FileDigests | None = None,
-    recorder: Recorder | None = None,
+    recorder: UploadRecorder | None = None,
     resumption: Resumption | None = None,
     parts_in_flight: int = 1,
     unheard: Unheard | None = None,

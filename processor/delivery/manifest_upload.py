@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from processor.delivery.object_upload import ObjectUpload, Recorder
+from processor.delivery.object_upload import ObjectUpload, UploadRecorder
 from processor.domain.keys import manifest_key
 from processor.domain.manifests import Entry, ManifestHead
 from processor.domain.uploads import ObjectRequest, StoredObject, completion_metadata
@@ -11,7 +11,7 @@ from processor.store.s3 import S3Store
 
 
 def transfer_manifest(
-    store: S3Store, head: ManifestHead, entries: Iterable[Entry], *, recorder: Recorder | None = None
+    store: S3Store, head: ManifestHead, entries: Iterable[Entry], *, recorder: UploadRecorder | None = None
 ) -> StoredObject:
     """Write the manifest as its entries come; memory does not grow with their number."""
     metadata = completion_metadata(head.source_path, head.sha256)

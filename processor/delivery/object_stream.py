@@ -37,7 +37,7 @@ _UNKNOWN_CONTENT = "application/octet-stream"
 OpenUpload = Callable[[ObjectRequest], ObjectUpload]
 
 
-class Recorder(Protocol):
+class StreamRecorder(Protocol):
     """Told of every object that is stored and verified, and of every member that is no object."""
 
     def stored(self, begin: Begin, stored: StoredObject, end: End) -> None:
@@ -77,7 +77,7 @@ class BadMembers:
 
 
 def deliver_stream(
-    frames: Iterator[Frame], file: FileMetadata, open_upload: OpenUpload, recorder: Recorder
+    frames: Iterator[Frame], file: FileMetadata, open_upload: OpenUpload, recorder: StreamRecorder
 ) -> BadMembers:
     """Store every object of the stream. Raises DeliveryError when the stream as a whole fails or breaks off."""
     bad = BadMembers()
@@ -101,7 +101,7 @@ def deliver_stream(
 class _Delivery:
     """The object that is being delivered, and the Parquet that still waits for its receipt."""
 
-    def __init__(self, file: FileMetadata, open_upload: OpenUpload, recorder: Recorder) -> None:
+    def __init__(self, file: FileMetadata, open_upload: OpenUpload, recorder: StreamRecorder) -> None:
         self._file = file
         self._open_upload = open_upload
         self._recorder = recorder

@@ -1,7 +1,7 @@
 """Upload one object in parts, each protected by a digest.
 
 An `ObjectUpload` is fed by whoever has the bytes. Up to one part's worth it becomes a single PUT, beyond that a
-multipart upload whose id and parts are told to a `Recorder` as they come to be, so that a later try goes on from there.
+multipart upload whose id and parts are told to an `UploadRecorder` as they come to be: a later try goes on there.
 Nothing is completed but by `finish`.
 """
 
@@ -40,7 +40,7 @@ class TransferStopped(Exception):  # noqa: N818 - no error: the daemon is shutti
     """The upload was left where it is, to be resumed."""
 
 
-class Recorder(Protocol):
+class UploadRecorder(Protocol):
     """Told what a later try needs to know. Each call returns only when that is committed."""
 
     def upload_created(self, key: str, upload_id: str) -> None:
@@ -76,7 +76,7 @@ class ObjectUpload:
         store: S3Store,
         request: ObjectRequest,
         *,
-        recorder: Recorder | None = None,
+        recorder: UploadRecorder | None = None,
         resumption: Resumption | None = None,
         part_size_bytes: int | None = None,
         parts_in_flight: int = 1,

@@ -7,7 +7,7 @@ changed       The error for a file that changed during its delivery
 circuit       Circuit breaker for outages: a pure state machine
 conversion    Conversion options, and the receipt of a written table
 credits       Limit on the number of jobs in flight
-declarations  Declarations: how the files of a feed are to be read
+declarations  Declarations: how the files of a feed are read
 detection     Detect a file's type: its name proposes, its content confirms
 errors        Failures as values: class, code, message and hint
 files         Files, their metadata, and the types their names propose

@@ -1,4 +1,4 @@
-"""Declarations: how the files of a feed are to be read.
+"""Declarations: how the files of a feed are read.
 
 Small frozen values that travel to the workers within the conversion options. Whatever is not declared is found, or the
 file is refused. A declaration that the file contradicts is refused, too, with the line.

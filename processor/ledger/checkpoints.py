@@ -5,7 +5,7 @@ import orjson
 from processor.domain.jobs import Delivered, Job, Status
 from processor.domain.uploads import Part, Resumption
 from processor.ledger.keys import key_of
-from processor.ledger.records import OpenUpload
+from processor.ledger.records import UnfinishedUpload
 from processor.ledger.transactions import Transactions
 
 ORPHAN_PLACES = "orphan-places"
@@ -14,12 +14,12 @@ ORPHAN_PLACES = "orphan-places"
 class Reached(Transactions):
     """Reports of jobs on their way."""
 
-    def content_known(self, job: Job, now_ms: int) -> list[OpenUpload]:
+    def content_known(self, job: Job, now_ms: int) -> list[UnfinishedUpload]:
         """Record checksum and kind. Return open uploads that belong to other content: they are to be aborted."""
         kind = job.file.kind
         name = kind.archive or kind.data or kind.type
         same = job.file.checksum == job.known_checksum
-        stale: list[OpenUpload] = []
+        stale: list[UnfinishedUpload] = []
         if not same and job.attempt > 1:  # before the first nothing was reached
             stale = self.open_uploads(job.row)
             self._forget_reached(job.row)
@@ -51,12 +51,12 @@ class Reached(Transactions):
         self._write("DELETE FROM parts WHERE upload IN (SELECT id FROM uploads WHERE file_id=? AND s3_key=?)", row, key)
         self._write("DELETE FROM uploads WHERE file_id=? AND s3_key=?", row, key)
 
-    def open_uploads(self, row: int | None = None) -> list[OpenUpload]:
+    def open_uploads(self, row: int | None = None) -> list[UnfinishedUpload]:
         """Return the uploads that are open, of one file or of all, with their parts."""
         where, arguments = ("", ()) if row is None else (" WHERE file_id=?", (row,))
         uploads = self._read(f"SELECT id,file_id,s3_key,upload_id FROM uploads{where}", *arguments).fetchall()
         return [
-            OpenUpload(file_id, key, Resumption(upload_id, self._parts(id_)))
+            UnfinishedUpload(file_id, key, Resumption(upload_id, self._parts(id_)))
             for id_, file_id, key, upload_id in uploads
         ]
 
@@ -77,7 +77,7 @@ class Reached(Transactions):
         """Record that nothing is left open there but what is recorded."""
         self.remember_fact(ORPHAN_PLACES, "[]")
 
-    def abandoned_uploads(self) -> list[OpenUpload]:
+    def abandoned_uploads(self) -> list[UnfinishedUpload]:
         """Return the recorded uploads of files that have come to their end: nobody will go on with them."""
         query = "SELECT DISTINCT f.id FROM uploads u JOIN file_progress f ON f.id=u.file_id WHERE f.status IN (?,?)"
         rows = self._read(query, *map(str, (Status.COMPLETED, Status.FAILED))).fetchall()

@@ -28,7 +28,7 @@ class Intake:
 
 
 @dataclass(frozen=True, slots=True)
-class OpenUpload:
+class UnfinishedUpload:
     """A multipart upload that was begun and neither completed nor aborted."""
 
     row: int

@@ -52,12 +52,12 @@ class Readiness:
     def __call__(self) -> Failure | None:
         """Return what is wrong."""
         try:
-            shop = workshop()
-            shop.see(self.root)
-            if not shop.store(self.target).bucket_exists():
+            context = worker_context()
+            context.see(self.root)
+            if not context.store(self.target).bucket_exists():
                 text = f"the bucket {self.target.bucket} is not where this worker looks for it"
                 return _not_ready(text, "its S3_ENDPOINT must lead to the store that the daemon uses")
-            shop.pool(self.root)  # starting now, so that the first unit does not wait for it
+            context.pool(self.root)  # starting now, so that the first unit does not wait for it
         except DeliveryError as error:
             return error.failure
         return None
@@ -65,13 +65,13 @@ class Readiness:
 
 def perform(unit: Unit) -> UnitReceipt:
     """Do the unit and return what there is to complete. Raises DeliveryError when it can not even be begun."""
-    shop = workshop()
-    shop.see(unit.root)
-    gathering = _Gathering(unit, shop.store(unit.target), given_up())
+    context = worker_context()
+    context.see(unit.root)
+    gathering = _Gathering(unit, context.store(unit.target), given_up())
     try:
         failure = None
         try:
-            bad = gathering.file() if unit.work.options is None else gathering.stream(shop)
+            bad = gathering.file() if unit.work.options is None else gathering.stream(context)
         except DeliveryError as error:
             failure, bad = error.failure, BadMembers()
     except TransferStopped:
@@ -84,7 +84,7 @@ def perform(unit: Unit) -> UnitReceipt:
     return gathering.receipt(bad, failure)
 
 
-class Workshop:
+class WorkerContext:
     """What one process works with: a store, and a pool of subprocesses for each directory that is to be read."""
 
     def __init__(self, settings: config.Settings) -> None:
@@ -126,8 +126,8 @@ class Workshop:
 _TOLD = ("bucket", "prefix", "part_size_bytes", "storage_class", "encrypt", "kms_key_id", "tags")
 
 
-def workshop() -> Workshop:
-    """Return this process's workshop. Raises DeliveryError when the settings of its host can not be used."""
+def worker_context() -> WorkerContext:
+    """Return this process's worker_context. Raises DeliveryError when the settings of its host can not be used."""
     with _opening:
         return _opened()
 
@@ -136,7 +136,7 @@ _opening = threading.Lock()
 
 
 @functools.cache
-def _opened() -> Workshop:
+def _opened() -> WorkerContext:
     if multiprocessing.current_process().daemon:
         text = "a worker under Dask's nanny may not start processes, hence not confine parsers"
         raise DeliveryError(_not_ready(text, "start it with --no-nanny, under systemd or supervisor"))
@@ -144,7 +144,7 @@ def _opened() -> Workshop:
         settings = config.load({"WATCH_PATH": "/", "S3_BUCKET": "given by the daemon", "ENGINE": "local"})
     except config.ConfigurationError as error:
         raise DeliveryError(_not_ready(f"its settings are not usable: {error}", "see docs/SCALING.md")) from error
-    return Workshop(settings)
+    return WorkerContext(settings)
 
 
 class _Gathering:
@@ -189,9 +189,9 @@ class _Gathering:
         self.stored(begin, stored, End(stored.size_bytes, stored.sha256))
         return BadMembers()
 
-    def stream(self, shop: Workshop) -> BadMembers:
+    def stream(self, context: WorkerContext) -> BadMembers:
         """Have a subprocess make the objects, and fill an upload with each."""
-        with self._made_by(shop) as (stream, ranges):
+        with self._made_by(context) as (stream, ranges):
             try:
                 return deliver_stream(self._some(stream.frames()), self._unit.file, self._open, self)
             finally:
@@ -220,14 +220,14 @@ class _Gathering:
         return FillingUpload(self._store, request, self._fills, self._stopping)
 
     @contextmanager
-    def _made_by(self, shop: Workshop) -> Iterator[tuple[ObjectStream, RangeServer | None]]:
+    def _made_by(self, context: WorkerContext) -> Iterator[tuple[ObjectStream, RangeServer | None]]:
         """Yield the stream of a subprocess at work, and who serves it the source where that lies in the store."""
-        unit, inbox, stream_id = self._unit, shop.inbox, str(uuid.uuid4())
-        pool = shop.pool(unit.root)
+        unit, inbox, stream_id = self._unit, context.inbox, str(uuid.uuid4())
+        pool = context.pool(unit.root)
         arrived = inbox.expect(stream_id)
         ranges = None if unit.root is not None else RangeServer(inbox.expect(range_id(stream_id)), self._fetch)
         work = pool.submit(*_request(unit, stream_id))
-        stream = ObjectStream(stream_id, inbox, arrived, work, shop.settings.worker_timeout / 1000)
+        stream = ObjectStream(stream_id, inbox, arrived, work, context.settings.worker_timeout / 1000)
         try:
             yield stream, ranges
         finally:

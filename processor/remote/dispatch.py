@@ -18,7 +18,7 @@ from processor.domain.jobs import Job
 from processor.domain.uploads import StoredObject
 from processor.engine.seam import Engine
 from processor.ledger.keys import key_of
-from processor.ledger.records import OpenUpload
+from processor.ledger.records import UnfinishedUpload
 from processor.remote.split_upload import Completion
 from processor.remote.staging import Staging
 from processor.remote.tasks import Filled, Target, Unit, UnitReceipt, Work, continued
@@ -34,7 +34,7 @@ _COMPLETERS = 4
 Perform = Callable[[Unit], UnitReceipt]
 
 
-class Recorder(Protocol):
+class TaskRecorder(Protocol):
     """Told what is stored, and which recorded uploads are gone."""
 
     def stored(self, begin: Begin, stored: StoredObject, end: End) -> None:
@@ -72,7 +72,7 @@ class RemoteDelivery:
         return self._root is not None and size_bytes > self._store.settings.part_size_bytes
 
     def deliver(
-        self, job: Job, works: tuple[Work, ...], resumable: tuple[OpenUpload, ...], recorder: Recorder
+        self, job: Job, works: tuple[Work, ...], resumable: tuple[UnfinishedUpload, ...], recorder: TaskRecorder
     ) -> BadMembers:
         """Store every object of the job. Raises DeliveryError; what was stored until then is recorded."""
         for upload in resumable:  # what is filled elsewhere begins anew
@@ -133,7 +133,7 @@ class RemoteDelivery:
 class _Attempt:
     """The units of one job that wait and that are worked on."""
 
-    def __init__(self, delivery: RemoteDelivery, job: Job, recorder: Recorder) -> None:
+    def __init__(self, delivery: RemoteDelivery, job: Job, recorder: TaskRecorder) -> None:
         self._delivery = delivery
         self._job = job
         self._recorder = recorder

@@ -16,7 +16,7 @@ from processor.streams.source import open_file
 
 
 @dataclass(slots=True)
-class _Place:
+class _StagingPlace:
     """One content in the store. Two files may have the same."""
 
     users: int = 0
@@ -32,7 +32,7 @@ class Staging:
         self._root = root
         self._parts_in_flight = parts_in_flight
         self._stopping = stopping
-        self._places: dict[str, _Place] = {}
+        self._places: dict[str, _StagingPlace] = {}
         self._lock = threading.Lock()
 
     @contextmanager
@@ -41,7 +41,7 @@ class Staging:
         assert file.checksum is not None, "what is staged is named by its checksum"
         key = staging_key(file.checksum)
         with self._lock:
-            place = self._places.setdefault(key, _Place())
+            place = self._places.setdefault(key, _StagingPlace())
             place.users += 1
         try:
             with place.lock:
@@ -63,7 +63,7 @@ class Staging:
                 stopping=self._stopping,
             )
 
-    def _leave(self, key: str, place: _Place) -> None:
+    def _leave(self, key: str, place: _StagingPlace) -> None:
         with self._lock:
             place.users -= 1
             if place.users == 0:

@@ -8,6 +8,6 @@ output         The destination of a conversion (protocol)
 pipes          Pipes with larger buffers
 ranges         Read a file in ranges through the process that can
 sandbox        Confine a worker process
-source         Sources of bytes, readable from the start as often as needed
+source         Sources of bytes, readable again and again from the start
 worker_end     A worker's end of the inbox
 """

@@ -1,4 +1,4 @@
-"""Sources of bytes, readable from the start as often as needed."""
+"""Sources of bytes, readable again and again from the start."""
 
 import io
 import os

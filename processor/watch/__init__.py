@@ -13,7 +13,7 @@ scans       Scan the tree: whole, or a new directory
 settings    Settings of the watcher
 stability   Decide when a file is stable
 tree        A watched directory tree: the watcher's single entry point
-wake        Wait for the kernel, or for a wake-up from another thread
+wake        Wait for the kernel or for another thread's wake-up
 walk        Walk a directory tree a few entries at a time
 watches     Inotify watches and their places in the tree
 """

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from inotify_simple import flags
 
-from processor.watch.events import Notebook
+from processor.watch.events import EventLog
 from processor.watch.scans import UNREADABLE, Scans
 from processor.watch.watches import Watches
 
@@ -30,7 +30,7 @@ class Dispatch:
     when the path was put together too late.
     """
 
-    def __init__(self, watches: Watches, scans: Scans, notes: Notebook) -> None:
+    def __init__(self, watches: Watches, scans: Scans, notes: EventLog) -> None:
         self._watches = watches
         self._scans = scans
         self._notes = notes

@@ -15,7 +15,7 @@ class Level(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Note:
+class WatchEvent:
     """One thing that happened: a stable `event` name, the `path` it is about, what it was, and what to do about it."""
 
     event: str
@@ -25,19 +25,19 @@ class Note:
     hint: str = ""
 
 
-class Notebook:
+class EventLog:
     """Gathers notes until they are taken, and can tell each only once: by event and path, up to a bound."""
 
     def __init__(self) -> None:
-        self._fresh: list[Note] = []
+        self._fresh: list[WatchEvent] = []
         self._told: set[int] = set()
         self._full = False
 
-    def tell(self, note: Note) -> None:
+    def tell(self, note: WatchEvent) -> None:
         """Tell it, however often."""
         self._fresh.append(note)
 
-    def tell_once(self, note: Note) -> None:
+    def tell_once(self, note: WatchEvent) -> None:
         """Tell it unless it was told before; when too many different ones were, say that and fall silent."""
         mark = hash((note.event, note.path))
         if mark in self._told or self._full:
@@ -45,7 +45,7 @@ class Notebook:
         if len(self._told) >= _REMEMBERED:
             self._full = True
             detail = f"{_REMEMBERED} entries were reported one by one; further ones are not listed"
-            self.tell(Note("watch.reports-suppressed", Level.WARNING, b"", detail))
+            self.tell(WatchEvent("watch.reports-suppressed", Level.WARNING, b"", detail))
             return
         self._told.add(mark)
         self.tell(note)
@@ -58,7 +58,7 @@ class Notebook:
         """Forget that it was told: should it happen again, it is news."""
         self._told.discard(hash((event, path)))
 
-    def take(self) -> tuple[Note, ...]:
+    def take(self) -> tuple[WatchEvent, ...]:
         """Return what was told since the last time."""
         fresh, self._fresh = tuple(self._fresh), []
         return fresh

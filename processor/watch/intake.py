@@ -5,7 +5,7 @@ import stat
 from enum import Enum, auto
 
 from processor.watch.age import Age
-from processor.watch.events import Level, Note, Notebook
+from processor.watch.events import EventLog, Level, WatchEvent
 from processor.watch.exclusions import Exclusions
 from processor.watch.found import FoundFile, found_file
 from processor.watch.initial import InitialFiles
@@ -26,11 +26,11 @@ class Reason(Enum):
     INITIAL = auto()  # the first walk of all came by
 
 
-class Intake:
+class EntryIntake:
     """Decides about each sighting: none of our business, there from the start, to be waited for, or found."""
 
     def __init__(
-        self, settings: WatchSettings, exclusions: Exclusions, rescans: Rescans, notes: Notebook, wall_ns: int
+        self, settings: WatchSettings, exclusions: Exclusions, rescans: Rescans, notes: EventLog, wall_ns: int
     ) -> None:
         self._settings = settings
         self._exclusions = exclusions
@@ -113,8 +113,8 @@ class Intake:
 
     def _skip(self, path: bytes, mode: int) -> None:
         if stat.S_ISLNK(mode):
-            note = Note("watch.link-skipped", Level.WARNING, path, "a symbolic link", "links are never followed")
+            note = WatchEvent("watch.link-skipped", Level.WARNING, path, "a symbolic link", "links are never followed")
         else:
             detail = "neither a plain file nor a directory"
-            note = Note("watch.special-skipped", Level.WARNING, path, detail, "only plain files are delivered")
+            note = WatchEvent("watch.special-skipped", Level.WARNING, path, detail, "only plain files are delivered")
         self._notes.tell_once(note)

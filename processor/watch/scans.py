@@ -5,7 +5,7 @@ import os
 from collections import deque
 from pathlib import Path
 
-from processor.watch.events import Level, Note, Notebook
+from processor.watch.events import EventLog, Level, WatchEvent
 from processor.watch.exclusions import Exclusions
 from processor.watch.rescans import Rescans
 from processor.watch.walk import Sighting, Walk
@@ -25,7 +25,7 @@ class Scans:
     """
 
     def __init__(
-        self, root: bytes, watches: Watches | None, exclusions: Exclusions, rescans: Rescans, notes: Notebook
+        self, root: bytes, watches: Watches | None, exclusions: Exclusions, rescans: Rescans, notes: EventLog
     ) -> None:
         self._root = root
         self._watches = watches
@@ -149,19 +149,19 @@ class Scans:
         hint = "give the daemon's user permission to read and enter it" if isinstance(error, PermissionError) else ""
         if error.errno == errno.ENAMETOOLONG:
             hint = "a path may have 4,095 bytes; what lies below is not delivered"
-        self._notes.tell_once(Note(UNREADABLE, Level.WARNING, path, error.strerror or str(error), hint))
+        self._notes.tell_once(WatchEvent(UNREADABLE, Level.WARNING, path, error.strerror or str(error), hint))
 
     def _report(self, seconds: float) -> None:
         detail = f"{self._seen} entries in {self._entered} directories, {seconds:.3f} s"
-        self._notes.tell(Note("watch.scanned", Level.INFO, b"", detail))
+        self._notes.tell(WatchEvent("watch.scanned", Level.INFO, b"", detail))
 
 
-def _limit_note(watches: int) -> Note:
+def _limit_note(watches: int) -> WatchEvent:
     try:
         limit = f" (now {_LIMIT_FILE.read_text().strip()})"
     except OSError:
         limit = ""
-    return Note(
+    return WatchEvent(
         LIMIT_REACHED,
         Level.ERROR,
         b"",

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from processor.watch.beneath import open_root
 from processor.watch.dispatch import Dispatch
-from processor.watch.events import Level, Note, Notebook
+from processor.watch.events import EventLog, Level, WatchEvent
 from processor.watch.exclusions import Exclusions
 from processor.watch.found import FoundFile
-from processor.watch.intake import Intake, Reason
+from processor.watch.intake import EntryIntake, Reason
 from processor.watch.rescans import Rescans
 from processor.watch.scans import Scans
 from processor.watch.settings import WatchSettings
@@ -37,11 +37,11 @@ class Look:
     """What one look has brought: files to deliver, and what an operator should hear of."""
 
     found: tuple[FoundFile, ...]
-    notes: tuple[Note, ...]
+    notes: tuple[WatchEvent, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Counters:
+class WatchCounters:
     """Figures for metrics: `events`, `overflows` and `turned_away` only grow, the others are as of now."""
 
     events: int
@@ -62,11 +62,11 @@ class Tree:
         self._root = settings.root
         self._patience_seconds = _PATIENCE * settings.quiet_seconds
         self._clock = clock or Clock()
-        self._notes = Notebook()
+        self._notes = EventLog()
         self._exclusions = Exclusions(settings.root, settings.excluded)
         self._rescans = Rescans(settings.rescan_seconds)
         start_ns = self._clock.wall_ns()
-        self._intake = Intake(settings, self._exclusions, self._rescans, self._notes, start_ns)
+        self._intake = EntryIntake(settings, self._exclusions, self._rescans, self._notes, start_ns)
         self._identity: tuple[int, int] | None = None  # of the root; None while there is none
         self._watches: Watches | None = None
         self._scans = Scans(self._root, None, self._exclusions, self._rescans, self._notes)
@@ -142,10 +142,10 @@ class Tree:
         """Tell whether the root was there when it was looked for last."""
         return self._identity is not None
 
-    def counters(self) -> Counters:
+    def counters(self) -> WatchCounters:
         """Return the figures so far; may be asked from any thread."""
         watches = self._watches
-        return Counters(
+        return WatchCounters(
             events=self._events,
             overflows=self._overflows,
             turned_away=self._intake.turned_away,
@@ -190,7 +190,7 @@ class Tree:
         except OSError as error:
             detail = error.strerror or str(error)
             hint = "create it, or check WATCH_PATH; watching begins as soon as it is there"
-            self._notes.tell_once(Note("watch.root-missing", Level.ERROR, self._root, detail, hint))
+            self._notes.tell_once(WatchEvent("watch.root-missing", Level.ERROR, self._root, detail, hint))
             if not self._checked:
                 self._intake.collects_initial = False  # nothing was there at the start
             return None
@@ -206,12 +206,12 @@ class Tree:
             self._watches = Watches(self._root)
         except OSError as error:
             hint = "raise the sysctl fs.inotify.max_user_instances; until then only scans find files"
-            self._notes.tell_once(Note("watch.no-inotify", Level.ERROR, b"", error.strerror or str(error), hint))
+            self._notes.tell_once(WatchEvent("watch.no-inotify", Level.ERROR, b"", error.strerror or str(error), hint))
         self._rescans.restart()
         self._scans = Scans(self._root, self._watches, self._exclusions, self._rescans, self._notes)
         if self._notes.was_told("watch.root-missing", self._root):
             self._notes.recant("watch.root-missing", self._root)
-            self._notes.tell(Note("watch.root-found", Level.INFO, self._root, "the watched directory is there"))
+            self._notes.tell(WatchEvent("watch.root-found", Level.INFO, self._root, "the watched directory is there"))
 
     def _detach(self) -> None:
         self._scans.close()

@@ -1,4 +1,4 @@
-"""Wait for the kernel, or for a wake-up from another thread."""
+"""Wait for the kernel or for another thread's wake-up."""
 
 import os
 import select

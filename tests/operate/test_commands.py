@@ -9,7 +9,7 @@ import sys
 import time
 import zipfile
 
-from processor.commands.ledger import State, upload_rate
+from processor.commands.ledger import LedgerState, upload_rate
 from tests.e2e.conftest import MakeDaemon
 from tests.e2e.daemon import Daemon
 from tests.e2e.trees import MIB
@@ -178,9 +178,9 @@ def _watched(daemon: Daemon, *arguments: str, until: str, seconds: float = 30) -
 
 
 def test_the_upload_rate_is_that_of_files_that_stay_on_their_way() -> None:
-    def looked(at_ms: int, **uploaded: int) -> State:
+    def looked(at_ms: int, **uploaded: int) -> LedgerState:
         flights = tuple({"path": path, "attempt": 1, "uploaded_bytes": count} for path, count in uploaded.items())
-        return State({}, {}, 0, 0, None, None, (), flights, 0, at_ms)
+        return LedgerState({}, {}, 0, 0, None, None, (), flights, 0, at_ms)
 
     assert upload_rate(looked(0, a=10, b=50), looked(2000, a=30, c=90)) == 10
     assert upload_rate(looked(0, a=10), looked(0, a=10)) == 0

@@ -16,7 +16,7 @@ import pykka
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from processor.daemon.liveness import LOST_SECONDS, SLOW_SECONDS, Pulse
+from processor.daemon.liveness import LOST_SECONDS, SLOW_SECONDS, Liveness
 from tests.conftest import WaitUntil
 from tests.e2e.conftest import MakeDaemon
 from tests.e2e.daemon import Daemon, StoreAddress
@@ -165,36 +165,36 @@ def test_an_actor_that_hangs_is_told_slow_then_lost_and_forgiven_when_it_answers
     go_on = threading.Event()
     ref = _Hangs.start(go_on)
     excuse = [False]
-    pulse = Pulse({"hangs": ref}, 1000.0, lambda: excuse[0])
+    liveness = Liveness({"hangs": ref}, 1000.0, lambda: excuse[0])
 
-    pulse.beat(1003.0)  # asks, and does not wait
-    assert pulse.silent(1000.0 + SLOW_SECONDS) == ()
-    assert pulse.silent(1001.0 + SLOW_SECONDS) == ("hangs",)
-    assert pulse.silent(1001.0 + SLOW_SECONDS, LOST_SECONDS) == ()
-    assert pulse.silent(1001.0 + LOST_SECONDS, LOST_SECONDS) == ("hangs",)
+    liveness.beat(1003.0)  # asks, and does not wait
+    assert liveness.silent(1000.0 + SLOW_SECONDS) == ()
+    assert liveness.silent(1001.0 + SLOW_SECONDS) == ("hangs",)
+    assert liveness.silent(1001.0 + SLOW_SECONDS, LOST_SECONDS) == ()
+    assert liveness.silent(1001.0 + LOST_SECONDS, LOST_SECONDS) == ("hangs",)
 
     excuse[0] = True
-    pulse.beat(2000.0)
-    assert pulse.silent(2001.0) == (), "there is a known reason"
+    liveness.beat(2000.0)
+    assert liveness.silent(2001.0) == (), "there is a known reason"
     excuse[0] = False
     go_on.set()
-    wait_until(_beaten(pulse, lambda: pulse.silent(3000.0) == (), at=3000.0))
+    wait_until(_beaten(liveness, lambda: liveness.silent(3000.0) == (), at=3000.0))
     ref.stop()
 
 
 def test_a_dead_actor_never_counts_as_answering() -> None:
     dead = _Hangs.start(threading.Event())
     dead.stop()
-    pulse = Pulse({"dead": dead}, time.monotonic())
+    liveness = Liveness({"dead": dead}, time.monotonic())
     now = time.monotonic()
     for second in range(60):
-        pulse.beat(now + second)
-    assert pulse.silent(now + 60) == ("dead",)
+        liveness.beat(now + second)
+    assert liveness.silent(now + 60) == ("dead",)
 
 
-def _beaten(pulse: Pulse, condition: Callable[[], bool], at: float) -> Callable[[], bool]:
+def _beaten(liveness: Liveness, condition: Callable[[], bool], at: float) -> Callable[[], bool]:
     def beat() -> bool:
-        pulse.beat(at)
+        liveness.beat(at)
         return condition()
 
     return beat

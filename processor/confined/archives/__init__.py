@@ -1,4 +1,4 @@
-"""Unpack an archive as a stream of members, never to disk.
+"""Unpack an archive as a stream, never to disk.
 
 tar/            Read tar archives
 zip/            Read zip archives
@@ -8,11 +8,11 @@ dispatch        Send each entry on: as it is, converted, or opened
 entry           One entry of an archive, as its reader found it
 errors          Archive failures: one bad member, or the whole archive
 extract         Extract an archive: send its members to a sink
-integrity_scan  Check a compressed tar to its end before its members count
+integrity_scan  Check a compressed tar whole before its members count
 limits          Limits on the bytes and members that an archive yields
 member_source   A member's content as a source for converters
 open            Open an archive of any kind as entries
-seekable        Make a forward-only member seekable, for a zip in an archive
+seekable        Make a forward-only member seekable, for nested zips
 sink            The receiver of extracted members (protocol)
 taken_keys      Set of the keys taken so far, eight bytes each
 zip_shares      Split one zip into shares for several workers

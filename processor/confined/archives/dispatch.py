@@ -7,13 +7,13 @@ from functools import partial
 
 from processor.confined.archives.entry import Entry, Pieces
 from processor.confined.archives.errors import BrokenArchiveError, NotOpenedError, TooMuchError
-from processor.confined.archives.integrity_scan import Proof
+from processor.confined.archives.integrity_scan import IntegrityScan
 from processor.confined.archives.limits import Meter
 from processor.confined.archives.member_source import LargeMember, head_of, metered
 from processor.confined.archives.open import open_archive
 from processor.confined.archives.seekable import SeekableMember
 from processor.confined.archives.sink import HoldingSink, Sink, Stored
-from processor.confined.archives.taken_keys import Claims
+from processor.confined.archives.taken_keys import TakenKeys
 from processor.confined.formats import convert
 from processor.domain.archives import ExtractionOptions, NestedArchives
 from processor.domain.conversion import Facts, Receipt
@@ -28,7 +28,7 @@ _MOST_BEHIND = 16  # times a zip's own size
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class _EntryPlace:
     """Where we are: which archive, within which others."""
 
     depth: int = 1
@@ -46,12 +46,12 @@ class Delivery:
     stored: Stored
     meter: Meter
     metadata: Facts
-    _claims: Claims = field(default_factory=Claims)
-    _proofs: list[Proof] = field(default_factory=list)
+    _claims: TakenKeys = field(default_factory=TakenKeys)
+    _proofs: list[IntegrityScan] = field(default_factory=list)
     _held: int = 0
 
     def run(
-        self, source: Source, kind: ArchiveKind, name: bytes, members: range | None, place: _Place = _Place()
+        self, source: Source, kind: ArchiveKind, name: bytes, members: range | None, place: _EntryPlace = _EntryPlace()
     ) -> None:
         """Deliver the entries, of the outermost archive only those whose index is in `members`."""
         with open_archive(source, kind, name, self.meter) as archive:
@@ -70,7 +70,7 @@ class Delivery:
             if place.depth == 1:
                 self._release()
 
-    def _entry(self, entry: Entry, index: int, place: _Place, *, wanted: bool) -> None:
+    def _entry(self, entry: Entry, index: int, place: _EntryPlace, *, wanted: bool) -> None:
         """Decide about one entry. Raises BrokenArchiveError only for the archive that the entry lies in."""
         member = self._member(entry, index, place)
         if not wanted:
@@ -80,14 +80,14 @@ class Delivery:
         elif not self.stored(member):
             self._file(entry, member, place)
 
-    def _member(self, entry: Entry, index: int, place: _Place) -> Member:
+    def _member(self, entry: Entry, index: int, place: _EntryPlace) -> Member:
         member = Member(index, place.name + entry.name, place.raw_name + entry.raw_name, entry.size_bytes)
         if entry.not_a_file:
             return member
         claims = [self._claims.add(key) for key in claimed_keys(member.name, member.key)]
         return member if all(claims) and member.key else replace(member, again=True)
 
-    def _file(self, entry: Entry, member: Member, place: _Place) -> None:
+    def _file(self, entry: Entry, member: Member, place: _EntryPlace) -> None:
         if entry.failure:
             self.sink.bad(member, entry.failure)
             return
@@ -98,7 +98,7 @@ class Delivery:
             if isinstance(error, BrokenArchiveError):
                 raise
 
-    def _content(self, entry: Entry, member: Member, place: _Place) -> None:
+    def _content(self, entry: Entry, member: Member, place: _EntryPlace) -> None:
         assert entry.first is not None
         before = self.meter.fork()
         pieces = metered(entry.first, self.meter)
@@ -124,7 +124,7 @@ class Delivery:
             except NotOpenedError as reason:
                 self._as_it_is(_kept(member, str(reason)), b"", again())
 
-    def _is_far(self, entry: Entry, place: _Place) -> bool:
+    def _is_far(self, entry: Entry, place: _EntryPlace) -> bool:
         """Tell whether reading a zip twice costs many times its own size, as of each of many in a compressed tar."""
         size = max(entry.size_bytes or 0, self.options.buffer_bytes)
         return place.behind_bytes + entry.behind_bytes > _MOST_BEHIND * size
@@ -146,14 +146,14 @@ class Delivery:
             self.sink.data(piece)
         self._end(member, MemberReceipt(size, digest.hexdigest()))
 
-    def _from_memory(self, member: Member, source: BytesSource, place: _Place) -> None:
+    def _from_memory(self, member: Member, source: BytesSource, place: _EntryPlace) -> None:
         if member.kind.type is FileType.ARCHIVE:
             self._nested(member, source, replace(place, behind_bytes=0))
             return
         table = self._table(member, source)
         self._end(member, MemberReceipt(len(source.data), table=table))
 
-    def _from_archive(self, member: Member, source: LargeMember, place: _Place) -> None:
+    def _from_archive(self, member: Member, source: LargeMember, place: _EntryPlace) -> None:
         try:
             if member.kind.archive is ArchiveKind.ZIP:
                 self._nested(member, SeekableMember(source, self.options.buffer_bytes), place)
@@ -174,7 +174,7 @@ class Delivery:
         facts = (*self.metadata, ("member", member.name.decode("utf-8", "backslashreplace")))
         return convert(source, member.kind.data, self.options.conversion, self.sink.output(member), facts)
 
-    def _nested(self, member: Member, source: Source, place: _Place) -> None:
+    def _nested(self, member: Member, source: Source, place: _EntryPlace) -> None:
         """Deliver the members of a member. What is wrong with it costs the archive around it nothing."""
         assert member.kind.archive is not None
         self.meter.check_depth(place.depth + 1)

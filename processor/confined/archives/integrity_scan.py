@@ -1,4 +1,4 @@
-"""Check a compressed tar to its end before its members count.
+"""Check a compressed tar whole before its members count.
 
 A tar has no checksums of its own and that of the compression comes last: a flipped byte may change a member long
 before anything shows it. The delivery itself comes to that end, so members that can be held until then need no proof.
@@ -13,7 +13,7 @@ from processor.confined.archives.errors import CorruptError, broken, unreadable
 from processor.confined.archives.limits import Meter
 
 
-class Proof:
+class IntegrityScan:
     """Reads all pieces in a thread of its own, once it is begun."""
 
     def __init__(self, pieces: Iterator[bytes], meter: Meter, delivered: Callable[[], int]) -> None:

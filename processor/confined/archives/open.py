@@ -9,7 +9,7 @@ from processor.confined.archives.byte_stream import ByteStream, FileStream, piec
 from processor.confined.archives.codecs import PIECE_BYTES, Codec, codec_for, decompressed
 from processor.confined.archives.entry import Entry, Pieces
 from processor.confined.archives.errors import NotOpenedError
-from processor.confined.archives.integrity_scan import Proof
+from processor.confined.archives.integrity_scan import IntegrityScan
 from processor.confined.archives.limits import Meter
 from processor.confined.archives.seekable import SeekableMember
 from processor.confined.archives.tar.reader import TarReader
@@ -26,7 +26,7 @@ class OpenArchive:
     """An archive's entries, None for a directory, and the proof to wait for before a member is complete."""
 
     entries: Iterator[Entry | None]
-    proof: Proof | None = None
+    proof: IntegrityScan | None = None
 
 
 @contextmanager
@@ -52,7 +52,7 @@ def open_archive(source: Source, kind: ArchiveKind, name: bytes, meter: Meter) -
             codec = codec_for(kind, meter.limits.decoder_memory_bytes)
             stream = stack.enter_context(closing(_stream(source.open(), codec)))
             again = _decompressed_anew(source, codec)
-            proof = stack.enter_context(closing(Proof(again, meter.fork(), lambda: stream.position)))
+            proof = stack.enter_context(closing(IntegrityScan(again, meter.fork(), lambda: stream.position)))
             yield OpenArchive(TarReader(stream, lambda: _stream(source.open(), codec)).entries(), proof)
 
 

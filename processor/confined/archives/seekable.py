@@ -1,4 +1,4 @@
-"""Make a forward-only member seekable, for a zip in an archive.
+"""Make a forward-only member seekable, for nested zips.
 
 Its directory stands at its end, so it is read once to its end, by which all checks of the member are made, and its last
 bytes are kept. Whoever goes back beyond these has it read anew; its members, in the order in which they lie, are one

@@ -6,7 +6,7 @@ from array import array
 _FEWEST_SLOTS = 1 << 10
 
 
-class Claims:
+class TakenKeys:
     """A set of keys by their 64-bit digests.
 
     Two keys with one digest make the second look taken. That costs its member nothing but a number in the key, and

@@ -3,7 +3,7 @@
 csv/            CSV and TSV
 json/           JSON and JSON Lines
 parquet/        Write Parquet
-types/          Types that texts have earned, and the SQL that checks them
+types/          Types that texts earn, and the SQL checking them
 xml/            XML
 base            The seam between formats and everything that calls them
 dialect         How a delimited text is written: separators, quotes, line endings

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from processor.watch.events import Note
+from processor.watch.events import WatchEvent
 from processor.watch.found import FoundFile
 from processor.watch.settings import WatchSettings
 from processor.watch.tree import Clock, Tree
@@ -18,7 +18,7 @@ class Watching:
     def __init__(self, settings: WatchSettings, clock: Clock | None = None) -> None:
         self.tree = Tree(settings, clock)
         self.found: list[FoundFile] = []
-        self.notes: list[Note] = []
+        self.notes: list[WatchEvent] = []
 
     def look(self, timeout_seconds: float = 0.0) -> None:
         look = self.tree.look(timeout_seconds)

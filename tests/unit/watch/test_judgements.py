@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from processor.watch.age import Age
-from processor.watch.events import Level, Note, Notebook
+from processor.watch.events import EventLog, Level, WatchEvent
 from processor.watch.found import FoundFile
 from processor.watch.initial import InitialFiles
 from processor.watch.rescans import Rescans
@@ -126,12 +126,12 @@ def test_initial_files_are_known_as_they_were_and_under_their_name_only() -> Non
         assert replace(files[7], **change) not in initial
 
 
-def note(path: bytes) -> Note:
-    return Note("watch.link-skipped", Level.WARNING, path, "a symbolic link")
+def note(path: bytes) -> WatchEvent:
+    return WatchEvent("watch.link-skipped", Level.WARNING, path, "a symbolic link")
 
 
 def test_a_note_is_told_once_until_it_is_recanted() -> None:
-    notes = Notebook()
+    notes = EventLog()
     notes.tell_once(note(b"a"))
     notes.tell_once(note(b"a"))
     notes.tell_once(note(b"b"))
@@ -143,7 +143,7 @@ def test_a_note_is_told_once_until_it_is_recanted() -> None:
 
 
 def test_a_flood_of_notes_ends_with_one_that_says_so() -> None:
-    notes = Notebook()
+    notes = EventLog()
     for i in range(20_000):
         notes.tell_once(note(b"%d" % i))
     told = notes.take()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from processor.watch.dispatch import Dispatch
-from processor.watch.events import Notebook
+from processor.watch.events import EventLog
 from processor.watch.exclusions import Exclusions
 from processor.watch.rescans import Rescans
 from processor.watch.scans import Scans
@@ -23,7 +23,7 @@ class Entered:
 
     def __init__(self, root: Path) -> None:
         self.watches = Watches(os.fsencode(root))
-        notes = Notebook()
+        notes = EventLog()
         scans = Scans(os.fsencode(root), self.watches, Exclusions(os.fsencode(root), ()), Rescans(0), notes)
         self._dispatch = Dispatch(self.watches, scans, notes)
         self.directory = root / "directory"

@@ -1,6 +1,6 @@
 """Read tar archives.
 
 header  Tar headers and pax records
-reader  Read a tar once, from its first byte to its last
+reader  Read a tar once, from first byte to last
 sparse  Sparse tar files: restore the holes as zeros
 """

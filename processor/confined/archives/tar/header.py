@@ -24,7 +24,7 @@ Extent = tuple[int, int]  # offset in the file, number of bytes; as a file's dat
 
 
 @dataclass(slots=True)
-class Header:
+class TarHeader:
     """One header; `size_bytes` is how many bytes of data follow it in the archive."""
 
     name: bytes
@@ -34,7 +34,7 @@ class Header:
     block: bytes
 
 
-def parse_header(block: bytes, position: int) -> Header:
+def parse_header(block: bytes, position: int) -> TarHeader:
     """Return the header in `block`, found at `position`. Raises BrokenArchiveError."""
     fields = _HEADER.unpack(block)
     size, checksum, kind, link, magic, prefix = fields[4], fields[6], fields[7], fields[8], fields[9], fields[14]
@@ -49,7 +49,7 @@ def parse_header(block: bytes, position: int) -> Header:
     name = _text(fields[0])
     if magic.startswith(_POSIX_MAGIC) and prefix[0]:
         name = _text(prefix) + b"/" + name
-    return Header(name, number(size, position), kind, _text(link), block)
+    return TarHeader(name, number(size, position), kind, _text(link), block)
 
 
 def number(field: bytes, position: int) -> int:
@@ -94,7 +94,7 @@ def _bad_records() -> BrokenArchiveError:
     return broken("pax-header", "a pax header is damaged", "the archive is damaged or was made by a faulty program")
 
 
-def old_gnu_extents(header: Header, next_block: Callable[[], bytes], position: int) -> tuple[list[Extent], int]:
+def old_gnu_extents(header: TarHeader, next_block: Callable[[], bytes], position: int) -> tuple[list[Extent], int]:
     """Return an old GNU sparse file's extents and real size; further blocks of extents are read from the stream."""
     block = header.block
     real_size = number(block[483:495], position)

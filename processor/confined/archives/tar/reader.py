@@ -1,4 +1,4 @@
-"""Read a tar once, from its first byte to its last.
+"""Read a tar once, from first byte to last.
 
 Stricter than `tar`: a damaged header ends the archive with an error instead of being searched for a later good one, an
 archive without its end marker is cut off, and behind the marker's record only zeros or another tar (`cat a.tar b.tar`)
@@ -18,7 +18,7 @@ from processor.confined.archives.tar.header import (
     CUT_OFF,
     LONGEST_RECORDS,
     Extent,
-    Header,
+    TarHeader,
     decimal,
     old_gnu_extents,
     parse_header,
@@ -110,7 +110,7 @@ class TarReader:
                 )
         return None
 
-    def _extend(self, extensions: _Extensions, header: Header) -> None:
+    def _extend(self, extensions: _Extensions, header: TarHeader) -> None:
         size = header.size_bytes
         extensions.bytes_read += BLOCK + size
         if extensions.bytes_read > LONGEST_RECORDS:
@@ -128,7 +128,7 @@ class TarReader:
             case _:
                 extensions.records += read_records(data)
 
-    def _entry(self, header: Header, extensions: _Extensions) -> Entry | None:
+    def _entry(self, header: TarHeader, extensions: _Extensions) -> Entry | None:
         name, kind = header.name, header.type
         if kind in _DIRECTORIES or (kind in _FILES and name.endswith(b"/")):
             return None
@@ -140,7 +140,7 @@ class TarReader:
             return Entry(name, name, header.size_bytes, failure=_unknown_type(header))
         return self._file_entry(header, extensions)
 
-    def _file_entry(self, header: Header, extensions: _Extensions) -> Entry:
+    def _file_entry(self, header: TarHeader, extensions: _Extensions) -> Entry:
         extents: list[Extent] | None
         if header.type == b"S":
             extents, real_size = old_gnu_extents(header, self._exact_block, self._stream.position)
@@ -172,7 +172,7 @@ class TarReader:
             raise broken("truncated", "the tar ends within a file", CUT_OFF)
 
 
-def _apply(extensions: _Extensions, header: Header) -> None:
+def _apply(extensions: _Extensions, header: TarHeader) -> None:
     """Put what the extensions say into the header; a pax record stands over a GNU long name, both over the field."""
     if extensions.name is not None:
         header.name = extensions.name
@@ -195,7 +195,7 @@ def _refuse_global(records: list[tuple[bytes, bytes]]) -> None:
             raise broken("pax-header", f"a global pax header sets {shown(key)}, which belongs to one file")
 
 
-def _unknown_type(header: Header) -> Failure:
+def _unknown_type(header: TarHeader) -> Failure:
     if header.type == b"M":
         return bad_member("multi-volume", "continued from another volume", "join the volumes before delivery").failure
     return bad_member("tar-type", f"a tar entry of unknown type {shown(header.type)}").failure

@@ -2,5 +2,5 @@
 
 central_directory  The central directory of a zip, read entry by entry
 member             One zip member: local header, sizes and CRC-32 checked
-reader             Read a zip by its central directory, as every unzip does
+reader             Read a zip by its central directory, as unzip does
 """

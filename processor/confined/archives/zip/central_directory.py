@@ -33,7 +33,7 @@ _HINT = "the archive is damaged or cut off: deliver it anew"
 
 
 @dataclass(frozen=True, slots=True)
-class Directory:
+class CentralDirectory:
     """Where the central directory lies; `prefix` bytes stand before the zip proper, a self-extractor's program."""
 
     start: int
@@ -43,7 +43,7 @@ class Directory:
 
 
 @dataclass(slots=True)
-class Record:
+class DirectoryRecord:
     """One entry as the directory tells it; `offset` is its local header's place in the file."""
 
     name: bytes
@@ -58,14 +58,14 @@ class Record:
     extra: bytes
 
 
-def find_directory(file: BinaryIO) -> Directory:
+def find_directory(file: BinaryIO) -> CentralDirectory:
     """Return where the directory is. Raises BrokenArchiveError when there is none, or more than one."""
     file_size = size_of(file)
     tail_start = max(0, file_size - _END.size - _LONGEST_COMMENT)
     file.seek(tail_start)
     tail = file.read(file_size - tail_start)
-    exact: list[Directory] = []
-    loose: list[Directory] = []
+    exact: list[CentralDirectory] = []
+    loose: list[CentralDirectory] = []
     place = tail.find(_END_MAGIC)
     while place >= 0 and place + _END.size <= len(tail):
         end = _END.unpack_from(tail, place)
@@ -82,7 +82,7 @@ def find_directory(file: BinaryIO) -> Directory:
     return found[0]
 
 
-def _directory_before(file: BinaryIO, end_place: int, end: tuple[Any, ...]) -> Directory | None:
+def _directory_before(file: BinaryIO, end_place: int, end: tuple[Any, ...]) -> CentralDirectory | None:
     """Return the directory that an end record found at `end_place` speaks of, if there is one."""
     entries: int
     size: int
@@ -96,7 +96,7 @@ def _directory_before(file: BinaryIO, end_place: int, end: tuple[Any, ...]) -> D
         return None  # one of several volumes
     for start in (end_place - size, offset):  # right before its end, or else where it says, with something between
         if start >= offset and start + size <= end_place and _is_directory(file, start, size):
-            return Directory(start, size, entries, start - offset)
+            return CentralDirectory(start, size, entries, start - offset)
     return None
 
 
@@ -125,7 +125,7 @@ def _is_directory(file: BinaryIO, start: int, size: int) -> bool:
     return file.read(4) == _RECORD_MAGIC
 
 
-def _refuse_two_zips(file: BinaryIO, directory: Directory) -> None:
+def _refuse_two_zips(file: BinaryIO, directory: CentralDirectory) -> None:
     """Refuse a prefix that is a zip itself: it has members of its own, which nobody would see."""
     if directory.prefix >= _END.size:
         file.seek(directory.prefix - _END.size)
@@ -133,7 +133,7 @@ def _refuse_two_zips(file: BinaryIO, directory: Directory) -> None:
             raise broken("ambiguous", "two zips are joined to one file", "deliver them one by one")
 
 
-def records(file: BinaryIO, directory: Directory) -> Iterator[Record]:
+def records(file: BinaryIO, directory: CentralDirectory) -> Iterator[DirectoryRecord]:
     """Yield the directory's records in its order. Raises BrokenArchiveError. `file` is this reader's alone."""
     file.seek(directory.start)
     data, place, left, count = b"", 0, directory.size, 0
@@ -160,7 +160,9 @@ def records(file: BinaryIO, directory: Directory) -> Iterator[Record]:
         raise broken("zip-directory", f"the zip tells of {directory.entries} entries and has {count}", _HINT)
 
 
-def _record(fields: tuple[int, ...], name: bytes, extra: bytes, directory: Directory, index: int) -> Record:
+def _record(
+    fields: tuple[int, ...], name: bytes, extra: bytes, directory: CentralDirectory, index: int
+) -> DirectoryRecord:
     compressed, size, offset = fields[8], fields[9], fields[16]
     if _IN_ZIP64_32 in (compressed, size, offset):
         try:
@@ -169,7 +171,7 @@ def _record(fields: tuple[int, ...], name: bytes, extra: bytes, directory: Direc
             raise broken("zip-directory", f"entry {index} of the zip's directory: {error}", _HINT) from error
     if fields[13] not in (0, _IN_ZIP64_16):
         raise broken("multi-volume", "the zip continues on another volume", "join the volumes before delivery")
-    return Record(
+    return DirectoryRecord(
         name, fields[1], fields[3], fields[4], fields[7], compressed, size, fields[15], directory.prefix + offset, extra
     )
 
@@ -200,7 +202,7 @@ def extra_field(extra: bytes, wanted: int) -> bytes | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Survey:
+class ZipSurvey:
     """What a whole directory says before any member is read."""
 
     entries: int
@@ -209,7 +211,7 @@ class Survey:
     declared_bytes: int  # an upper bound of what comes out: reading more of a member than it declares is an error
 
 
-def survey(file: BinaryIO, directory: Directory, limits: ArchiveLimits) -> Survey:
+def survey(file: BinaryIO, directory: CentralDirectory, limits: ArchiveLimits) -> ZipSurvey:
     """Read the whole directory once. Raises BrokenArchiveError where entries overlap or one lies outside the file."""
     begins, ends = array("Q"), array("Q")
     last_end, in_order, count, compressed, declared = directory.prefix, True, 0, 0, 0
@@ -228,7 +230,7 @@ def survey(file: BinaryIO, directory: Directory, limits: ArchiveLimits) -> Surve
         declared += record.size
     if not in_order and not limits.overlapping_entries:
         _refuse_overlaps(begins, ends)
-    return Survey(count, compressed, in_order, declared)
+    return ZipSurvey(count, compressed, in_order, declared)
 
 
 def _refuse_overlaps(begins: "array[int]", ends: "array[int]") -> None:

@@ -11,7 +11,7 @@ from isal import isal_zlib
 
 from processor.confined.archives.codecs import PIECE_BYTES, Decompressor, decompress_some, inflater, unxzer
 from processor.confined.archives.errors import CorruptError
-from processor.confined.archives.zip.central_directory import LOCAL_HEADER_BYTES, Record, zip64_values
+from processor.confined.archives.zip.central_directory import LOCAL_HEADER_BYTES, DirectoryRecord, zip64_values
 from processor.confined.archives.zstd_frame import ZstdFrame
 
 ENCRYPTED, STRONGLY_ENCRYPTED, MASKED, PATCH, UTF8_NAME = 0x1, 0x40, 0x2000, 0x20, 0x800
@@ -28,7 +28,7 @@ _INPUT_BYTES = 64 << 10
 _UNKNOWN = 0xFFFFFFFF
 
 
-def content(file: BinaryIO, record: Record, memory_bytes: int) -> Iterator[bytes]:
+def content(file: BinaryIO, record: DirectoryRecord, memory_bytes: int) -> Iterator[bytes]:
     """Yield the member's bytes; ends only when all checks are passed. Raises CorruptError, OSError."""
     _go_to_data(file, record)
     size, crc = 0, 0
@@ -46,7 +46,7 @@ def content(file: BinaryIO, record: Record, memory_bytes: int) -> Iterator[bytes
         _compare_descriptor(file.read(_LONGEST_DESCRIPTOR), record)
 
 
-def _go_to_data(file: BinaryIO, record: Record) -> None:
+def _go_to_data(file: BinaryIO, record: DirectoryRecord) -> None:
     """Compare the local header with the record and go to the byte behind it."""
     file.seek(record.offset)
     header = file.read(LOCAL_HEADER_BYTES)
@@ -75,7 +75,7 @@ def _go_to_data(file: BinaryIO, record: Record) -> None:
         raise CorruptError(f"its two headers tell different {', '.join(different)}")
 
 
-def _decompressed(file: BinaryIO, record: Record, memory_bytes: int) -> Iterator[bytes]:
+def _decompressed(file: BinaryIO, record: DirectoryRecord, memory_bytes: int) -> Iterator[bytes]:
     if record.method == STORED:
         yield from _exactly(file, record.compressed_size, PIECE_BYTES)
         return
@@ -104,7 +104,7 @@ def _exactly(file: BinaryIO, size: int, step: int) -> Iterator[bytes]:
         yield data
 
 
-def _decoder(record: Record, compressed: Iterator[bytes], memory_bytes: int) -> tuple[Decompressor, bytes]:
+def _decoder(record: DirectoryRecord, compressed: Iterator[bytes], memory_bytes: int) -> tuple[Decompressor, bytes]:
     """Return the decompressor, and what of the compressed bytes was read or made up for it."""
     if record.method == LZMA:
         decoder = lzma.LZMADecompressor(format=lzma.FORMAT_ALONE, memlimit=memory_bytes)
@@ -118,7 +118,7 @@ def _decoder(record: Record, compressed: Iterator[bytes], memory_bytes: int) -> 
     return makers[record.method](), b""
 
 
-def _as_lzma_alone(record: Record, data: bytes) -> bytes:
+def _as_lzma_alone(record: DirectoryRecord, data: bytes) -> bytes:
     """Return the beginning of an .lzma file made of the beginning of a zip's LZMA data (APPNOTE 5.8.8)."""
     properties_bytes = int.from_bytes(data[2:4], "little")
     if properties_bytes != 5 or len(data) < 9:  # noqa: PLR2004 - fixed by the format
@@ -127,7 +127,7 @@ def _as_lzma_alone(record: Record, data: bytes) -> bytes:
     return data[4:9] + size.to_bytes(8, "little") + data[9:]
 
 
-def _compare_descriptor(data: bytes, record: Record) -> None:
+def _compare_descriptor(data: bytes, record: DirectoryRecord) -> None:
     """Compare the data descriptor, when it has its signature, with the record; sizes have 4 bytes or 8."""
     if not data.startswith(_DESCRIPTOR_MAGIC):
         return

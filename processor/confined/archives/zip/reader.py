@@ -1,4 +1,4 @@
-"""Read a zip by its central directory, as every unzip does.
+"""Read a zip by its central directory, as unzip does.
 
 A local header that tells something else about a member makes the member bad, because two programs would then read two
 different files.
@@ -15,7 +15,13 @@ from processor.confined.archives.entry import Entry, Pieces
 from processor.confined.archives.errors import CorruptError, bad_member, unreadable
 from processor.confined.archives.seekable import SeekableMember
 from processor.confined.archives.zip import member
-from processor.confined.archives.zip.central_directory import Record, extra_field, find_directory, records, survey
+from processor.confined.archives.zip.central_directory import (
+    DirectoryRecord,
+    extra_field,
+    find_directory,
+    records,
+    survey,
+)
 from processor.domain.archives import ArchiveLimits
 from processor.domain.errors import Failure
 from processor.streams.source import Source
@@ -68,7 +74,7 @@ class ZipReader:
     def _open(self) -> BinaryIO:
         return io.BufferedReader(self._source.open(), _BUFFER_BYTES)  # type: ignore[type-var]
 
-    def _entry(self, record: Record) -> Entry | None:
+    def _entry(self, record: DirectoryRecord) -> Entry | None:
         raw = record.name
         is_directory = raw.endswith(b"/")
         if is_directory and not record.size:
@@ -84,11 +90,11 @@ class ZipReader:
         first = self._content(self._file, record)
         return Entry(name, raw, record.size, first, lambda: self._again(record), behind_bytes=behind_bytes)
 
-    def _again(self, record: Record) -> Pieces:
+    def _again(self, record: DirectoryRecord) -> Pieces:
         with self._open() as file:
             yield from self._content(file, record)
 
-    def _content(self, file: BinaryIO, record: Record) -> Pieces:
+    def _content(self, file: BinaryIO, record: DirectoryRecord) -> Pieces:
         try:
             yield from member.content(file, record, self._limits.decoder_memory_bytes)
         except CorruptError as error:
@@ -97,7 +103,7 @@ class ZipReader:
             raise unreadable(error) from error
 
 
-def readable_name(record: Record) -> bytes:
+def readable_name(record: DirectoryRecord) -> bytes:
     """Return the name as UTF-8.
 
     Marked as UTF-8, or UTF-8 though not marked (Linux packers): as it stands. Else what Info-ZIP's Unicode path field
@@ -116,7 +122,7 @@ def readable_name(record: Record) -> bytes:
     return raw
 
 
-def _unreadable(record: Record) -> Failure | None:
+def _unreadable(record: DirectoryRecord) -> Failure | None:
     """Return why a record can not be read."""
     if record.flags & (member.ENCRYPTED | member.STRONGLY_ENCRYPTED | member.MASKED) or record.method == member.AES:
         return bad_member("encrypted", "it is encrypted", "deliver it without a password").failure

@@ -1,13 +1,13 @@
 """CSV and TSV.
 
-fast/          Faster ways to convert large texts; each can be switched off
+fast/          Faster ways to convert large texts; they are optional
 feed/          Feed rows and texts to DuckDB
 layout/        Find the table in a text, and its header
 malformed/     Rows that do not have the table's width
 reader/        Read records from delimited text
 sniffer/       Detect the dialect
 analysis       One delimited text and every decision about it
-cell_patterns  Classes of cells, and how plausible each is in a table
+cell_patterns  Classes of cells, and their plausibility in a table
 convert        Convert CSV and TSV to Parquet
 encoding       Decide a text's encoding over all bytes; yield UTF-8
 grammar        Regular expressions for the records and fields of a dialect

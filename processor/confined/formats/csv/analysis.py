@@ -9,7 +9,7 @@ from processor.confined.formats.csv.feed.encoded_rows import SURPLUS, PipedRows
 from processor.confined.formats.csv.layout.header import Header, Name, decide_header, name_columns, without_quotes
 from processor.confined.formats.csv.layout.table_area import Layout, lay_out
 from processor.confined.formats.csv.malformed.collect import Misfits
-from processor.confined.formats.csv.malformed.output_rows import Rows, is_row
+from processor.confined.formats.csv.malformed.output_rows import OutputRows, is_row
 from processor.confined.formats.csv.reader.batches import Passage, passages
 from processor.confined.formats.csv.reader.ragged import Block
 from processor.confined.formats.csv.reader.records import Record, records
@@ -290,8 +290,10 @@ class CsvTable:
         """Whether few rows, blank lines included, may be held in memory several times."""
         return self.survey.longest <= _LONGEST_KEPT and self.survey.blank <= FIRST_RECORDS
 
-    def _rows(self) -> Rows:
-        return Rows(self.layout, self.header, self.repair, self.nulls, is_kept=self.keeps, surplus=self.has_surplus)
+    def _rows(self) -> OutputRows:
+        return OutputRows(
+            self.layout, self.header, self.repair, self.nulls, is_kept=self.keeps, surplus=self.has_surplus
+        )
 
     def passing_rows(self) -> Iterator[Row | Block]:
         """Yield the rows as they are written, the regular ones in blocks."""

@@ -1,4 +1,4 @@
-"""Classes of cells, and how plausible each is in a table.
+"""Classes of cells, and their plausibility in a table.
 
 This is the type part of the evidence that decides a dialect (in the spirit of "Wrangling messy CSV files by detecting
 row and type patterns", van den Burg, Nazabal, Sutton, 2019): the right dialect leaves cells that look like values, the

@@ -2,13 +2,13 @@
 
 Decide from the whole text how it was written, read it so, account for every byte.
 
-    encoding (csv_encoding) -> dialect (csv_dialect) -> layout (csv_layout) -> header (csv_header)
-    -> the fast way where every row is alike (csv_direct), else the exact way (csv_exact) -> write_table
+    encoding -> dialect (sniffer) -> table and header (layout)
+    -> DuckDB's reader where every row is alike (reader.uniformity), else our own (feed.encoded_rows) -> write_table
 
-A small text is decided on whole. Of a large one the dialect is decided on its first piece, and DuckDB reads it at
-once while all of it is checked to be what that piece promises: beside DuckDB (csv_beside), or, where it is costly to
-read twice, on its way there (csv_passing). Where it is not, either the structure of all rows is found to be alike
-nevertheless, or every record is surveyed before the first is written.
+The dialect of a small text is decided on all of it, that of a large one on its first piece. DuckDB then reads a large
+text at once while all of it is checked: in another thread (fast.concurrent_check), or on its way to DuckDB where reading
+twice is costly (fast.inline_check). If the check fails, the structure of all rows is proved first, or every record is
+surveyed before the first is written.
 """
 
 from dataclasses import replace
@@ -17,9 +17,9 @@ import duckdb
 
 from processor.confined.formats.base import Format, TablePlan
 from processor.confined.formats.csv.analysis import CsvTable
-from processor.confined.formats.csv.fast.concurrent_check import BesideTable, is_large_file
-from processor.confined.formats.csv.fast.inline_check import PassingTable, is_costly_to_read
-from processor.confined.formats.csv.fast.speculative import BrokenPromiseError, PromisedTable
+from processor.confined.formats.csv.fast.concurrent_check import ConcurrentTable, is_large_file
+from processor.confined.formats.csv.fast.inline_check import InlineTable, is_costly_to_read
+from processor.confined.formats.csv.fast.speculative import SpeculationFailedError, SpeculativeTable
 from processor.confined.formats.parquet.write import propose
 from processor.domain.conversion import ConversionOptions, DataFormat, Facts, MalformedRows, Receipt
 from processor.domain.errors import DeliveryError, Failure
@@ -39,7 +39,7 @@ def convert_csv(
         try:
             promising = promised.of(source, data_format, options)
             return promising.write(promising.direct(), lambda: promising.rows_passed, output, metadata)
-        except (BrokenPromiseError, duckdb.Error, DeliveryError) as error:
+        except (SpeculationFailedError, duckdb.Error, DeliveryError) as error:
             _expect_another_reading(error)  # the careful way decides
     table = CsvTable.of(source, data_format, options)
     table.refuse_malformed()
@@ -65,11 +65,11 @@ def _expect_another_reading(error: Exception) -> None:
         raise error
 
 
-def _promised(source: Source) -> type[PromisedTable] | None:
+def _promised(source: Source) -> type[SpeculativeTable] | None:
     """Return the table that takes a large `source` at its beginning's word."""
     if is_costly_to_read(source):
-        return PassingTable
-    return BesideTable if is_large_file(source) else None
+        return InlineTable
+    return ConcurrentTable if is_large_file(source) else None
 
 
 def plan_csv(source: Source, data_format: DataFormat, options: ConversionOptions) -> TablePlan:

@@ -1,4 +1,4 @@
-"""Split a large array into lines, many elements at a time.
+"""Split a large array into lines, many at a time.
 
 What stands between two objects of an array mostly stands between all of them, so a whole run of rows becomes lines by
 one replacement. Where that text stands within a row as well, the row is cut in two, and neither part is an object: no

@@ -7,21 +7,6 @@ change a value (long numbers, mixed kinds, keys it can not tell apart), from row
 
 A missing key is NULL, as null is; a row that is null or {} is a row of NULLs. A record that has a key twice is refused;
 a .json file that is one such document, and so no table, is kept whole as JSON text.
-
-json_rows     the rows of a file: encoding, shape
-json_split    where a row ends, when it is no line
-json_join     the rows of an array as lines, many at a time
-json_exact    the exact parser: every digit, no key twice
-json_numbers  what a number's text says about types
-json_schema   what was seen at each place
-json_plan     which type each place gets
-json_echo     a line written again from its values, which proves most lines
-json_keys     whether an object has a key twice, in SQL
-json_pattern  the regular expression that proves a line
-json_write    rows written anew
-json_feed     rows on their way to DuckDB
-json_parquet  rows written, as they stand or anew, in as many columns at a time as there is room for
-json_table    one file in one shape, from the first look to the receipt
 """
 
 from collections.abc import Callable
@@ -30,7 +15,7 @@ from typing import TypeVar
 
 from processor.confined.formats.base import Format, TablePlan
 from processor.confined.formats.duckdb_session import FAILURES
-from processor.confined.formats.json.documents import Rows, Shape, open_rows
+from processor.confined.formats.json.documents import DocumentSequence, JsonRows, open_rows
 from processor.confined.formats.json.parser import KeyTwiceError, NotJsonError
 from processor.confined.formats.json.splitter import NotOneArrayError, RowTooLongError, on_one_line
 from processor.confined.formats.json.table import JsonTable
@@ -58,7 +43,7 @@ def plan_json(source: Source, data_format: DataFormat, options: ConversionOption
     return _in_its_shape(source, data_format, options, _plan)
 
 
-def _plan(rows: Rows, table: JsonTable) -> TablePlan:
+def _plan(rows: JsonRows, table: JsonTable) -> TablePlan:
     columns = tuple(Column(name, plan.sql, 0, plan.reason) for name, plan in table.plan().columns.items())
     facts = (("shape", rows.shape.value), ("encoding", rows.encoding), ("whole", str(table.all_seen)))
     return TablePlan(facts, columns)
@@ -68,51 +53,55 @@ def _in_its_shape(
     source: Source,
     data_format: DataFormat,
     options: ConversionOptions,
-    work: Callable[[Rows, JsonTable], _Result],
+    work: Callable[[JsonRows, JsonTable], _Result],
 ) -> _Result:
     """Do `work` with the rows in the shape that the file's beginning suggests, or else as documents in a row."""
     rows = open_rows(source, data_format, options.memory_limit_mb)
     try:
         return _with_table(rows, data_format, options, work)
     except NotOneArrayError:
-        retry, first = replace(rows, shape=Shape.DOCUMENTS), None
+        retry, first = replace(rows, shape=DocumentSequence.DOCUMENTS), None
     except NotJsonError as error:
-        if rows.shape is Shape.DOCUMENTS:
+        if rows.shape is DocumentSequence.DOCUMENTS:
             raise _refusal(rows, error) from error
-        if rows.shape is Shape.LINES:
+        if rows.shape is DocumentSequence.LINES:
             # The first document was a line of its own, so if all else fails, the line that is none is the place.
-            retry, first = replace(rows, shape=Shape.DOCUMENTS), error
+            retry, first = replace(rows, shape=DocumentSequence.DOCUMENTS), error
         else:
             retry, first = replace(rows, guess=False), None
     return _again(rows, retry, first, data_format, options, work)
 
 
 def _again(
-    rows: Rows,
-    retry: Rows,
+    rows: JsonRows,
+    retry: JsonRows,
     first: NotJsonError | None,
     data_format: DataFormat,
     options: ConversionOptions,
-    work: Callable[[Rows, JsonTable], _Result],
+    work: Callable[[JsonRows, JsonTable], _Result],
 ) -> _Result:
     try:
         return _with_table(retry, data_format, options, work)
     except NotOneArrayError:
-        return _again(rows, replace(rows, shape=Shape.DOCUMENTS), None, data_format, options, work)
+        return _again(rows, replace(rows, shape=DocumentSequence.DOCUMENTS), None, data_format, options, work)
     except NotJsonError as error:
         raise (_refusal(rows, first) if first else _refusal(retry, error)) from error
 
 
 def _with_table(
-    rows: Rows, data_format: DataFormat, options: ConversionOptions, work: Callable[[Rows, JsonTable], _Result]
+    rows: JsonRows, data_format: DataFormat, options: ConversionOptions, work: Callable[[JsonRows, JsonTable], _Result]
 ) -> _Result:
     table = JsonTable(rows, options)
     try:
         table.look()
     except KeyTwiceError:
-        if data_format is not DataFormat.JSON or rows.shape is Shape.ELEMENTS or not table.look_at_document():
+        if (
+            data_format is not DataFormat.JSON
+            or rows.shape is DocumentSequence.ELEMENTS
+            or not table.look_at_document()
+        ):
             raise
-    if table.whole == [] and data_format is DataFormat.JSON and rows.shape is not Shape.ELEMENTS:
+    if table.whole == [] and data_format is DataFormat.JSON and rows.shape is not DocumentSequence.ELEMENTS:
         raise refused("json.empty", "there is no JSON value in the file", "an empty table is written []")
     try:
         return work(rows, table)
@@ -121,7 +110,7 @@ def _with_table(
         raise refused("json.unreadable", f"the rows can not be converted: {first_line}") from error
 
 
-def _refusal(rows: Rows, error: NotJsonError) -> DeliveryError:
+def _refusal(rows: JsonRows, error: NotJsonError) -> DeliveryError:
     place = _place(rows, error)
     where = f"line {place[0]}, column {place[1]}: " if place else ""
     if isinstance(error, RowTooLongError):
@@ -129,7 +118,7 @@ def _refusal(rows: Rows, error: NotJsonError) -> DeliveryError:
     return refused("json.syntax", f"{where}{error.why}", "only what RFC 8259 allows is read, and no key twice")
 
 
-def _place(rows: Rows, error: NotJsonError) -> tuple[int, int] | None:
+def _place(rows: JsonRows, error: NotJsonError) -> tuple[int, int] | None:
     if error.offset is not None:
         return rows.line_and_column(error.offset)
     if error.row is None:

@@ -1,4 +1,4 @@
-"""The rows of a JSON file, in any encoding and sequence.
+"""The rows of a JSON file, in any encoding.
 
 RFC 8259 (8.1) wants UTF-8 and lets a byte order mark be ignored; UTF-16 and UTF-32 are recognised as its predecessor
 RFC 4627 (3) tells: by where the first character, which is ASCII, has its zero bytes.
@@ -44,7 +44,7 @@ _ZEROES = (
 )
 
 
-class Shape(StrEnum):
+class DocumentSequence(StrEnum):
     """How the rows stand in the file."""
 
     LINES = "one document a line"
@@ -53,31 +53,31 @@ class Shape(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
+class JsonRows:
     """A way to read the rows of `source`, as often as needed."""
 
     source: Source
     encoding: str
     mark_bytes: int
-    shape: Shape
+    shape: DocumentSequence
     longest: int = LONGEST_ROW  # bytes of a row; one that has more is refused
     guess: bool = True  # the elements of an array are found fast; a piece that is no JSON tells nothing yet
 
     @property
     def lines_fd(self) -> int | None:
         """Return the descriptor of a plain file whose lines are the rows, as UTF-8; None where there is none."""
-        return self.source.path_fd if self.shape is Shape.LINES and self.encoding == "utf-8" else None
+        return self.source.path_fd if self.shape is DocumentSequence.LINES and self.encoding == "utf-8" else None
 
     def read(self) -> Iterator[Row]:
         """Yield each row with its offset in the text. Raises NotJsonError, NotOneArrayError."""
         with self.source.open() as reader:
             chunks = self._chunks(reader)
             match self.shape:
-                case Shape.LINES:
+                case DocumentSequence.LINES:
                     yield from lines(chunks, self.longest)
-                case Shape.ELEMENTS:
+                case DocumentSequence.ELEMENTS:
                     yield from Splitter(chunks, guess=self.guess, longest=self.longest).elements()
-                case Shape.DOCUMENTS:
+                case DocumentSequence.DOCUMENTS:
                     yield from Splitter(chunks, longest=self.longest).documents()
 
     @contextmanager
@@ -86,7 +86,7 @@ class Rows:
 
         `known` are some of the rows. What is given may be wrong: it is right if every line is a JSON object.
         """
-        beginning = beginning_of(known) if self.shape is Shape.ELEMENTS and self.guess else None
+        beginning = beginning_of(known) if self.shape is DocumentSequence.ELEMENTS and self.guess else None
         if beginning is None:
             yield None
             return
@@ -152,7 +152,7 @@ class Rows:
             raise refused("json.encoding", why, "store it as UTF-8") from error
 
 
-def open_rows(source: Source, data_format: DataFormat, memory_mb: int = 0) -> Rows:
+def open_rows(source: Source, data_format: DataFormat, memory_mb: int = 0) -> JsonRows:
     """Return the way to read the rows that the file's first bytes suggest; `memory_mb` may allow for longer ones."""
     with source.open() as reader:
         head = _read(reader, _HEAD_BYTES)
@@ -163,7 +163,7 @@ def open_rows(source: Source, data_format: DataFormat, memory_mb: int = 0) -> Ro
         text = text.decode(encoding, "ignore").encode()
     text = text.lstrip(_BLANK)
     longest = max(LONGEST_ROW, (memory_mb << 20) // _MEMORY_OF_A_ROW)
-    return Rows(source, encoding, mark_bytes, _shape(text, data_format, whole=whole), longest)
+    return JsonRows(source, encoding, mark_bytes, _shape(text, data_format, whole=whole), longest)
 
 
 def _encoding(head: bytes) -> tuple[str, int]:
@@ -173,15 +173,15 @@ def _encoding(head: bytes) -> tuple[str, int]:
     return next((encoding for zeroes, encoding in _ZEROES if zeroes.match(head)), "utf-8"), 0
 
 
-def _shape(text: bytes, data_format: DataFormat, *, whole: bool) -> Shape:
+def _shape(text: bytes, data_format: DataFormat, *, whole: bool) -> DocumentSequence:
     first, ended, _ = text.partition(b"\n")
     is_long = not ended and not whole and text.startswith(b"{")  # a document of one line, as far as can be seen
     is_array = text.startswith(b"[")
     if is_array and data_format is DataFormat.JSON:
-        return Shape.ELEMENTS
+        return DocumentSequence.ELEMENTS
     if is_long or ((ended or whole) and _is_document(first)):
-        return Shape.LINES
-    return Shape.ELEMENTS if is_array else Shape.DOCUMENTS
+        return DocumentSequence.LINES
+    return DocumentSequence.ELEMENTS if is_array else DocumentSequence.DOCUMENTS
 
 
 def _is_document(text: bytes) -> bool:

@@ -12,7 +12,7 @@ _BLOCK_BYTES = 1 << 18
 _SHORTEST_LIMIT = 4 << 20
 
 
-class Feed:
+class JsonFeed:
     """Lines on their way to DuckDB; `count` tells how many there were once all have gone."""
 
     def __init__(self, rows: Iterator[bytes]) -> None:

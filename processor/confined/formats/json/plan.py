@@ -37,14 +37,14 @@ _DIRECT = frozenset((Form.BOOLEAN, Form.BIGINT, Form.DOUBLE, Form.STRING))
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class PlacePlan:
     """The form of one place, its SQL type, why it has it, and the plans of the places below it."""
 
     form: Form
     sql: str
     reason: str
-    fields: dict[str, "Plan"] = field(default_factory=dict)
-    element: "Plan | None" = None
+    fields: dict[str, "PlacePlan"] = field(default_factory=dict)
+    element: "PlacePlan | None" = None
     rewritten: bool = False  # DuckDB would misread a value as it stands in the source
 
     @property
@@ -79,7 +79,7 @@ class RowPlan:
     NUL, or different from another key only by case, which SQL does not tell apart); None when there are none.
     """
 
-    columns: dict[str, Plan]
+    columns: dict[str, PlacePlan]
     is_record: bool
     other: str | None = None
 
@@ -113,9 +113,9 @@ def plan_rows(root: Place, typing: Typing) -> RowPlan:
     if len(named) == len(root.fields) and columns:
         return RowPlan(columns, is_record=True)
     if not root.fields:
-        return RowPlan({VALUE: Plan(Form.JSON, "VARCHAR", "JSON text: objects without any key")}, is_record=False)
+        return RowPlan({VALUE: PlacePlan(Form.JSON, "VARCHAR", "JSON text: objects without any key")}, is_record=False)
     other = _free_name({key.lower() for key in named})
-    columns[other] = Plan(Form.JSON, "VARCHAR", "JSON text: keys that can not name a column")
+    columns[other] = PlacePlan(Form.JSON, "VARCHAR", "JSON text: keys that can not name a column")
     return RowPlan(columns, is_record=True, other=other)
 
 
@@ -144,26 +144,26 @@ def needs_another_look(place: Place) -> bool:
     return any(map(needs_another_look, below))
 
 
-def _as_text(place: Place) -> Plan:
+def _as_text(place: Place) -> PlacePlan:
     """Return the plan of a place whose typing is switched off."""
     if place.opaque:
         return _json(place.opaque)
     if place.objects or place.lists or not place.all_writable:
         return _json("containers stay text, as configured")
     if place.strings and place.kinds == 1:
-        return Plan(Form.STRING, "VARCHAR", "VARCHAR: as configured")
+        return PlacePlan(Form.STRING, "VARCHAR", "VARCHAR: as configured")
     return (
         _json("strings and other values")
         if _mistakable(place)
-        else Plan(Form.PLAIN, "VARCHAR", "VARCHAR: as configured")
+        else PlacePlan(Form.PLAIN, "VARCHAR", "VARCHAR: as configured")
     )
 
 
-def _decide(place: Place) -> Plan:
+def _decide(place: Place) -> PlacePlan:
     if place.opaque:
         return _json(place.opaque)
     if not place.kinds:
-        return Plan(Form.STRING, "VARCHAR", "VARCHAR: no value to judge by")
+        return PlacePlan(Form.STRING, "VARCHAR", "VARCHAR: no value to judge by")
     if not place.all_writable:
         return _json("a string has a lone surrogate")
     if place.kinds > 1:
@@ -173,50 +173,52 @@ def _decide(place: Place) -> Plan:
     if place.lists:
         return _list(place)
     if place.strings:
-        return Plan(Form.STRING, "VARCHAR", f"VARCHAR: all {place.strings:,} values seen are strings")
+        return PlacePlan(Form.STRING, "VARCHAR", f"VARCHAR: all {place.strings:,} values seen are strings")
     if place.booleans:
-        return Plan(Form.BOOLEAN, "BOOLEAN", f"BOOLEAN: all {place.booleans:,} values seen are booleans")
+        return PlacePlan(Form.BOOLEAN, "BOOLEAN", f"BOOLEAN: all {place.booleans:,} values seen are booleans")
     return _number(place)
 
 
-def _number(place: Place) -> Plan:
+def _number(place: Place) -> PlacePlan:
     if not place.reals and place.all_int64:
-        return Plan(Form.BIGINT, "BIGINT", f"BIGINT: all {place.integers:,} values seen are 64-bit integers")
+        return PlacePlan(Form.BIGINT, "BIGINT", f"BIGINT: all {place.integers:,} values seen are 64-bit integers")
     if place.reals and place.all_double:
         why = "DOUBLE: the shortest text of the double is every value seen"
-        return Plan(Form.DOUBLE, "DOUBLE", why, rewritten=place.minus_zero)
+        return PlacePlan(Form.DOUBLE, "DOUBLE", why, rewritten=place.minus_zero)
     digits = place.whole_digits + place.scale
     if place.all_decimal and digits <= _DECIMAL_DIGITS:
         sql = f"DECIMAL({max(digits, 1)},{place.scale})"
-        return Plan(Form.DECIMAL, sql, f"{sql}: a value has more digits than a DOUBLE or BIGINT holds")
-    return Plan(Form.PLAIN, "VARCHAR", "VARCHAR: a number that no numeric type holds exactly")
+        return PlacePlan(Form.DECIMAL, sql, f"{sql}: a value has more digits than a DOUBLE or BIGINT holds")
+    return PlacePlan(Form.PLAIN, "VARCHAR", "VARCHAR: a number that no numeric type holds exactly")
 
 
-def _mixed(place: Place) -> Plan:
+def _mixed(place: Place) -> PlacePlan:
     if place.objects or place.lists or _mistakable(place):
         return _json("values of several kinds")
-    return Plan(Form.PLAIN, "VARCHAR", "VARCHAR: strings and other scalars, each as its own text")
+    return PlacePlan(Form.PLAIN, "VARCHAR", "VARCHAR: strings and other scalars, each as its own text")
 
 
 def _mistakable(place: Place) -> bool:
     return place.ambiguous if place.strings and place.kinds > 1 else False
 
 
-def _struct(place: Place) -> Plan:
+def _struct(place: Place) -> PlacePlan:
     if not place.fields:
         return _json("objects without any key")
     if len(list(_nameable(place.fields))) < len(place.fields):
         return _json("keys that can not name a field")
     fields = {key: _decide(below) for key, below in place.fields.items()}
     sql = ", ".join(f"{quoted(key)} {below.sql}" for key, below in fields.items())
-    return Plan(Form.STRUCT, f"STRUCT({sql})", f"STRUCT: objects with {len(fields):,} keys in all", fields)
+    return PlacePlan(Form.STRUCT, f"STRUCT({sql})", f"STRUCT: objects with {len(fields):,} keys in all", fields)
 
 
-def _list(place: Place) -> Plan:
+def _list(place: Place) -> PlacePlan:
     assert place.element is not None
     element = _decide(place.element)
-    return Plan(Form.LIST, f"{element.sql}[]", f"LIST: every value seen is an array; {element.reason}", element=element)
+    return PlacePlan(
+        Form.LIST, f"{element.sql}[]", f"LIST: every value seen is an array; {element.reason}", element=element
+    )
 
 
-def _json(why: str) -> Plan:
-    return Plan(Form.JSON, "VARCHAR", f"JSON text: {why}")
+def _json(why: str) -> PlacePlan:
+    return PlacePlan(Form.JSON, "VARCHAR", f"JSON text: {why}")

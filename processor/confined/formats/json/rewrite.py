@@ -5,10 +5,10 @@ from typing import Any
 
 from processor.confined.formats.json.numbers import plain
 from processor.confined.formats.json.parser import write, write_string
-from processor.confined.formats.json.plan import Form, Plan, RowPlan
+from processor.confined.formats.json.plan import Form, PlacePlan, RowPlan
 
 
-def write_row(row: Any, plan: RowPlan, columns: Mapping[str, Plan]) -> str:
+def write_row(row: Any, plan: RowPlan, columns: Mapping[str, PlacePlan]) -> str:
     """Return the row as one line of JSON: an object with some `columns` of the table, or all, as keys."""
     if not plan.is_record:
         ((name, column),) = plan.columns.items()
@@ -24,7 +24,7 @@ def write_row(row: Any, plan: RowPlan, columns: Mapping[str, Plan]) -> str:
     return "{" + ",".join(parts) + "}"
 
 
-def _write(value: Any, plan: Plan) -> str:
+def _write(value: Any, plan: PlacePlan) -> str:
     if value is None:
         return "null"
     match plan.form:

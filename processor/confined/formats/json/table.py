@@ -4,7 +4,7 @@ from collections.abc import Callable
 from itertools import islice
 
 from processor.confined.formats.duckdb_session import FAILURES, OUT_OF_MEMORY, connection
-from processor.confined.formats.json.documents import Rows
+from processor.confined.formats.json.documents import JsonRows
 from processor.confined.formats.json.parser import parse
 from processor.confined.formats.json.plan import RowPlan, needs_another_look, plan_rows
 from processor.confined.formats.json.proof.pattern import Pattern, can_prove
@@ -37,7 +37,7 @@ _LONGEST_GATHERED = 64 << 10
 class JsonTable:
     """The rows of one file and what is known about them. Methods raise NotJsonError and NotOneArrayError."""
 
-    def __init__(self, rows: Rows, options: ConversionOptions) -> None:
+    def __init__(self, rows: JsonRows, options: ConversionOptions) -> None:
         self._rows = rows
         self._options = options
         self._schema = Schema()

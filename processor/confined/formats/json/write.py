@@ -1,4 +1,4 @@
-"""Write JSON rows as Parquet, each in the cheapest sure way.
+"""Write JSON rows as Parquet in the cheapest sure way.
 
 A wide table is written in stripes of columns, each from a reading of its own.
 """
@@ -10,8 +10,8 @@ from dataclasses import replace
 import orjson
 
 from processor.confined.formats.duckdb_session import connection
-from processor.confined.formats.json.documents import Rows
-from processor.confined.formats.json.feed import Feed, lines_of
+from processor.confined.formats.json.documents import JsonRows
+from processor.confined.formats.json.feed import JsonFeed, lines_of
 from processor.confined.formats.json.parser import NotJsonError, parse
 from processor.confined.formats.json.plan import Form, RowPlan
 from processor.confined.formats.json.proof.pattern import LONG_NUMBER, Pattern
@@ -48,7 +48,7 @@ class NotProvedError(Exception):
 class JsonParquet:
     """Writes the rows of a file by a plan; `longest_bytes` is the longest row that is known of."""
 
-    def __init__(self, rows: Rows, options: ConversionOptions) -> None:
+    def __init__(self, rows: JsonRows, options: ConversionOptions) -> None:
         self._rows = rows
         self._options = options
         self._pieces = Pieces(options)
@@ -84,7 +84,7 @@ class JsonParquet:
         @contextmanager
         def query(piece: slice) -> Iterator[str]:
             part = plan.part(piece)
-            feed = Feed(write_row(value, plan, part.columns).encode() for value in values())
+            feed = JsonFeed(write_row(value, plan, part.columns).encode() for value in values())
             self._count = lambda _: feed.count
             with feed.relation(2 * self.longest_bytes) as relation:
                 yield f"SELECT unnest(r) FROM ({records(part, relation)})"  # noqa: S608
@@ -98,7 +98,7 @@ class JsonParquet:
         def query(_: slice) -> Iterator[str]:
             with self.lines() as relation:
                 found = f"SELECT {proved_by(pattern)}, j FROM {relation}"  # noqa: S608
-                feed = Feed(self._mixed(found, plan))
+                feed = JsonFeed(self._mixed(found, plan))
                 with feed.relation(2 * self.longest_bytes) as lines:
                     yield f"SELECT unnest(r) FROM ({records(plan, lines)})"  # noqa: S608
             compare("rows", feed.count, self.rows_read(feed.count))
@@ -122,7 +122,7 @@ class JsonParquet:
             relation = lines_of(f"/dev/fd/{fd}", self.longest_bytes)
             yield f"(SELECT j FROM {relation} WHERE {_NOT_BLANK})" if is_filtered else relation  # noqa: S608
             return
-        feed = Feed(on_one_line(row) for _, row in self._rows.read())
+        feed = JsonFeed(on_one_line(row) for _, row in self._rows.read())
         self._count = lambda _: feed.count
         with feed.relation(self.longest_bytes) as relation:
             yield relation
@@ -137,7 +137,7 @@ class JsonParquet:
                 return
             self._count = lambda _: joiner.count
             try:
-                with Feed(joiner.lines()).relation(self.longest_bytes) as relation:
+                with JsonFeed(joiner.lines()).relation(self.longest_bytes) as relation:
                     yield relation
             except (NotJsonError, NotOneArrayError) as error:
                 raise NotProvedError(str(error)) from error

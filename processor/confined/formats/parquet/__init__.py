@@ -1,6 +1,6 @@
 """Write Parquet.
 
-column_batches  Write a table in as many column batches as memory needs
+column_batches  Write a table in column batches that fit in memory
 copy            One COPY into Parquet: options, metadata, statistics
 full_scan       Find every column's type in one pass over the table
 in_memory       Write a table that lies in memory, already classified

@@ -1,4 +1,4 @@
-"""Write a table in as many column batches as memory needs."""
+"""Write a table in column batches that fit in memory."""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager

@@ -7,14 +7,14 @@ import duckdb
 
 from processor.confined.formats.types.checks import cast, check, is_decimal, scale
 from processor.confined.formats.types.evidence import Evidence
-from processor.confined.formats.types.infer import ColumnType, Kind
+from processor.confined.formats.types.infer import ColumnType, TypeKind
 
-Question = tuple[int, Kind]
+Question = tuple[int, TypeKind]
 """Does this kind hold all values of the column with this index?"""
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class ScanSource:
     """The SQL of the texts that are asked about: one text a row, or a list of them."""
 
     sql: str
@@ -39,7 +39,7 @@ def questions(evidence: Sequence[Evidence]) -> list[Question]:
 
 def survey(
     relation: str,
-    sources: Sequence[Source],
+    sources: Sequence[ScanSource],
     asked: Sequence[Question],
     evidence: Sequence[Evidence],
     connection: duckdb.DuckDBPyConnection,
@@ -50,14 +50,14 @@ def survey(
     (found,) = connection.execute(query).fetchall()
     for (column, kind), answer in zip(asked, found, strict=True):
         known = evidence[column]
-        if kind is Kind.DECIMAL:
+        if kind is TypeKind.DECIMAL:
             known.narrow_decimal(held=answer["fits"], integer_digits=answer["whole"], scale=answer["scale"])
         else:
             known.narrow(kind, held=answer)
 
 
-def _ask(source: Source, kind: Kind) -> str:
-    if kind is not Kind.DECIMAL:
+def _ask(source: ScanSource, kind: TypeKind) -> str:
+    if kind is not TypeKind.DECIMAL:
         column_type = ColumnType(kind)
         return source.all(lambda c: check(column_type, c, cast(column_type, c)).condition())
     whole = source.most(lambda c: f"strpos({c} || '.', '.') - 1")  # a sign counts as a digit: one to spare

@@ -12,7 +12,7 @@ from processor.confined.formats.parquet.copy import Written
 from processor.confined.formats.sql import literal, quoted
 from processor.confined.formats.types.checks import cast, check
 from processor.confined.formats.types.evidence import Evidence
-from processor.confined.formats.types.infer import LONGEST_TYPED, TEXT, ColumnType, Kind
+from processor.confined.formats.types.infer import LONGEST_TYPED, TEXT, ColumnType, TypeKind
 from processor.domain.conversion import Column
 
 Structure = Any
@@ -71,7 +71,7 @@ class NestedColumn:
         earned = [
             f"{'.'.join(step or '[]' for step in path)} {found.sql}"
             for path, found in zip(_paths(self.structure), types, strict=True)
-            if found.kind is not Kind.VARCHAR
+            if found.kind is not TypeKind.VARCHAR
         ]
         if not earned:
             return "texts of elements below the row, as written"

@@ -7,7 +7,7 @@ import orjson
 
 from processor.confined.formats.parquet.copy import Written
 from processor.confined.formats.types.evidence import Evidence
-from processor.confined.formats.types.infer import ColumnType, Kind
+from processor.confined.formats.types.infer import ColumnType, TypeKind
 from processor.domain.conversion import Column, Facts, Receipt
 from processor.domain.errors import refused
 
@@ -41,7 +41,7 @@ class TypedColumn:
 
     def reason(self, values: int | None = None) -> str:
         """Return why the column has its type; `values` is the number of its values, where that is known."""
-        if self.type.kind is Kind.VARCHAR:
+        if self.type.kind is TypeKind.VARCHAR:
             return f"VARCHAR: {self.evidence.against or 'no value to judge by'}"
         return f"{self.type.sql}: all {'' if values is None else f'{values:,} '}values are {_WHY[self.type.kind]}"
 
@@ -57,14 +57,14 @@ class TypedColumn:
 
 
 _WHY = {
-    Kind.BIGINT: "whole numbers in their shortest form",
-    Kind.DOUBLE: "decimal numbers that a double holds exactly",
-    Kind.DECIMAL: "decimal numbers with more digits than a double holds",
-    Kind.BOOLEAN: "true or false",
-    Kind.DATE: "ISO 8601 dates",
-    Kind.TIMESTAMP: "ISO 8601 moments without an offset",
-    Kind.TIMESTAMP_NS: "ISO 8601 moments without an offset, some with nanoseconds",
-    Kind.TIMESTAMPTZ: "ISO 8601 instants with an offset, kept as UTC",
+    TypeKind.BIGINT: "whole numbers in their shortest form",
+    TypeKind.DOUBLE: "decimal numbers that a double holds exactly",
+    TypeKind.DECIMAL: "decimal numbers with more digits than a double holds",
+    TypeKind.BOOLEAN: "true or false",
+    TypeKind.DATE: "ISO 8601 dates",
+    TypeKind.TIMESTAMP: "ISO 8601 moments without an offset",
+    TypeKind.TIMESTAMP_NS: "ISO 8601 moments without an offset, some with nanoseconds",
+    TypeKind.TIMESTAMPTZ: "ISO 8601 instants with an offset, kept as UTC",
 }
 
 

@@ -13,7 +13,7 @@ Struct = dict[int, tuple[int, Any]]
 _LONG_LIST = 15
 
 
-class Reader:
+class ThriftReader:
     """Reads one value after another from `data`."""
 
     def __init__(self, data: bytes) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from processor.confined.formats.parquet.thrift import Reader, Struct, encode
+from processor.confined.formats.parquet.thrift import Struct, ThriftReader, encode
 from processor.domain.errors import refused, transient
 
 _MAGIC = b"PAR1"
@@ -103,7 +103,7 @@ def _footer(tail: bytearray) -> Struct:
     size = int.from_bytes(tail[-8:-4], "little")
     if tail[-4:] != _MAGIC or size + 8 > len(tail):
         raise refused("table.footer", "the table has too many columns and row groups for one Parquet footer")
-    return Reader(bytes(tail[-8 - size : -8])).struct()
+    return ThriftReader(bytes(tail[-8 - size : -8])).struct()
 
 
 def _shape(footer: Struct) -> list[int]:

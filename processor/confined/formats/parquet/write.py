@@ -19,7 +19,7 @@ import duckdb
 from processor.confined.formats.duckdb_session import bounded, connection
 from processor.confined.formats.parquet.column_batches import Pieces, Query
 from processor.confined.formats.parquet.copy import Written
-from processor.confined.formats.parquet.full_scan import Source, questions, survey
+from processor.confined.formats.parquet.full_scan import ScanSource, questions, survey
 from processor.confined.formats.parquet.in_memory import typed_query
 from processor.confined.formats.parquet.nested import NestedColumn, Structure, nested_columns
 from processor.confined.formats.parquet.receipt import (
@@ -184,8 +184,10 @@ class _Table:
             for evidence in self.evidence:
                 evidence.refuse("too many columns to survey after two surprises")
             return
-        sources = [Source(quoted(column.source)) for column in self.columns]
-        sources += [Source(column.texts(leaf), is_list=True) for column in self.nested for leaf in column.each_leaf()]
+        sources = [ScanSource(quoted(column.source)) for column in self.columns]
+        sources += [
+            ScanSource(column.texts(leaf), is_list=True) for column in self.nested for leaf in column.each_leaf()
+        ]
         for part in readings:
             with self.reading() as relation:
                 survey(relation, sources, asked[part], self.evidence, connection(self.options))

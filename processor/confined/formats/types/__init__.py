@@ -1,4 +1,4 @@
-"""Types that texts have earned, and the SQL that checks them.
+"""Types that texts earn, and the SQL checking them.
 
 checks    SQL that casts text to types and checks every value
 evidence  Combine the evidence of a column's texts into one type

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from processor.confined.formats.sql import literal, quoted
-from processor.confined.formats.types.infer import LONGEST_TYPED, ColumnType, Kind
+from processor.confined.formats.types.infer import LONGEST_TYPED, ColumnType, TypeKind
 
 _WHOLE = "(0|[1-9][0-9]*)"
 _PLAIN = f"-?({_WHOLE}([.][0-9]*)?|[.][0-9]+)"
@@ -31,7 +31,7 @@ _INSTANTS = "BETWEEN TIMESTAMPTZ '0001-01-01 00:00:00+00' AND TIMESTAMPTZ '9999-
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class ValueCheck:
     """Two tests of a text, in SQL, and the value that each of them proves. A test that is NULL proves nothing.
 
     `close` is for texts whose form the quick test does not know.
@@ -78,7 +78,7 @@ def select(
         c, x = f"c{index}", f"x{index}"
         inner.append(f"{quoted(source)} AS {c}")
         checked = c
-        if column_type.kind is not Kind.VARCHAR:
+        if column_type.kind is not TypeKind.VARCHAR:
             inner.append(f"{cast(column_type, quoted(source))} AS {x}")
             message = f"error({literal(f'{surprise} {index} ')} || left({c}, {LONGEST_TYPED + 1}))"
             checked = check(column_type, c, x).expression(message, thorough=thorough)
@@ -93,7 +93,7 @@ def weight_kb(column_type: ColumnType, *, thorough: bool) -> int:
 
     Measured: vectors, the plan of a check and, most of all, the compiled patterns of a close test.
     """
-    if column_type.kind is Kind.VARCHAR:
+    if column_type.kind is TypeKind.VARCHAR:
         return _WEIGHT_KB
     has_pattern = thorough and check(column_type, "c", "x").close is not None
     return _PATTERN_WEIGHT_KB if has_pattern else _CHECK_WEIGHT_KB
@@ -105,37 +105,37 @@ _WEIGHT_KB, _CHECK_WEIGHT_KB, _PATTERN_WEIGHT_KB = 100, 200, 600
 def cast(column_type: ColumnType, c: str) -> str:
     """Return the cast of the text `c` that `check` is to be given as `x`."""
     match column_type.kind:
-        case Kind.DOUBLE if column_type.precision:
+        case TypeKind.DOUBLE if column_type.precision:
             sql = f"DECIMAL({column_type.precision},{column_type.scale})"
-        case Kind.TIMESTAMPTZ:
+        case TypeKind.TIMESTAMPTZ:
             sql = "TIMESTAMP"
         case _:
             sql = column_type.sql
     return f"TRY_CAST({c} AS {sql})"
 
 
-def check(column_type: ColumnType, c: str, x: str) -> Check:
+def check(column_type: ColumnType, c: str, x: str) -> ValueCheck:
     """Return how the text `c` with its `cast` `x` is checked for becoming `column_type` (not VARCHAR)."""
     match column_type.kind:
-        case Kind.BIGINT:
-            return Check(c, f"{x}::VARCHAR = {c}", x)
-        case Kind.DOUBLE:
+        case TypeKind.BIGINT:
+            return ValueCheck(c, f"{x}::VARCHAR = {c}", x)
+        case TypeKind.DOUBLE:
             return _double(column_type, c, x)
-        case Kind.DECIMAL:
+        case TypeKind.DECIMAL:
             close = f"{is_decimal(c)} AND {scale(c)} <= {column_type.scale} AND {x} IS NOT NULL"
-            return Check(c, f"starts_with({x}::VARCHAR, {c})", x, close)
-        case Kind.DATE:
-            return Check(c, f"{x}::VARCHAR = {c} AND strlen({c}) = 10", x)
-        case Kind.TIMESTAMP:
+            return ValueCheck(c, f"starts_with({x}::VARCHAR, {c})", x, close)
+        case TypeKind.DATE:
+            return ValueCheck(c, f"{x}::VARCHAR = {c} AND strlen({c}) = 10", x)
+        case TypeKind.TIMESTAMP:
             close = f"{_is_moment(c, 6)} AND {x} {_TIMES}"
-            return Check(c, f"{_as_written(column_type.example, c, x)} AND {x} {_TIMES}", x, close)
-        case Kind.TIMESTAMP_NS:
+            return ValueCheck(c, f"{_as_written(column_type.example, c, x)} AND {x} {_TIMES}", x, close)
+        case TypeKind.TIMESTAMP_NS:
             close = f"{_is_moment(c, 9)} AND {x} IS NOT NULL"
-            return Check(c, f"{_as_written(column_type.example, c, x)} AND isfinite({x})", x, close)
-        case Kind.TIMESTAMPTZ:
+            return ValueCheck(c, f"{_as_written(column_type.example, c, x)} AND isfinite({x})", x, close)
+        case TypeKind.TIMESTAMPTZ:
             return _instant(column_type.example, c, x)
         case _:
-            return Check(c, f"lower({c}) IN ('true', 'false')", x)
+            return ValueCheck(c, f"lower({c}) IN ('true', 'false')", x)
 
 
 def is_decimal(c: str) -> str:
@@ -148,14 +148,14 @@ def scale(c: str) -> str:
     return f"greatest(strlen({c}) - strpos({c} || '.', '.'), 0)"
 
 
-def _double(column_type: ColumnType, c: str, x: str) -> Check:
+def _double(column_type: ColumnType, c: str, x: str) -> ValueCheck:
     if not column_type.precision:
         quick = f"({x}::VARCHAR = {c} OR {x}::VARCHAR = {c} || '.0') AND isfinite({x})"
-        return Check(c, quick, x, _is_same_double(c, x))
+        return ValueCheck(c, quick, x, _is_same_double(c, x))
     # By way of a DECIMAL of at most 15 digits it is three times as fast, and exact: the quotient of an integer below
     # 2**53 and a power of ten up to 10**22 is rounded correctly.
     double = f"TRY_CAST({c} AS DOUBLE)"
-    return Check(c, f"starts_with({x}::VARCHAR, {c})", f"{x}::DOUBLE", _is_same_double(c, double), double)
+    return ValueCheck(c, f"starts_with({x}::VARCHAR, {c})", f"{x}::DOUBLE", _is_same_double(c, double), double)
 
 
 def _is_same_double(c: str, x: str) -> str:
@@ -163,7 +163,7 @@ def _is_same_double(c: str, x: str) -> str:
     return f"{_matches(c, _NUMBER)} AND isfinite({x}) AND {_digits(c)} = {_digits(f'{x}::VARCHAR')}"
 
 
-def _instant(example: str, c: str, x: str) -> Check:
+def _instant(example: str, c: str, x: str) -> ValueCheck:
     """Check an instant. Casting to TIMESTAMP, DuckDB reads the wall clock and leaves the offset alone."""
     match = _EXAMPLE.fullmatch(example)
     suffix = match[4] if match and match[4] in _UTC else _UTC[0]
@@ -171,7 +171,7 @@ def _instant(example: str, c: str, x: str) -> Check:
     instant = f"TRY_CAST({c} AS TIMESTAMPTZ)"
     close = f"{_is_moment(c, 6, _OFFSET)} AND {instant} {_INSTANTS}"
     # A cast from TIMESTAMP to TIMESTAMPTZ looks up the zone for each value, 110 ns; this does not.
-    return Check(c, quick, f"make_timestamptz(epoch_us({x}))", close, instant)
+    return ValueCheck(c, quick, f"make_timestamptz(epoch_us({x}))", close, instant)
 
 
 def _as_written(example: str, c: str, x: str, suffix: str = "") -> str:

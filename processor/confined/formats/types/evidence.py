@@ -10,7 +10,7 @@ from processor.confined.formats.types.infer import (
     TEXT,
     WIDEST_DECIMAL,
     ColumnType,
-    Kind,
+    TypeKind,
     Value,
     classify,
     classify_alike,
@@ -18,13 +18,13 @@ from processor.confined.formats.types.infer import (
 
 _WORTH_JOINING = 16
 _PREFERENCE = (
-    Kind.BIGINT,
-    Kind.DOUBLE,
-    Kind.BOOLEAN,
-    Kind.DATE,
-    Kind.TIMESTAMP,
-    Kind.TIMESTAMPTZ,
-    Kind.TIMESTAMP_NS,
+    TypeKind.BIGINT,
+    TypeKind.DOUBLE,
+    TypeKind.BOOLEAN,
+    TypeKind.DATE,
+    TypeKind.TIMESTAMP,
+    TypeKind.TIMESTAMPTZ,
+    TypeKind.TIMESTAMP_NS,
 )
 
 
@@ -32,7 +32,7 @@ _PREFERENCE = (
 class Evidence:
     """What the texts of one column, seen so far, say about its type. More texts can only take kinds away."""
 
-    kinds: frozenset[Kind] | None = None  # None until the first text
+    kinds: frozenset[TypeKind] | None = None  # None until the first text
     integer_digits: int = 0
     scale: int = 0
     has_exponents: bool = False
@@ -60,15 +60,15 @@ class Evidence:
         self.has_exponents |= value.has_exponent
         before = self.kinds
         kinds = value.kinds if before is None else before & value.kinds
-        if Kind.DECIMAL in kinds and self.integer_digits + self.scale > WIDEST_DECIMAL:
-            kinds -= {Kind.DECIMAL}
+        if TypeKind.DECIMAL in kinds and self.integer_digits + self.scale > WIDEST_DECIMAL:
+            kinds -= {TypeKind.DECIMAL}
         if before is None:
             self._first = text
         self.kinds = kinds
         if not kinds:
             self.against = _why_text(text, value, self._first)
 
-    def narrow(self, kind: Kind, *, held: bool) -> None:
+    def narrow(self, kind: TypeKind, *, held: bool) -> None:
         """Take into account that `kind` holds all the column's values, or not."""
         if not held and self.kinds:
             self.kinds -= {kind}
@@ -77,7 +77,7 @@ class Evidence:
     def narrow_decimal(self, *, held: bool, integer_digits: int, scale: int) -> None:
         """Take into account how many digits the column's values need, if all are such numbers at all."""
         self.integer_digits, self.scale = integer_digits, scale
-        self.narrow(Kind.DECIMAL, held=held and integer_digits + scale <= WIDEST_DECIMAL)
+        self.narrow(TypeKind.DECIMAL, held=held and integer_digits + scale <= WIDEST_DECIMAL)
 
     def refuse(self, reason: str) -> None:
         """Make the column text for good."""
@@ -88,15 +88,15 @@ class Evidence:
         """Return the best type that holds every text seen so far; text when none was seen."""
         if not self.kinds:
             return TEXT
-        if Kind.DECIMAL in self.kinds and self.scale == 0 and Kind.BIGINT not in self.kinds:
+        if TypeKind.DECIMAL in self.kinds and self.scale == 0 and TypeKind.BIGINT not in self.kinds:
             return self._decimal()
-        kind = next((kind for kind in _PREFERENCE if kind in self.kinds), Kind.DECIMAL)
+        kind = next((kind for kind in _PREFERENCE if kind in self.kinds), TypeKind.DECIMAL)
         match kind:
-            case Kind.DECIMAL:
+            case TypeKind.DECIMAL:
                 return self._decimal()
-            case Kind.DOUBLE:
+            case TypeKind.DOUBLE:
                 return self._double()
-            case Kind.TIMESTAMP | Kind.TIMESTAMP_NS | Kind.TIMESTAMPTZ:
+            case TypeKind.TIMESTAMP | TypeKind.TIMESTAMP_NS | TypeKind.TIMESTAMPTZ:
                 return ColumnType(kind, example=self._first)
             case _:
                 return ColumnType(kind)
@@ -104,14 +104,14 @@ class Evidence:
     def _double(self) -> ColumnType:
         spare = SURE_DOUBLE_DIGITS - self.integer_digits - self.scale
         if self.has_exponents or spare < 0:
-            return ColumnType(Kind.DOUBLE)
-        return ColumnType(Kind.DOUBLE, SURE_DOUBLE_DIGITS, self.scale + spare // 2)
+            return ColumnType(TypeKind.DOUBLE)
+        return ColumnType(TypeKind.DOUBLE, SURE_DOUBLE_DIGITS, self.scale + spare // 2)
 
     def _decimal(self) -> ColumnType:
         # 18 digits are one 64-bit integer in the Parquet; wider ones all take 16 bytes, so they get all the room.
         wanted = self.integer_digits + self.scale
         narrow = 18
-        return ColumnType(Kind.DECIMAL, narrow if wanted < narrow else WIDEST_DECIMAL, self.scale)
+        return ColumnType(TypeKind.DECIMAL, narrow if wanted < narrow else WIDEST_DECIMAL, self.scale)
 
 
 def _why_text(text: str, value: Value, first: str) -> str:

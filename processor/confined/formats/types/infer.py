@@ -1,7 +1,7 @@
 """Types that one text could have.
 
 A type is earned when every value of the column survives text -> type -> text by value. `classify` says which types
-hold one text so; what a column's texts say together is in typing_evidence. What no type holds stays text, unchanged.
+hold one text so; what a column's texts say together is in evidence. What no type holds stays text, unchanged.
 """
 
 import re
@@ -12,7 +12,7 @@ from functools import cache
 from math import isfinite
 
 
-class Kind(StrEnum):
+class TypeKind(StrEnum):
     """The types a column of text can earn, in DuckDB's words.
 
     TIME is none of them: Spark before 4.1 can open no file that has such a column. Times of day stay text.
@@ -37,7 +37,7 @@ class ColumnType:
     `example` is a text of the column, of the form that the check is to be quick for.
     """
 
-    kind: Kind
+    kind: TypeKind
     precision: int = 0
     scale: int = 0
     example: str = ""
@@ -45,12 +45,12 @@ class ColumnType:
     @property
     def sql(self) -> str:
         """The type's name in SQL."""
-        if self.kind is Kind.DECIMAL:
+        if self.kind is TypeKind.DECIMAL:
             return f"DECIMAL({self.precision},{self.scale})"
         return self.kind.value
 
 
-TEXT = ColumnType(Kind.VARCHAR)
+TEXT = ColumnType(TypeKind.VARCHAR)
 
 WIDEST_DECIMAL = 38
 # A number of so many digits survives decimal -> double -> decimal (IEEE 754, binary64).
@@ -80,17 +80,17 @@ _NANOSECOND_YEARS = ("1678", "2261")
 class Value:
     """What one text could be: the kinds that hold it exactly, and the digits a DECIMAL needs for it."""
 
-    kinds: frozenset[Kind]
+    kinds: frozenset[TypeKind]
     integer_digits: int = 0
     scale: int = 0
     has_exponent: bool = False
 
 
 _NOTHING = Value(frozenset())
-_EXACT_EXPONENT = Value(frozenset((Kind.DOUBLE,)), has_exponent=True)
+_EXACT_EXPONENT = Value(frozenset((TypeKind.DOUBLE,)), has_exponent=True)
 _INEXACT_EXPONENT = Value(frozenset(), has_exponent=True)
-_ONE = {kind: Value(frozenset((kind,))) for kind in Kind}
-_MOMENT = Value(frozenset((Kind.TIMESTAMP, Kind.TIMESTAMP_NS)))
+_ONE = {kind: Value(frozenset((kind,))) for kind in TypeKind}
+_MOMENT = Value(frozenset((TypeKind.TIMESTAMP, TypeKind.TIMESTAMP_NS)))
 
 
 def classify(text: str) -> Value:
@@ -101,9 +101,9 @@ def classify(text: str) -> Value:
         case "integer" | "decimal" | "exponent" as form:
             return _number(text, form)
         case "truth":
-            return _ONE[Kind.BOOLEAN]
+            return _ONE[TypeKind.BOOLEAN]
         case "day":
-            return _ONE[Kind.DATE] if _is_day(text) else _NOTHING
+            return _ONE[TypeKind.DATE] if _is_day(text) else _NOTHING
         case _:
             return _moment(text, match["fraction"] or "", match["offset"])
 
@@ -139,11 +139,11 @@ def _number(text: str, form: str) -> Value:
 def _plain_number(
     form: str, integer_digits: int, scale: int, *, exact: bool, small: bool, negative_zero: bool
 ) -> Value:
-    kinds = {Kind.DOUBLE} if exact else set()
+    kinds = {TypeKind.DOUBLE} if exact else set()
     if not negative_zero and integer_digits + scale <= WIDEST_DECIMAL:
-        kinds.add(Kind.DECIMAL)
+        kinds.add(TypeKind.DECIMAL)
         if form == "integer" and small:
-            kinds.add(Kind.BIGINT)
+            kinds.add(TypeKind.BIGINT)
     return Value(frozenset(kinds), integer_digits, scale)
 
 
@@ -164,9 +164,9 @@ def _moment(text: str, fraction: str, offset: str | None) -> Value:
     if len(fraction) <= _MICROSECOND_DIGITS:
         if offset:
             # An offset may carry the instant out of the years 1 to 9999.
-            return _ONE[Kind.TIMESTAMPTZ] if "0002" <= text[:4] <= "9998" else _NOTHING
-        return _MOMENT if _in_nanoseconds(text) else _ONE[Kind.TIMESTAMP]
-    return _ONE[Kind.TIMESTAMP_NS] if not offset and _in_nanoseconds(text) else _NOTHING
+            return _ONE[TypeKind.TIMESTAMPTZ] if "0002" <= text[:4] <= "9998" else _NOTHING
+        return _MOMENT if _in_nanoseconds(text) else _ONE[TypeKind.TIMESTAMP]
+    return _ONE[TypeKind.TIMESTAMP_NS] if not offset and _in_nanoseconds(text) else _NOTHING
 
 
 def _in_nanoseconds(text: str) -> bool:
@@ -192,7 +192,7 @@ def classify_alike(texts: Collection[str]) -> Value | None:
     if longest > _LONGEST_SURE or joined.count("\n") != len(texts):
         return None
     if _SURE_DAYS.fullmatch(joined):
-        return _ONE[Kind.DATE]
+        return _ONE[TypeKind.DATE]
     if _SURE_MOMENTS.fullmatch(joined):
         return _MOMENT
     if longest > SURE_DOUBLE_DIGITS + 1 or _SHORT_NUMBERS.fullmatch(joined) is None:

@@ -3,9 +3,9 @@
 fast/       Read regular rows in bulk; can be switched off
 convert     Convert XML to Parquet: the repeated element is the row
 decode      XML bytes as UTF-8 with line feeds, from any encoding
-feed        Feed the rows of a document to DuckDB as JSON Lines
+feed        Feed a document's rows to DuckDB as JSON Lines
 namespaces  Names of elements and attributes, with namespaces where needed
-parser      Strict XML parsing by expat into one small tree a row
+parser      Strict XML parsing by expat, one small tree a row
 records     Elements to JSON values: fields and their values
 row_path    Decide which elements are the rows
 scan        Read a whole document: rows in bulk, the rest parsed

@@ -1,15 +1,5 @@
 """Convert XML to Parquet: the repeated element is the row.
 
-xml_input      bytes of any encoding to UTF-8 with line feeds
-xml_tree       the strict parser; elements as small trees          xml_names   what prefixes mean
-xml_scan       a reading of a whole document: by the parser, and rows in bulk (xml_bulk) where that can be
-xml_template   rows that are all alike, by one expression          xml_rows    any others, by
-xml_patterns   how earlier ones were written (xml_window), or      xml_states  what each tag means where it stands
-xml_kept       content that stays XML                              xml_text    texts as written to strings of JSON
-xml_shape      what elements have in common                        xml_layout  which of them are the rows
-xml_survey     the first reading: layout and shapes                xml_record  elements as JSON values
-xml_table      columns, rows and the relation for DuckDB           xml_feed    the later readings, through a pipe
-
 A document of rows alone is read once, by what its first mebibyte shows; whatever that did not show stops the reading.
 Then, as for all others, a survey of the whole document comes first. So nothing that comes late can be lost, and each
 reading has bounded memory. White space between elements is no value; in an element without children it is, unless such
@@ -22,9 +12,9 @@ from dataclasses import replace
 from processor.confined.formats.base import Format, TablePlan
 from processor.confined.formats.parquet.write import propose, write_table
 from processor.confined.formats.xml.decode import CHUNK_BYTES, encoding_of
-from processor.confined.formats.xml.feed import Feed, LineTooLong
+from processor.confined.formats.xml.feed import LineTooLong, XmlFeed
 from processor.confined.formats.xml.records import UnexpectedShape
-from processor.confined.formats.xml.survey import Survey, glimpse, survey
+from processor.confined.formats.xml.survey import DocumentSurvey, glimpse, survey
 from processor.confined.formats.xml.table import Table, original_name
 from processor.domain.conversion import Column, ConversionOptions, DataFormat, Facts, Receipt
 from processor.domain.errors import transient
@@ -57,9 +47,11 @@ def convert_xml(
         raise transient("xml.changed", f"the file changed while it was read ({error})", "it is tried again") from error
 
 
-def _write(source: Source, found: Survey, options: ConversionOptions, output: Output, metadata: Facts) -> Receipt:
+def _write(
+    source: Source, found: DocumentSurvey, options: ConversionOptions, output: Output, metadata: Facts
+) -> Receipt:
     table = Table(found)
-    feed = Feed(source.open, table)
+    feed = XmlFeed(source.open, table)
     texts, nested = table.text_columns(), table.nested_columns()
     facts = (("encoding", _encoding(source)), *table.facts())
     while True:
@@ -84,7 +76,7 @@ def _write(source: Source, found: Survey, options: ConversionOptions, output: Ou
 def plan_xml(source: Source, data_format: DataFormat, options: ConversionOptions) -> TablePlan:  # noqa: ARG001
     """Return how `source` would be converted. Reads all of it, writes nothing; raises as `convert_xml` does."""
     table = Table(survey(source.open))
-    feed = Feed(source.open, table)
+    feed = XmlFeed(source.open, table)
     texts, nested = table.text_columns(), table.nested_columns()
     while True:
         try:

@@ -1,4 +1,4 @@
-"""Feed the rows of a document to DuckDB as JSON Lines."""
+"""Feed a document's rows to DuckDB as JSON Lines."""
 
 import fcntl
 import os
@@ -32,7 +32,7 @@ class LineTooLong(Exception):  # noqa: N818 - a signal to make room
         self.length = length
 
 
-class Feed:
+class XmlFeed:
     """Readings of one surveyed document for `write_table`; `rows` counts those of the last reading, if whole."""
 
     def __init__(self, open_again: Callable[[], BinaryIO], table: Table) -> None:

@@ -1,4 +1,4 @@
-"""Strict XML parsing by expat into one small tree a row.
+"""Strict XML parsing by expat, one small tree a row.
 
 Entities other than the five predefined ones are refused where they are declared, nothing outside the document is ever
 fetched, and depth, tags and rows have bounds, so no document costs more than its own size.

@@ -13,7 +13,7 @@ from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
 from processor.confined.formats.xml.parser import ATTRIBUTES, NAME, PARTS, Node
-from processor.confined.formats.xml.schema import BLANK, Shape, is_tangled
+from processor.confined.formats.xml.schema import BLANK, ElementShape, is_tangled
 
 TEXT, XML, ORDER = "#text", "#xml", "#order"
 VARCHAR = "VARCHAR"
@@ -29,11 +29,11 @@ class Child:
 
     key: str
     repeats: bool
-    record: "Record | None"  # None for a plain text
+    record: "RecordSchema | None"  # None for a plain text
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class RecordSchema:
     """The fields of the elements of one shape; keys are the names in the table."""
 
     attributes: dict[str, str]
@@ -104,7 +104,7 @@ class Record:
             found[child.key] = value
 
 
-def record_of(shape: Shape) -> Record | None:
+def record_of(shape: ElementShape) -> RecordSchema | None:
     """Return the record of the elements of `shape`, or None if they are plain texts."""
     if shape.is_plain:
         return None
@@ -115,7 +115,9 @@ def record_of(shape: Shape) -> Record | None:
         name: Child(key, child.repeats, record_of(child))
         for (name, child), key in zip(children.items(), keys[len(attributes) :], strict=True)
     }
-    return Record(attributes, places, shape.has_text and not shape.mixed, shape.mixed, shape.tangled and bool(children))
+    return RecordSchema(
+        attributes, places, shape.has_text and not shape.mixed, shape.mixed, shape.tangled and bool(children)
+    )
 
 
 def plain_text(node: Node) -> str:

@@ -10,18 +10,18 @@ innermost element that is an only child.
 from dataclasses import dataclass
 
 from processor.confined.formats.xml.parser import Path
-from processor.confined.formats.xml.schema import Shape
+from processor.confined.formats.xml.schema import ElementShape
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class RowLayout:
     """The wrappers, and the path of the rows; `row` is None when every child of a wrapper is a row of its kind."""
 
     wrappers: frozenset[Path]
     row: Path | None
 
 
-def decide(root: Shape, used: Layout | None, *, by_kind: bool) -> Layout:
+def decide(root: ElementShape, used: RowLayout | None, *, by_kind: bool) -> RowLayout:
     """Return the layout that the shapes call for.
 
     `used` is the layout with which they were found; what it has opened stays open even if it turns out to have text
@@ -35,13 +35,13 @@ def decide(root: Shape, used: Layout | None, *, by_kind: bool) -> Layout:
     several = len(rows) > 1
     if used is not None and wrappers and used.wrappers == wrappers:
         several = several or by_kind or used.row is None
-    return Layout(wrappers, None if several else rows[0])
+    return RowLayout(wrappers, None if several else rows[0])
 
 
-def _repeated(shape: Shape, path: Path, opened: frozenset[Path]) -> list[tuple[Path, Shape]]:
+def _repeated(shape: ElementShape, path: Path, opened: frozenset[Path]) -> list[tuple[Path, ElementShape]]:
     if shape.mixed and path not in opened:
         return []
-    found: list[tuple[Path, Shape]] = []
+    found: list[tuple[Path, ElementShape]] = []
     for name, child in shape.children.items():
         if child.count > 1:
             found.append(((*path, name), child))
@@ -50,7 +50,7 @@ def _repeated(shape: Shape, path: Path, opened: frozenset[Path]) -> list[tuple[P
     return found
 
 
-def _only_child(root: Shape) -> Path:
+def _only_child(root: ElementShape) -> Path:
     path: Path = (root.name,)
     shape = root
     while len(shape.children) == 1 and not (shape.mixed or shape.has_characters):

@@ -13,7 +13,7 @@ from processor.confined.formats.xml.decode import CHUNK_BYTES, read_normalised
 from processor.confined.formats.xml.fast.bulk import Bulk
 from processor.confined.formats.xml.namespaces import Names
 from processor.confined.formats.xml.parser import Node, Path, TreeParser, refuse_malformed
-from processor.confined.formats.xml.row_path import Layout
+from processor.confined.formats.xml.row_path import RowLayout
 
 _MOST_PATIENCE = 64
 _FEW_ROWS_BYTES = 4096
@@ -48,7 +48,7 @@ class Visitor(Protocol):
 class Scan:
     """A reading of the document that `open_again` opens."""
 
-    def __init__(self, open_again: Callable[[], BinaryIO], layout: Layout, names: Names, visitor: Visitor) -> None:
+    def __init__(self, open_again: Callable[[], BinaryIO], layout: RowLayout, names: Names, visitor: Visitor) -> None:
         self._open, self._visitor = open_again, visitor
         self.parser = TreeParser(layout.wrappers, names, visitor.item, visitor.wrapper, visitor.text)
         self._between_rows = False

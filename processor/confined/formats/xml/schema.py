@@ -16,7 +16,7 @@ _MOST_ORDERED = 1_000  # children whose order is kept; more stand in the order o
 
 
 @dataclass(slots=True)
-class Shape:
+class ElementShape:
     """All that is known of the elements at one path.
 
     `repeats`: some parent has several. `has_characters`: some element without children has more than white space;
@@ -27,7 +27,7 @@ class Shape:
     name: str
     count: int = 0
     attributes: dict[str, int] = field(default_factory=dict)  # with how many elements have them
-    children: dict[str, "Shape"] = field(default_factory=dict)
+    children: dict[str, "ElementShape"] = field(default_factory=dict)
     repeats: bool = False
     has_characters: bool = False
     has_blank: bool = False
@@ -62,11 +62,11 @@ class Shapes:
     """The shape of a document's root, which holds all the others, and their number."""
 
     def __init__(self) -> None:
-        self.root: Shape | None = None
+        self.root: ElementShape | None = None
         self.known = 0  # grows whenever a shape does
         self._count = 0
 
-    def at(self, path: tuple[str, ...]) -> Shape:
+    def at(self, path: tuple[str, ...]) -> ElementShape:
         """Return the shape of the elements at `path`, made if there is none."""
         if self.root is None:
             self.root = self._new(path[0])
@@ -77,7 +77,7 @@ class Shapes:
             shape = shape.children[name]
         return shape
 
-    def learn(self, shape: Shape, node: Node) -> None:
+    def learn(self, shape: ElementShape, node: Node) -> None:
         """Take `node` and all below it into account. Raises DeliveryError (`xml.too-many-names`)."""
         before = shape.facts()
         shape.count += 1
@@ -93,7 +93,7 @@ class Shapes:
         if shape.facts() != before:
             self.known += 1
 
-    def _learn_children(self, shape: Shape, node: Node, names: list[str]) -> None:
+    def _learn_children(self, shape: ElementShape, node: Node, names: list[str]) -> None:
         shape.tangled = shape.tangled or is_tangled(names)
         before: str | None = None
         seen: set[str] = set()
@@ -109,7 +109,7 @@ class Shapes:
             self.learn(child, part)
             before = name
 
-    def _insert(self, parent: Shape, name: str, after: str | None) -> Shape:
+    def _insert(self, parent: ElementShape, name: str, after: str | None) -> ElementShape:
         """Add a child, in the order of the document as far as it has one: right after the sibling before it."""
         child = self._new(name)
         keys = list(parent.children) if len(parent.children) <= _MOST_ORDERED else []
@@ -119,7 +119,7 @@ class Shapes:
         parent.children.update(moved)
         return child
 
-    def _new(self, name: str) -> Shape:
+    def _new(self, name: str) -> ElementShape:
         self._count += 1
         self.known += 1
         if self._count > MOST_SHAPES:
@@ -128,7 +128,7 @@ class Shapes:
                 f"the file has elements at more than {MOST_SHAPES:,} different paths",
                 "names that carry data can not become columns",
             )
-        return Shape(name)
+        return ElementShape(name)
 
 
 def is_tangled(names: list[str]) -> bool:
@@ -139,7 +139,7 @@ def is_tangled(names: list[str]) -> bool:
     return len(set(runs)) < len(runs)
 
 
-def _learn_text(shape: Shape, text: str, *, has_children: bool) -> None:
+def _learn_text(shape: ElementShape, text: str, *, has_children: bool) -> None:
     if not text.strip(BLANK):
         shape.has_blank = shape.has_blank or (bool(text) and not has_children)
     elif has_children:

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from processor.confined.formats.xml.decode import CHUNK_BYTES, FIRST_BYTES
-from processor.confined.formats.xml.fast.automaton import Row
+from processor.confined.formats.xml.fast.automaton import RowAutomaton
 from processor.confined.formats.xml.fast.bulk import Bulk
 from processor.confined.formats.xml.namespaces import Names
 from processor.confined.formats.xml.parser import ATTRIBUTES, PARTS, Node, Path
 from processor.confined.formats.xml.records import record_of
-from processor.confined.formats.xml.row_path import Layout, decide
+from processor.confined.formats.xml.row_path import RowLayout, decide
 from processor.confined.formats.xml.scan import Scan
-from processor.confined.formats.xml.schema import Shape, Shapes
+from processor.confined.formats.xml.schema import ElementShape, Shapes
 from processor.domain.errors import refused
 
 _MOST_READINGS = 5
@@ -24,11 +24,11 @@ _MANY_PARSED = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Survey:
+class DocumentSurvey:
     """The findings: `envelope` has the children of wrappers that are not rows, `attributes` those of the wrappers."""
 
-    layout: Layout
-    root: Shape
+    layout: RowLayout
+    root: ElementShape
     envelope: tuple[tuple[Path, Node], ...]
     attributes: dict[Path, list[str]]
     texts: tuple[Path, ...]  # wrappers that have text between their children
@@ -37,7 +37,7 @@ class Survey:
     doctype: str
     has_many_rows: bool  # so many that taking them in bulk pays
 
-    def shape(self, path: Path) -> Shape:
+    def shape(self, path: Path) -> ElementShape:
         """Return the shape of the elements at `path`."""
         shape = self.root
         for name in path[1:]:
@@ -45,7 +45,7 @@ class Survey:
         return shape
 
 
-def survey(open_again: Callable[[], BinaryIO]) -> Survey:
+def survey(open_again: Callable[[], BinaryIO]) -> DocumentSurvey:
     """Read the document that `open_again` opens until its layout is certain; once for most documents.
 
     Raises DeliveryError for what is refused, and for a document that is not well-formed.
@@ -62,7 +62,7 @@ def survey(open_again: Callable[[], BinaryIO]) -> Survey:
     return surveyor.findings()
 
 
-def glimpse(open_again: Callable[[], BinaryIO]) -> Survey | None:
+def glimpse(open_again: Callable[[], BinaryIO]) -> DocumentSurvey | None:
     """Return what the first mebibyte shows, if that is likely to hold for the rest: regular rows and nothing else.
 
     It holds for the whole document if a reading by it meets nothing unexpected.
@@ -76,27 +76,27 @@ def glimpse(open_again: Callable[[], BinaryIO]) -> Survey | None:
     return surveyor.findings() if is_likely else None
 
 
-def _first_guess(open_again: Callable[[], BinaryIO]) -> tuple[Layout, frozenset[str]]:
-    surveyor = _Surveyor(open_again, Layout(frozenset(), None), Names())
+def _first_guess(open_again: Callable[[], BinaryIO]) -> tuple[RowLayout, frozenset[str]]:
+    surveyor = _Surveyor(open_again, RowLayout(frozenset(), None), Names())
     surveyor.scan.run(limit=FIRST_BYTES)
     node = surveyor.scan.parser.unfinished()
     if node is not None:
         surveyor.item((node[0],), node)
     if surveyor.shapes.root is None:  # nothing but a long prolog so far
-        return Layout(frozenset(), None), frozenset()
+        return RowLayout(frozenset(), None), frozenset()
     return decide(surveyor.shapes.root, None, by_kind=False), surveyor.names.found_ambiguous()
 
 
 class _Surveyor:
     """Visits all of a document and learns its shapes."""
 
-    def __init__(self, open_again: Callable[[], BinaryIO], layout: Layout, names: Names) -> None:
+    def __init__(self, open_again: Callable[[], BinaryIO], layout: RowLayout, names: Names) -> None:
         self.names = names
         self.shapes = Shapes()
         self.bulk: Bulk | None = None
         self.scan = Scan(open_again, layout, names, self)
         self._layout = layout
-        self._row: Shape | None = None
+        self._row: ElementShape | None = None
         self._envelope: list[tuple[Path, Node]] = []
         self._envelope_size = 0
         self._attributes_size = 0
@@ -160,9 +160,11 @@ class _Surveyor:
         self._known = self.shapes.known
         # One that came once is parsed when it comes again, for its shape is to know that it repeats.
         rows = {path: shape for path, shape in self._rows() if shape.count > 1}
-        self.bulk = Bulk({path: Row(shape, record_of(shape), None) for path, shape in rows.items()}) if rows else None
+        self.bulk = (
+            Bulk({path: RowAutomaton(shape, record_of(shape), None) for path, shape in rows.items()}) if rows else None
+        )
 
-    def _rows(self) -> Iterator[tuple[Path, Shape]]:
+    def _rows(self) -> Iterator[tuple[Path, ElementShape]]:
         if self._layout.row is not None:
             if self._row is not None:
                 yield self._layout.row, self._row
@@ -172,7 +174,7 @@ class _Surveyor:
                 if (*wrapper, name) not in self._layout.wrappers:
                     yield (*wrapper, name), shape
 
-    def layout(self) -> Layout:
+    def layout(self) -> RowLayout:
         """Return the layout that all of the document calls for."""
         assert self.shapes.root is not None
         by_kind = self._is_interrupted or bool(self._texts) or self._envelope_size > _LARGEST_ENVELOPE
@@ -182,14 +184,14 @@ class _Surveyor:
         """Tell whether there are rows, nothing else after the first one, and nothing new in the last ones."""
         return self.bulk is not None and not self._after_rows and self._known == self.shapes.known
 
-    def root_only(self) -> Layout:
+    def root_only(self) -> RowLayout:
         """Return the layout in which the root is the one row."""
         assert self.shapes.root is not None
-        return Layout(frozenset(), (self.shapes.root.name,))
+        return RowLayout(frozenset(), (self.shapes.root.name,))
 
-    def findings(self) -> Survey:
+    def findings(self) -> DocumentSurvey:
         assert self.shapes.root is not None
-        return Survey(
+        return DocumentSurvey(
             self._layout,
             self.shapes.root,
             tuple(self._envelope),

@@ -14,21 +14,21 @@ import orjson
 
 from processor.confined.formats.parquet.write import TextColumn
 from processor.confined.formats.sql import literal, quoted
-from processor.confined.formats.xml.fast.automaton import Row
+from processor.confined.formats.xml.fast.automaton import RowAutomaton
 from processor.confined.formats.xml.fast.bulk import Bulk
 from processor.confined.formats.xml.fast.template import template_of
 from processor.confined.formats.xml.parser import Node, Path
-from processor.confined.formats.xml.records import TEXT, VARCHAR, Record, distinct, plain_text, record_of
-from processor.confined.formats.xml.survey import Survey
+from processor.confined.formats.xml.records import TEXT, VARCHAR, RecordSchema, distinct, plain_text, record_of
+from processor.confined.formats.xml.survey import DocumentSurvey
 
 _RENAMED = re.compile(r"(.+)#[0-9]+")
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class RowKind:
     """The rows at one path: how they are read and, if each kind is a column, that column."""
 
-    record: Record | None
+    record: RecordSchema | None
     column: str | None
 
     def row(self, node: Node) -> dict[str, Any]:
@@ -50,7 +50,7 @@ class Constant:
 class Table:
     """How the rows of a surveyed document are made, and the relation that DuckDB makes of them."""
 
-    def __init__(self, survey: Survey) -> None:
+    def __init__(self, survey: DocumentSurvey) -> None:
         self.survey = survey
         self.kinds = _kinds(survey)
         self.texts = _text_columns(survey)
@@ -63,7 +63,9 @@ class Table:
             return None
         row = self.survey.layout.row
         template = template_of(self.survey.shape(row), self.kinds[row].record) if row is not None else None
-        rows = {path: Row(self.survey.shape(path), kind.record, kind.column) for path, kind in self.kinds.items()}
+        rows = {
+            path: RowAutomaton(self.survey.shape(path), kind.record, kind.column) for path, kind in self.kinds.items()
+        }
         return Bulk(rows, template)
 
     def text_columns(self) -> list[TextColumn]:
@@ -115,10 +117,10 @@ _MOST_FACTS = 100
 _LONGEST_FACT = 16 << 10
 
 
-def _kinds(survey: Survey) -> dict[Path, Kind]:
+def _kinds(survey: DocumentSurvey) -> dict[Path, RowKind]:
     layout = survey.layout
     if layout.row is not None:
-        return {layout.row: Kind(record_of(survey.shape(layout.row)), None)}
+        return {layout.row: RowKind(record_of(survey.shape(layout.row)), None)}
     shapes = {
         (*wrapper, name): shape
         for wrapper in sorted(layout.wrappers, key=len)
@@ -127,14 +129,14 @@ def _kinds(survey: Survey) -> dict[Path, Kind]:
     }
     last_names = [path[-1] for path in shapes]
     names = distinct(path[-1] if last_names.count(path[-1]) == 1 else "/".join(path) for path in shapes)
-    return {path: Kind(record_of(shape), name) for (path, shape), name in zip(shapes.items(), names, strict=True)}
+    return {path: RowKind(record_of(shape), name) for (path, shape), name in zip(shapes.items(), names, strict=True)}
 
 
-def _text_columns(survey: Survey) -> dict[Path, str]:
+def _text_columns(survey: DocumentSurvey) -> dict[Path, str]:
     return {path: "/".join((*path, TEXT)) for path in survey.texts}
 
 
-def _constants(survey: Survey, taken: Iterable[str]) -> list[Constant]:
+def _constants(survey: DocumentSurvey, taken: Iterable[str]) -> list[Constant]:
     found = [
         Constant("/".join((*path, f"@{name}")), VARCHAR, value)
         for path, attributes in survey.attributes.items()
@@ -149,7 +151,7 @@ def _constants(survey: Survey, taken: Iterable[str]) -> list[Constant]:
     return [Constant(name, of.structure, of.value) for name, of in zip(names, found, strict=True)]
 
 
-def _envelope_constant(survey: Survey, path: Path, nodes: list[Node]) -> Constant:
+def _envelope_constant(survey: DocumentSurvey, path: Path, nodes: list[Node]) -> Constant:
     shape = survey.shape(path)
     record = record_of(shape)
     values: list[Any] = [record.values(node) if record else plain_text(node) for node in nodes]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processor.confined.archives.taken_keys import Claims
+from processor.confined.archives.taken_keys import TakenKeys
 from processor.domain.keys import unescape
 from processor.domain.members import LONGEST_SUFFIX_BYTES, member_key
 
@@ -104,13 +104,13 @@ def test_overlong_names_that_differ_only_at_their_end_have_different_keys() -> N
 
 @given(st.lists(st.text(max_size=5), max_size=3000))
 def test_claims_tell_whether_a_key_was_there_before(keys: list[str]) -> None:
-    claims, seen = Claims(), set()
+    claims, seen = TakenKeys(), set()
     for key in keys:
         assert claims.add(key) == (key not in seen)
         seen.add(key)
 
 
 def test_claims_grow_and_forget_nothing() -> None:
-    claims = Claims()
+    claims = TakenKeys()
     assert all(claims.add(f"key {number}") for number in range(20_000))
     assert not any(claims.add(f"key {number}") for number in range(20_000))

@@ -10,7 +10,7 @@ from contextlib import contextmanager, nullcontext
 
 from processor.confined.formats import duckdb_session
 from processor.confined.formats.csv.analysis import PIECE_BYTES
-from processor.confined.formats.csv.fast.speculative import BrokenPromiseError, PromisedTable
+from processor.confined.formats.csv.fast.speculative import SpeculationFailedError, SpeculativeTable
 from processor.streams.source import Source
 
 _INTERRUPT_AGAIN_SECONDS = 0.05
@@ -22,13 +22,13 @@ def is_large_file(source: Source) -> bool:
     return source.path_fd is not None and source.size_bytes is not None and source.size_bytes > PIECE_BYTES
 
 
-class BesideTable(PromisedTable):
+class ConcurrentTable(SpeculativeTable):
     """A table that DuckDB reads from the file."""
 
     def check_width(self) -> None:
         """Leave very wide tables to the careful way: DuckDB alone takes nearly all the memory there is for them."""
         if self.layout.width > _MOST_COLUMNS:
-            raise BrokenPromiseError
+            raise SpeculationFailedError
 
     @contextmanager
     def _path(self) -> Iterator[str]:

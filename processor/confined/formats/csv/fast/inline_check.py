@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from processor.confined.formats.csv.analysis import PIECE_BYTES
-from processor.confined.formats.csv.fast.speculative import BrokenPromiseError, PromisedTable
+from processor.confined.formats.csv.fast.speculative import SpeculationFailedError, SpeculativeTable
 from processor.confined.formats.csv.feed.multi_pipe import BUFFER_BYTES, RelayError, relayed
 from processor.confined.formats.csv.reader.uniformity import StructureCheck, behind_lines, direct_reading
 from processor.confined.formats.parquet.write import Reading
@@ -21,7 +21,7 @@ def is_costly_to_read(source: Source) -> bool:
     return source.path_fd is None and (source.size_bytes is None or source.size_bytes > PIECE_BYTES)
 
 
-class PassingTable(PromisedTable):
+class InlineTable(SpeculativeTable):
     """A table that DuckDB gets over pipes."""
 
     def direct(self) -> Reading:
@@ -48,7 +48,7 @@ class PassingTable(PromisedTable):
             with relayed(pieces, check.behind_a_row, about_bytes(self.source), self.options.threads) as paths:
                 yield paths
         except RelayError as error:
-            raise BrokenPromiseError from error
+            raise SpeculationFailedError from error
 
 
 def _without_lines(pieces: Iterator[bytes], count: int) -> Iterator[bytes]:

@@ -1,4 +1,4 @@
-"""Convert in one pass, assuming the rest looks like the beginning.
+"""Convert in one pass, trusting the beginning; check the rest.
 
 What is else found out by readings of their own, that the text is UTF-8 and that all its rows are alike, is promised by
 its first piece and checked while DuckDB reads it. The object is not ended before all was checked; where the promise is
@@ -13,11 +13,11 @@ from processor.confined.formats.csv.reader.uniformity import Structure, Structur
 from processor.streams.source import Source
 
 
-class BrokenPromiseError(Exception):
+class SpeculationFailedError(Exception):
     """The text is not what its beginning promised."""
 
 
-class PromisedTable(CsvTable):
+class SpeculativeTable(CsvTable):
     """A table as its first piece promises it. All that is not kept is raised as BrokenPromiseError."""
 
     rows_passed: int | None = None  # of the last reading that was checked to its end
@@ -28,14 +28,14 @@ class PromisedTable(CsvTable):
         with source.open() as reader:
             found = promised_encoding(reader.read(PIECE_BYTES))
         if found is None:
-            raise BrokenPromiseError
+            raise SpeculationFailedError
         return found
 
     def first_piece(self) -> tuple[bytes, bool]:
         """Return the text's first piece, cut after a line, and whether it is all."""
         piece, whole = super().first_piece()
         if not Utf8Check().add(piece):
-            raise BrokenPromiseError
+            raise SpeculationFailedError
         return piece, whole
 
     def find_structure(self) -> Structure | None:
@@ -45,7 +45,7 @@ class PromisedTable(CsvTable):
 
     def understand_all(self) -> None:
         """Leave it to the careful way."""
-        raise BrokenPromiseError
+        raise SpeculationFailedError
 
     def checked(self, check: StructureCheck | None = None) -> Iterator[bytes]:
         """Yield the text while it keeps its promises, each piece when `check` has been made of it."""
@@ -55,9 +55,9 @@ class PromisedTable(CsvTable):
         utf8 = Utf8Check()
         for chunk in utf8_chunks(self.source, self.encoding):
             if not (utf8.add(chunk) and check.add(chunk)):
-                raise BrokenPromiseError
+                raise SpeculationFailedError
             yield chunk
         structure = check.finish()
         if structure is None or structure.ending != self.structure.ending or not utf8.add(b"", final=True):
-            raise BrokenPromiseError
+            raise SpeculationFailedError
         self.rows_passed = structure.rows

@@ -1,4 +1,4 @@
-"""Decide if the first record is a header; name the columns.
+"""Decide if the first record is a header; name columns.
 
 A name looks unlike the values below it: a word over numbers, no value that comes again. A value looks like them. Where
 neither is so (a table of words only) the first record is a header, as custom has it.

@@ -1,4 +1,4 @@
-"""Find the table in a text: width, first and last line.
+"""Find the table in a text: width and extent.
 
 Text above the table (a title, notes) is preamble, text below it (a total, a source) is footer, lines that begin with #
 and do not fit are comments. They are no rows; they are recorded, so that nothing is lost. What else does not

@@ -27,7 +27,7 @@ def is_row(record: Record, layout: Layout, header: Header) -> bool:
     return layout.is_body(record)
 
 
-class Rows:
+class OutputRows:
     """Makes rows of what is read, once all is decided about the table."""
 
     def __init__(

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 
 from processor.confined.formats.csv.grammar import inner_escape, may_strip, normal_endings
 from processor.confined.formats.csv.reader.ragged import NO_DELIMITER, NO_QUOTE, NULL, Block, Ragged, Skeletons
-from processor.confined.formats.csv.reader.records import Reader, Record
+from processor.confined.formats.csv.reader.records import Record, RecordReader
 from processor.confined.formats.dialect import Dialect, Newline
 
 Passage = Record | Block | Ragged
@@ -30,7 +30,7 @@ def passages(
     Blank lines are records without fields and do not count; many of them come in a block of their own. Raises
     DeliveryError as `records` does.
     """
-    reader = Reader(chunks, dialect, nulls, width)
+    reader = RecordReader(chunks, dialect, nulls, width)
     every = iter(reader.record, None)
     while singly and (record := next(every, None)) is not None:
         singly -= bool(record.fields)
@@ -49,7 +49,7 @@ def passages(
             yield record
 
 
-def _blank_run(reader: Reader, dialect: Dialect, nulls: frozenset[bytes]) -> Ragged | None:
+def _blank_run(reader: RecordReader, dialect: Dialect, nulls: frozenset[bytes]) -> Ragged | None:
     """Take blank lines, where there are many."""
     window = reader.window
     end = _BLANK_LINES.match(window.held, window.at, window.at + _BLOCK_BYTES).end()  # type: ignore[union-attr]
@@ -64,7 +64,7 @@ def _blank_run(reader: Reader, dialect: Dialect, nulls: frozenset[bytes]) -> Rag
 class _Blocks:
     """Takes from `reader` what needs no look at each row."""
 
-    def __init__(self, reader: Reader, dialect: Dialect, width: int, nulls: frozenset[bytes]) -> None:
+    def __init__(self, reader: RecordReader, dialect: Dialect, width: int, nulls: frozenset[bytes]) -> None:
         self._reader = reader
         self._dialect = dialect
         self._nulls = nulls

@@ -13,7 +13,7 @@ _MOST_GROWN = 8 << 20
 _ANY_ENDING = re.compile(rb"\r\n|\n|\r")
 
 
-class Window:
+class LineBuffer:
     """The part of a text that is looked at: `held`, from `at` on not yet taken. It grows at its end on demand."""
 
     def __init__(self, chunks: Iterable[bytes], newline: Newline) -> None:

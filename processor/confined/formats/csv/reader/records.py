@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from processor.confined.formats.csv.grammar import Grammar
-from processor.confined.formats.csv.reader.line_buffer import LONGEST_RECORD, SETTLED_BYTES, Window
+from processor.confined.formats.csv.reader.line_buffer import LONGEST_RECORD, SETTLED_BYTES, LineBuffer
 from processor.confined.formats.dialect import Dialect
 from processor.domain.errors import refused
 
@@ -46,14 +46,14 @@ def records(
     A field without quotes that is empty or one of `nulls` is None. A known `width` helps to tell a stray quote from
     one that opens a field of several lines. Raises DeliveryError `csv.line-too-long`, `csv.quotes`.
     """
-    return iter(Reader(chunks, dialect, nulls, width).record, None)
+    return iter(RecordReader(chunks, dialect, nulls, width).record, None)
 
 
-class Reader:
+class RecordReader:
     """Assembles records from lines; a quoted field may need several."""
 
     def __init__(self, chunks: Iterable[bytes], dialect: Dialect, nulls: frozenset[bytes], width: int) -> None:
-        self.window = Window(chunks, dialect.newline)
+        self.window = LineBuffer(chunks, dialect.newline)
         self.grammar = Grammar(dialect)
         self.runs = dialect.runs
         self.nulls = nulls | {b""}

@@ -1,6 +1,6 @@
 """Choose the dialect by reading a large piece each way.
 
-Each way is scored by how regular its rows are and how plausible its cells look (see csv_cells); the best one is
+Each way is scored by how regular its rows are and how plausible its cells look (see cell_patterns); the best one is
 taken. What is customary (the comma, or the tab in a .tsv) only decides between ways that are as good.
 """
 

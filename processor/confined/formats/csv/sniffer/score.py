@@ -1,7 +1,7 @@
 """Score a reading: regular rows, text covered, plausible cells.
 
-The cells are judged by csv_cells; what is customary (the comma, or what the file's name promises) only decides between
-ways that are as good.
+`cell_patterns` judges the cells. Custom (the comma, or what the file's name promises) only decides between readings that
+are equally good.
 """
 
 import math

@@ -9,7 +9,7 @@ not wrong: it is looked at more closely.
 import re
 
 from processor.confined.formats.json.parser import write_string
-from processor.confined.formats.json.plan import Form, Plan, RowPlan
+from processor.confined.formats.json.plan import Form, PlacePlan, RowPlan
 from processor.confined.formats.json.schema import Place
 
 _SPACE = r"[ \t]*"
@@ -66,11 +66,11 @@ class Pattern:
             place.all_double = place.all_double and whole_digits <= _DOUBLE_DIGITS
             place.admitted = True
 
-    def _value(self, place: Place, plan: Plan) -> str:
+    def _value(self, place: Place, plan: PlacePlan) -> str:
         known = self._known(place, plan)
         return f"(?:{known}|null)" if known else "null"
 
-    def _known(self, place: Place, plan: Plan) -> str:
+    def _known(self, place: Place, plan: PlacePlan) -> str:
         match plan.form:
             case Form.BOOLEAN:
                 return "true|false"
@@ -107,11 +107,11 @@ class Pattern:
         self._passed.append((place, _DOUBLE_WHOLE, _DOUBLE_DIGITS + _SMALLEST_EXPONENT))
         return _DOUBLE
 
-    def _list(self, place: Place, plan: Plan) -> str:
+    def _list(self, place: Place, plan: PlacePlan) -> str:
         element = self._value(place, plan)
         return f"\\[{_SPACE}(?:{element}{_SPACE}(?:,{_SPACE}{element}{_SPACE})*)?\\]"
 
-    def _object(self, place: Place, plans: dict[str, Plan]) -> str:
+    def _object(self, place: Place, plans: dict[str, PlacePlan]) -> str:
         """Return the pattern of an object; one key, the most frequent, is required so that commas can be counted."""
         keys = [key for key in plans if key in place.fields]
         pivot = max(range(len(keys)), key=lambda index: place.fields[keys[index]].seen)
@@ -124,7 +124,7 @@ class Pattern:
         return f"\\{{{_SPACE}(?:{before}{members[pivot]}{after})?\\}}"
 
 
-def _own_text(place: Place, plan: Plan) -> str:
+def _own_text(place: Place, plan: PlacePlan) -> str:
     """Return the pattern of scalars that DuckDB turns into the very text that the column is to hold."""
     parts = []
     if place.integers:
@@ -142,7 +142,7 @@ def can_prove(plan: RowPlan) -> bool:
     return plan.is_record and named > 0 and sum(map(_places, plan.columns.values())) <= _MOST_PLACES
 
 
-def _places(plan: Plan) -> int:
+def _places(plan: PlacePlan) -> int:
     if plan.element is not None:
         return 2 * _places(plan.element)  # a list's pattern has its element's twice
     return 1 + sum(map(_places, plan.fields.values()))

@@ -2,7 +2,7 @@
 
 What is written is JSON by construction and tells every value exactly, so a line that is the very same text is valid,
 has no key twice, none unknown, and each value of the kind and with the digits that its column has. This costs a third
-of what the regular expression of `json_pattern` does, but only lines in the file's usual style are proved by it: the
+of what the regular expression of `pattern` does, but only lines in the file's usual style are proved by it: the
 same spaces, keys in the same order, numbers and strings in their shortest form. Whatever is guessed here from a sample
 may be wrong without harm: a line that is another text is proved in another way, or looked at.
 """
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from processor.confined.formats.json.parser import write_string
-from processor.confined.formats.json.plan import Form, Plan
+from processor.confined.formats.json.plan import Form, PlacePlan
 from processor.confined.formats.json.proof.unique_keys import has_keys_once
 from processor.confined.formats.json.schema import Place
 from processor.confined.formats.sql import literal, quoted
@@ -67,7 +67,7 @@ _Pieces = list[str]
 class Echo:
     """The condition that a line is what its values are when they are written again."""
 
-    def __init__(self, root: Place, fields: dict[str, Plan], style: Style) -> None:
+    def __init__(self, root: Place, fields: dict[str, PlacePlan], style: Style) -> None:
         """Write rows with these `fields`; in SQL `j` is the line, `r` the struct of its values."""
         self._style = style
         self._may_have_nan = False
@@ -81,7 +81,7 @@ class Echo:
             conditions.append("NOT contains(j, 'NaN') AND NOT contains(j, 'Infinity')")
         self.condition = f"({' AND '.join(conditions)})"
 
-    def _object(self, place: Place, plans: dict[str, Plan], value: str) -> _Pieces:
+    def _object(self, place: Place, plans: dict[str, PlacePlan], value: str) -> _Pieces:
         """Return the object; members that may be missing come with the comma that goes with them."""
         keys = [key for key in plans if key in place.fields]
         always = [place.fields[key].seen == place.objects for key in keys]
@@ -97,7 +97,7 @@ class Echo:
             pieces += with_comma if always[index] else [f"CASE WHEN {given} THEN {_concat(with_comma)} END"]
         return [*pieces, _Text("}")]
 
-    def _member(self, place: Place, plan: Plan, key: str, value: str) -> tuple[str, _Pieces]:
+    def _member(self, place: Place, plan: PlacePlan, key: str, value: str) -> tuple[str, _Pieces]:
         """Return the condition that the member is there, and the member."""
         name = write_string(key)
         head = _Text(f"{name}{self._style.colon}")
@@ -106,12 +106,12 @@ class Echo:
             given += f" OR contains(j, {literal(f'{head}null')})"
         return given, [head, *self._value_or_null(place, plan, value)]
 
-    def _value_or_null(self, place: Place, plan: Plan, value: str) -> _Pieces:
+    def _value_or_null(self, place: Place, plan: PlacePlan, value: str) -> _Pieces:
         if not place.nulls:
             return self._value(place, plan, value)
         return [f"CASE WHEN {value} IS NULL THEN 'null' ELSE {_concat(self._value(place, plan, value))} END"]
 
-    def _value(self, place: Place, plan: Plan, value: str) -> _Pieces:
+    def _value(self, place: Place, plan: PlacePlan, value: str) -> _Pieces:
         """Return what is written for a value that is not NULL."""
         if plan.form is Form.STRUCT:
             return self._object(place, plan.fields, value)
@@ -149,7 +149,7 @@ class Echo:
             text = f"CASE WHEN {whole} THEN {value}::BIGINT::VARCHAR ELSE {text} END"
         return f"CASE WHEN isfinite({value}) THEN {text} END"
 
-    def _list(self, place: Place, plan: Plan, value: str) -> _Pieces:
+    def _list(self, place: Place, plan: PlacePlan, value: str) -> _Pieces:
         if (numbers := self._listed_numbers(place, plan, value)) is not None:
             return [numbers]
         if plan.form is Form.STRING and self._style.comma == ",":
@@ -160,7 +160,7 @@ class Echo:
         items = f"list_transform({value}, lambda {item}: {element})"
         return [_Text("["), f"array_to_string({items}, {literal(self._style.comma)})", _Text("]")]
 
-    def _listed_numbers(self, place: Place, plan: Plan, value: str) -> str | None:
+    def _listed_numbers(self, place: Place, plan: PlacePlan, value: str) -> str | None:
         """Return the text of a list, or of lists of lists, of numbers or truth values; None for a list of others."""
         if plan.form is Form.LIST and place.element is not None and plan.element is not None:
             return self._listed_numbers(place.element, plan.element, value)
@@ -189,22 +189,22 @@ def _concat(pieces: Sequence[str]) -> str:
     return f"concat({', '.join(merged)})" if merged else "''"
 
 
-def can_echo(fields: dict[str, Plan]) -> bool:
+def can_echo(fields: dict[str, PlacePlan]) -> bool:
     """Tell whether all values tell how they were written, and all keys are written as they are."""
     return _can_echo_all(fields) and sum(map(_texts, fields.values())) <= _MOST_TEXTS
 
 
-def _can_echo_all(fields: dict[str, Plan]) -> bool:
+def _can_echo_all(fields: dict[str, PlacePlan]) -> bool:
     return all("\\" not in write_string(key) and _can_echo(plan) for key, plan in fields.items())
 
 
-def _can_echo(plan: Plan) -> bool:
+def _can_echo(plan: PlacePlan) -> bool:
     if plan.element is not None:
         return _can_echo(plan.element)
     return _can_echo_all(plan.fields) if plan.fields else plan.form is not Form.PLAIN
 
 
-def _texts(plan: Plan) -> int:
+def _texts(plan: PlacePlan) -> int:
     """Return how many places have JSON text."""
     if plan.element is not None:
         return _texts(plan.element)

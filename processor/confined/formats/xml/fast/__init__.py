@@ -1,6 +1,6 @@
 """Read regular rows in bulk; can be switched off.
 
-automaton    Automaton for rows of any shape: the meaning of each tag
+automaton    Automaton for rows of any shape: each tag's meaning
 bulk         Read rows in bulk wherever they stand in a document
 patterns     Reuse the pattern of earlier rows for rows alike
 raw_content  Content kept as XML text

@@ -1,4 +1,4 @@
-"""Automaton for rows of any shape: the meaning of each tag.
+"""Automaton for rows of any shape: each tag's meaning.
 
 A state is a place in an element: before its first child, or behind one of them. A tag leads from it to another state
 and adds something to the row's JSON. Tags are known by how they are written, the values of their attributes taken out;
@@ -16,8 +16,8 @@ from enum import IntEnum
 from typing import NamedTuple
 
 from processor.confined.formats.xml.fast.text import COMMA, NEWLINE, QUOTE
-from processor.confined.formats.xml.records import ORDER, TEXT, XML, Record
-from processor.confined.formats.xml.schema import Shape
+from processor.confined.formats.xml.records import ORDER, TEXT, XML, RecordSchema
+from processor.confined.formats.xml.schema import ElementShape
 
 _NAME = rb"[^ \t\n<>/=\"'!?&]+"
 _ATTRIBUTE = rb"[ \t\n]+(%b)[ \t\n]*=[ \t\n]*(?:\"[^\"]*\"|'[^']*')"
@@ -53,15 +53,15 @@ class More(NamedTuple):
     values: bytes  # JSON with a %b for the value of each attribute, after that of the edge
     known: set[bytes] | None  # marks of which the object may have none so far
     closing: bytes  # JSON for the end of what this opens
-    after: "State | None"  # where what this opens leads in the end
+    after: "TagState | None"  # where what this opens leads in the end
     element: "Element | None"
 
 
-Edge = tuple[bytes, "State", More | None]
+Edge = tuple[bytes, "TagState", More | None]
 """What is added to the JSON, where it leads, and what else there is to do."""
 
 
-class State(dict[bytes | tuple[bytes, ...], Edge]):
+class TagState(dict[bytes | tuple[bytes, ...], Edge]):
     """A place; its items are the tags that may follow, as far as they have been met."""
 
     __slots__ = ("find", "takes")
@@ -81,11 +81,11 @@ class Tag(NamedTuple):
     is_empty: bool
 
 
-class Row(NamedTuple):
+class RowAutomaton(NamedTuple):
     """Rows of one name: `column` is where each of them stands, if it is not the row itself."""
 
-    shape: Shape
-    record: Record | None
+    shape: ElementShape
+    record: RecordSchema | None
     column: str | None
 
 
@@ -120,12 +120,12 @@ def parted(tag: bytes) -> tuple[tuple[bytes, ...], list[bytes]]:
 class Element:
     """The elements of one shape: their record and, by name, their children, each with its place and its marks."""
 
-    shape: Shape
-    record: Record | None
+    shape: ElementShape
+    record: RecordSchema | None
     children: dict[str, "Element"] = field(default_factory=dict)
     places: dict[str, int] = field(default_factory=dict)
     marks: dict[str, set[bytes]] = field(default_factory=dict)
-    states: dict[tuple[str, bool], State] = field(default_factory=dict)
+    states: dict[tuple[str, bool], TagState] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name, child in (self.record.children if self.record else {}).items():
@@ -164,13 +164,13 @@ class Element:
 class Automaton:
     """The states for rows of certain names, all of them children of one element; `start` is the state between rows."""
 
-    def __init__(self, rows: dict[str, Row]) -> None:
+    def __init__(self, rows: dict[str, RowAutomaton]) -> None:
         self._rows = rows
         self._elements = {name: Element(row.shape, row.record) for name, row in rows.items()}
         self._edges = 0
-        self.start = State(Takes.BLANK, self._row)
+        self.start = TagState(Takes.BLANK, self._row)
 
-    def edge(self, state: State, tag: bytes) -> Edge | None:
+    def edge(self, state: TagState, tag: bytes) -> Edge | None:
         """Return the edge for a tag that the state has not met so far, None if it has none."""
         known = understood(tag)
         self._edges += 1
@@ -185,7 +185,7 @@ class Automaton:
         return self._opening(self._elements[tag.name], tag, before, behind, self.start)
 
     def _opening(
-        self, element: Element, tag: Tag, before: bytes, behind: bytes, after: State, known: set[bytes] | None = None
+        self, element: Element, tag: Tag, before: bytes, behind: bytes, after: TagState, known: set[bytes] | None = None
     ) -> Edge | None:
         """Return the edge of an opening tag; `before` and `behind` stand around the element's JSON."""
         record = element.record
@@ -207,7 +207,7 @@ class Automaton:
         return self._leaf(element, tag, (first, values, b"}" + behind), after, known)
 
     def _leaf(
-        self, element: Element, tag: Tag, json: tuple[bytes, bytes, bytes], after: State, known: set[bytes] | None
+        self, element: Element, tag: Tag, json: tuple[bytes, bytes, bytes], after: TagState, known: set[bytes] | None
     ) -> Edge:
         first, values, last = json
         if tag.is_empty:
@@ -215,11 +215,11 @@ class Automaton:
         # A shape that knows of no characters has to learn of the first ones.
         takes = Takes.VALUE if element.shape.has_characters else Takes.NOTHING
         end: Edge = (last, after, None)
-        inside = State(takes, lambda found: end if found.is_end and found.name == tag.name else None)
+        inside = TagState(takes, lambda found: end if found.is_end and found.name == tag.name else None)
         return _edge((first, values, b""), inside, tag, known)
 
     def _keeping(
-        self, element: Element, tag: Tag, json: tuple[bytes, bytes, bytes], after: State, known: set[bytes] | None
+        self, element: Element, tag: Tag, json: tuple[bytes, bytes, bytes], after: TagState, known: set[bytes] | None
     ) -> Edge:
         first, values, last = json
         if tag.is_empty:
@@ -227,7 +227,7 @@ class Automaton:
         return first, after, More(Does.KEEPS_XML, values, known, last, after, element)
 
     def _nested(
-        self, element: Element, tag: Tag, json: tuple[bytes, bytes, bytes], after: State, known: set[bytes] | None
+        self, element: Element, tag: Tag, json: tuple[bytes, bytes, bytes], after: TagState, known: set[bytes] | None
     ) -> Edge | None:
         first, values, last = json
         assert element.record is not None
@@ -238,11 +238,11 @@ class Automaton:
         inside = self._behind(element, "", disordered=False)
         return first, inside, More(Does.OPENS, values, known, last, after, element)
 
-    def _behind(self, element: Element, last: str, *, disordered: bool) -> State:
+    def _behind(self, element: Element, last: str, *, disordered: bool) -> TagState:
         """Return the state behind the child `last` ('' before the first); `disordered` once one came out of order."""
         state = element.states.get((last, disordered))
         if state is None:
-            state = State(Takes.BLANK, lambda tag: self._within(element, tag, last, disordered=disordered))
+            state = TagState(Takes.BLANK, lambda tag: self._within(element, tag, last, disordered=disordered))
             element.states[last, disordered] = state
         return state
 
@@ -281,7 +281,7 @@ class Automaton:
         return found
 
 
-def _edge(json: tuple[bytes, bytes, bytes], to: State, tag: Tag, known: set[bytes] | None) -> Edge:
+def _edge(json: tuple[bytes, bytes, bytes], to: TagState, tag: Tag, known: set[bytes] | None) -> Edge:
     first, values, last = json
     if tag.attributes or known is not None:
         return first, to, More(Does.NOTHING, values + last, known, b"", None, None)

@@ -3,8 +3,8 @@
 import re
 from collections.abc import Mapping
 
-from processor.confined.formats.xml.fast.automaton import Row
-from processor.confined.formats.xml.fast.rows import Rows
+from processor.confined.formats.xml.fast.automaton import RowAutomaton
+from processor.confined.formats.xml.fast.rows import BulkRows
 from processor.confined.formats.xml.fast.template import Template
 from processor.confined.formats.xml.parser import Path
 
@@ -14,13 +14,13 @@ _MOST_MISSES = 8
 class Bulk:
     """Takes rows without the parser. `end` is what may be the end of a row, in which case another may follow."""
 
-    def __init__(self, rows: Mapping[Path, Row], template: Template | None = None) -> None:
+    def __init__(self, rows: Mapping[Path, RowAutomaton], template: Template | None = None) -> None:
         self._template = template
         self._misses = 0
-        parents: dict[Path, dict[str, Row]] = {}
+        parents: dict[Path, dict[str, RowAutomaton]] = {}
         for path, row in rows.items():
             parents.setdefault(path[:-1], {})[path[-1]] = row
-        self._rows = {path: Rows(children) for path, children in parents.items()}
+        self._rows = {path: BulkRows(children) for path, children in parents.items()}
         names = b"|".join(sorted({re.escape(path[-1].encode()) for path in rows}))
         may_be_empty = any(not (row.shape.children or row.shape.has_text) for row in rows.values())
         self.end = re.compile(b"</(?:%b)>%b" % (names, b"|/>" if may_be_empty else b""))

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from operator import itemgetter
 
 from processor.confined.formats.xml.fast.automaton import Automaton
-from processor.confined.formats.xml.fast.run import Window
+from processor.confined.formats.xml.fast.run import AutomatonRun
 
 _LONGEST_ROW = 16 << 10
 _MOST_BYTES = 4 << 20  # of patterns that are remembered
@@ -63,7 +63,7 @@ class Patterns:
         count = len(parts) // 2
         pairs = zip(parts[::2], parts[1::2], strict=False)
         marked = b"".join(before + begin + _MARK % number for number, (before, begin) in enumerate(pairs)) + parts[-1]
-        run = Window(self._automaton, marked)
+        run = AutomatonRun(self._automaton, marked)
         run.run()
         if b"<!" in marked or run.rows != 1 or run.is_irregular or marked[run.taken :].strip(_BLANK):
             return _look_out

@@ -6,16 +6,16 @@ looked at for many rows at once. Whatever is not taken is left to the parser, ro
 
 import re
 
-from processor.confined.formats.xml.fast.automaton import Automaton, Row
+from processor.confined.formats.xml.fast.automaton import Automaton, RowAutomaton
 from processor.confined.formats.xml.fast.patterns import Patterns, plain
-from processor.confined.formats.xml.fast.run import Window
+from processor.confined.formats.xml.fast.run import AutomatonRun
 from processor.confined.formats.xml.fast.text import finished, has_characters, has_references_only
 
 
-class Rows:
+class BulkRows:
     """Takes rows of certain names, children of one element."""
 
-    def __init__(self, rows: dict[str, Row]) -> None:
+    def __init__(self, rows: dict[str, RowAutomaton]) -> None:
         self._automaton = Automaton(rows)
         self._patterns = Patterns(self._automaton)
         names = b"|".join(re.escape(name.encode()) for name in rows)
@@ -62,10 +62,10 @@ class Rows:
                 break
         return end, rows, sections, b"".join(json)
 
-    def _automatic(self, buffer: bytes, begin: int, end: int) -> Window:
+    def _automatic(self, buffer: bytes, begin: int, end: int) -> AutomatonRun:
         """Run the automaton over what is likely to be one row, and over more of the buffer if that is only a part."""
         while True:
-            run = Window(self._automaton, buffer[begin:end])
+            run = AutomatonRun(self._automaton, buffer[begin:end])
             run.run()
             if run.rows or run.is_irregular or end >= len(buffer):
                 return run

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from operator import length_hint
 
-from processor.confined.formats.xml.fast.automaton import Automaton, Does, Edge, Element, State, Takes, parted
+from processor.confined.formats.xml.fast.automaton import Automaton, Does, Edge, Element, TagState, Takes, parted
 from processor.confined.formats.xml.fast.raw_content import OutOfReachError, keep
 from processor.confined.formats.xml.fast.text import AMPERSAND
 
@@ -14,7 +14,7 @@ _NO_VALUES: list[bytes] = []
 _WHOLE_TAG = re.compile(rb"((?:[^\"'>]|\"[^\"]*\"|'[^']*')*)>")
 
 
-class Window:
+class AutomatonRun:
     """A run over `data`: how many `rows` are whole in it, how many bytes were `taken` with them, and their `json`."""
 
     def __init__(self, automaton: Automaton, data: bytes) -> None:
@@ -48,7 +48,7 @@ class Window:
         """Go from state to state; return how many pieces and how much JSON there were at the end of the last row."""
         json, automaton = self.json, self._automaton
         add, start = json.append, automaton.start
-        stack: list[tuple[State, bytes, int, Element | None]] = []
+        stack: list[tuple[TagState, bytes, int, Element | None]] = []
         state, size = start, 0
         for piece in pieces:
             edge = state.get(piece)
@@ -114,7 +114,7 @@ class Window:
                     break
         return left, size
 
-    def _look(self, state: State, piece: bytes) -> tuple[Edge, list[bytes], bytes] | None:
+    def _look(self, state: TagState, piece: bytes) -> tuple[Edge, list[bytes], bytes] | None:
         """Return the edge of a tag with attributes or of one that is new, the values, and the text behind the tag."""
         whole = _WHOLE_TAG.match(piece)
         if whole is None:
@@ -157,7 +157,7 @@ class Window:
         return True
 
 
-def _remember(state: State, piece: bytes, edge: Edge) -> None:
+def _remember(state: TagState, piece: bytes, edge: Edge) -> None:
     """Let the state know a tag together with the white space behind it."""
     _, to, more = edge
     if to.takes is Takes.BLANK and len(state) < _MOST_PIECES and (more is None or more.does is not Does.KEEPS_XML):

@@ -14,8 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from processor.confined.formats.xml.fast.text import finished, has_characters
-from processor.confined.formats.xml.records import TEXT, Child, Record
-from processor.confined.formats.xml.schema import Shape
+from processor.confined.formats.xml.records import TEXT, Child, RecordSchema
+from processor.confined.formats.xml.schema import ElementShape
 
 _MOST_SHAPES = 300
 _SPACE = "[ \\t\\n]*+"
@@ -65,7 +65,7 @@ class Template:
         return end, len(rows), _without_marks(b"\x03".join([encode(row) for row in rows]) + b"\x03")
 
 
-def template_of(shape: Shape, record: Record | None) -> Template | None:
+def template_of(shape: ElementShape, record: RecordSchema | None) -> Template | None:
     """Return the template of the rows of `shape`, or None if they are not of a kind that one expression can match."""
     part = _Part()
     try:
@@ -77,7 +77,9 @@ def template_of(shape: Shape, record: Record | None) -> Template | None:
     return Template(part)
 
 
-def _add_element(part: _Part, shape: Shape, record: Record | None, budget: list[int], *, is_there: bool = True) -> None:
+def _add_element(
+    part: _Part, shape: ElementShape, record: RecordSchema | None, budget: list[int], *, is_there: bool = True
+) -> None:
     budget[0] -= 1
     if budget[0] < 0 or (shape.has_text and shape.children) or shape.mixed or shape.tangled or "{" in shape.name:
         raise _Irregular
@@ -102,7 +104,7 @@ def _add_element(part: _Part, shape: Shape, record: Record | None, budget: list[
     part.add("", "}")
 
 
-def _add_text(part: _Part, shape: Shape, *, is_there: bool) -> None:
+def _add_text(part: _Part, shape: ElementShape, *, is_there: bool) -> None:
     name = re.escape(shape.name)
     if is_there and not shape.has_empty:
         part.add(f">([^<]*+)</{name}>", "\x02%b\x02", 1)
@@ -110,7 +112,7 @@ def _add_text(part: _Part, shape: Shape, *, is_there: bool) -> None:
         part.add(f"(?:(>[^<]*+)</{name}>| ?(/)>)", "\x01%b%b<", 2)
 
 
-def _add_attributes(part: _Part, shape: Shape, record: Record) -> None:
+def _add_attributes(part: _Part, shape: ElementShape, record: RecordSchema) -> None:
     for number, (name, key) in enumerate(record.attributes.items()):
         if "{" in name:
             raise _Irregular
@@ -122,7 +124,7 @@ def _add_attributes(part: _Part, shape: Shape, record: Record) -> None:
             part.add(f"(?:{start}(=){_QUOTED})?", "\x01%b%b%b<", 3)
 
 
-def _add_children(part: _Part, shape: Shape, record: Record, budget: list[int]) -> None:
+def _add_children(part: _Part, shape: ElementShape, record: RecordSchema, budget: list[int]) -> None:
     for number, (name, child) in enumerate(shape.children.items()):
         place = record.children[name]
         part.json += f"{',' if number else ''}\x02{_literal(place.key)}\x02:"
@@ -138,7 +140,7 @@ def _add_children(part: _Part, shape: Shape, record: Record, budget: list[int]) 
             part.pattern += f"{_SPACE})?"
 
 
-def _add_region(part: _Part, shape: Shape, place: Child, budget: list[int]) -> None:
+def _add_region(part: _Part, shape: ElementShape, place: Child, budget: list[int]) -> None:
     """Add elements that may be several, or an object that may be missing: one group, looked into by itself."""
     inner = _Part()
     _add_element(inner, shape, place.record, budget)

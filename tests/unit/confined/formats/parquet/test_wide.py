@@ -12,7 +12,7 @@ import pytest
 
 from processor.confined.formats import duckdb_session
 from processor.confined.formats.parquet import column_batches, write
-from processor.confined.formats.parquet.thrift import Reader, encode
+from processor.confined.formats.parquet.thrift import ThriftReader, encode
 from processor.confined.formats.parquet.wide import parts
 from processor.domain.conversion import ConversionOptions
 from processor.domain.errors import DeliveryError
@@ -76,7 +76,7 @@ def test_a_footer_is_decoded_and_encoded_to_the_same_bytes() -> None:
     _, output = written(some_table(40, 100))
     data = output.parquet_bytes
     footer = data[-8 - int.from_bytes(data[-8:-4], "little") : -8]
-    assert encode(Reader(footer).struct()) == footer
+    assert encode(ThriftReader(footer).struct()) == footer
 
 
 @pytest.mark.slow

@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from processor.confined.formats.types.evidence import Evidence
-from processor.confined.formats.types.infer import TEXT, Kind, classify
+from processor.confined.formats.types.infer import TEXT, TypeKind, classify
 from processor.domain.conversion import ConversionOptions, Typing
 from tests.unit.confined.formats.tables import type_of, written
 
@@ -127,19 +127,19 @@ def test_the_reason_says_what_kept_a_column_from_a_type(text: str, reason: str) 
 def test_evidence_only_ever_takes_types_away() -> None:
     evidence = Evidence()
     evidence.add(("1", "2"))
-    assert evidence.proposal().kind is Kind.BIGINT
+    assert evidence.proposal().kind is TypeKind.BIGINT
     evidence.add(("2.5",))
-    assert evidence.proposal().kind is Kind.DOUBLE
+    assert evidence.proposal().kind is TypeKind.DOUBLE
     evidence.add(("12345678901234567.25",))
     assert evidence.proposal().sql == "DECIMAL(38,2)"
     evidence.add(("x",))
     evidence.add(("1",))
-    assert evidence.proposal().kind is Kind.VARCHAR
+    assert evidence.proposal().kind is TypeKind.VARCHAR
 
 
 def test_classify_looks_at_no_text_longer_than_a_number_can_be() -> None:
     assert classify("1" * 351).kinds == frozenset()
-    assert Kind.DOUBLE in classify("1" + "0" * 300).kinds
+    assert TypeKind.DOUBLE in classify("1" + "0" * 300).kinds
 
 
 def test_times_of_day_stay_text_since_not_every_reader_of_parquet_can_open_them() -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from processor.confined.formats import duckdb_session
 from processor.confined.formats.types.checks import cast, check
 from processor.confined.formats.types.evidence import Evidence
-from processor.confined.formats.types.infer import ColumnType, Kind, classify
+from processor.confined.formats.types.infer import ColumnType, TypeKind, classify
 from processor.domain.conversion import ConversionOptions
 from tests.unit.confined.formats.tables import Text, assert_same_values, same_value, values_of, written
 
@@ -65,14 +65,14 @@ def test_every_column_is_read_back_when_the_sample_misled(seen: list[Text], unse
     assert_same_values(column, values_of(output.table(), "a"))
 
 
-TYPES = [ColumnType(kind) for kind in Kind if kind not in (Kind.VARCHAR, Kind.DECIMAL)] + [
-    ColumnType(Kind.DECIMAL, 18, 3),
-    ColumnType(Kind.DECIMAL, 38, 20),
-    ColumnType(Kind.DECIMAL, 38, 0),
-    ColumnType(Kind.DOUBLE, 15, 4),
+TYPES = [ColumnType(kind) for kind in TypeKind if kind not in (TypeKind.VARCHAR, TypeKind.DECIMAL)] + [
+    ColumnType(TypeKind.DECIMAL, 18, 3),
+    ColumnType(TypeKind.DECIMAL, 38, 20),
+    ColumnType(TypeKind.DECIMAL, 38, 0),
+    ColumnType(TypeKind.DOUBLE, 15, 4),
     *(
         ColumnType(kind, example=example)
-        for kind in (Kind.TIMESTAMP, Kind.TIMESTAMP_NS, Kind.TIMESTAMPTZ)
+        for kind in (TypeKind.TIMESTAMP, TypeKind.TIMESTAMP_NS, TypeKind.TIMESTAMPTZ)
         for example in (
             "2024-01-01T10:30:00.123Z",
             "2024-01-01T10:30:00",
@@ -98,12 +98,12 @@ def test_a_text_that_evidence_gives_a_type_passes_the_check_of_that_type(text: s
     evidence = Evidence()
     evidence.add([text])
     proposal = evidence.proposal()
-    if proposal.kind is not Kind.VARCHAR:
+    if proposal.kind is not TypeKind.VARCHAR:
         assert _held(text, proposal)
     holds = column_type.kind in (kinds := classify(text)).kinds
-    if holds and column_type.kind is Kind.DECIMAL:
+    if holds and column_type.kind is TypeKind.DECIMAL:
         holds = kinds.scale <= column_type.scale and kinds.integer_digits <= column_type.precision - column_type.scale
-    assert _held(text, column_type) == holds or column_type.kind in (Kind.TIMESTAMPTZ, Kind.TIMESTAMP_NS)
+    assert _held(text, column_type) == holds or column_type.kind in (TypeKind.TIMESTAMPTZ, TypeKind.TIMESTAMP_NS)
 
 
 @settings(max_examples=200, deadline=None)

@@ -6,7 +6,7 @@ import pytest
 
 from processor.confined.formats import convert, duckdb_session
 from processor.confined.formats.csv import convert as csv_convert
-from processor.confined.formats.csv.fast.concurrent_check import BesideTable
+from processor.confined.formats.csv.fast.concurrent_check import ConcurrentTable
 from processor.domain.conversion import ConversionOptions, DataFormat, Receipt
 from processor.domain.errors import DeliveryError
 from processor.streams.source import open_file
@@ -61,16 +61,16 @@ def test_a_text_that_turns_out_to_be_no_utf_8_is_read_in_its_encoding(tmp_path: 
 
 def test_a_text_that_is_broken_early_is_not_read_to_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ends: list[str] = []
-    write = BesideTable.write
+    write = ConcurrentTable.write
 
-    def noted(self: BesideTable, *arguments: object) -> Receipt:
+    def noted(self: ConcurrentTable, *arguments: object) -> Receipt:
         try:
             return write(self, *arguments)  # type: ignore[arg-type]
         except Exception as error:
             ends.append(type(error.__cause__).__name__)
             raise
 
-    monkeypatch.setattr(BesideTable, "write", noted)
+    monkeypatch.setattr(ConcurrentTable, "write", noted)
     lines = TABLE.splitlines()
     lines[5000:5000] = ["1,2,2024-01-01,"]  # DuckDB would read on
     with pytest.raises(DeliveryError):

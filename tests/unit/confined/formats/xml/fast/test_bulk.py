@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from processor.confined.formats.xml import decode, scan
 from processor.confined.formats.xml import survey as xml_survey
-from processor.confined.formats.xml.fast.automaton import Row
+from processor.confined.formats.xml.fast.automaton import RowAutomaton
 from processor.confined.formats.xml.fast.bulk import Bulk
 from processor.confined.formats.xml.feed import _Writer
 from processor.confined.formats.xml.namespaces import Names
@@ -102,7 +102,7 @@ def parsed(table: Table, document: bytes) -> list[bytes]:
 
 
 def bulk_of(table: Table) -> Bulk:
-    return Bulk({p: Row(table.survey.shape(p), kind.record, kind.column) for p, kind in table.kinds.items()})
+    return Bulk({p: RowAutomaton(table.survey.shape(p), kind.record, kind.column) for p, kind in table.kinds.items()})
 
 
 def taken(bulk: Bulk, container: Path, document: bytes, start: int) -> tuple[int, list[bytes] | None]:

@@ -1,0 +1,71 @@
+"""The house keeps its rules: maps are true, rooms are small, names have one meaning, first lines are plain."""
+
+import ast
+import re
+import subprocess
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2] / "processor"
+PACKAGES = sorted(path.parent for path in ROOT.rglob("__init__.py"))
+MODULES = sorted(path for path in ROOT.rglob("*.py") if path.name != "__init__.py")
+MOST_MODULES = 25
+MOST_WORDS = 10
+LOOSE = {"config", "logs", "__main__"}
+
+
+def docstring(path: Path) -> str:
+    return ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+
+
+def named(path: Path) -> str:
+    return str(path.relative_to(ROOT.parent))
+
+
+@pytest.mark.parametrize("package", PACKAGES, ids=named)
+def test_a_package_s_map_names_exactly_its_modules(package: Path) -> None:
+    there = {path.stem for path in package.glob("*.py")} - {"__init__", "__main__"}
+    there |= {f"{path.parent.name}/" for path in package.glob("*/__init__.py")}
+    mapped = set(re.findall(r"^(\w+/?) {2,}\S", docstring(package / "__init__.py"), re.MULTILINE))
+    assert mapped == there
+
+
+@pytest.mark.parametrize("package", PACKAGES, ids=named)
+def test_a_room_has_few_modules(package: Path) -> None:
+    assert len(list(package.glob("*.py"))) - 1 <= MOST_MODULES
+
+
+def test_few_modules_lie_loose_at_the_top() -> None:
+    assert {path.stem for path in ROOT.glob("*.py")} - {"__init__"} <= LOOSE
+
+
+def test_no_class_name_has_two_meanings() -> None:
+    homes = defaultdict(list)
+    for path in MODULES:
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef):
+                homes[node.name].append(named(path))
+    assert {name: places for name, places in homes.items() if len(places) > 1} == {}
+
+
+@pytest.mark.parametrize("path", [*MODULES, *(package / "__init__.py" for package in PACKAGES)], ids=named)
+def test_a_module_begins_with_one_short_plain_line(path: Path) -> None:
+    first = docstring(path).partition("\n")[0]
+    assert first, "there is a docstring"
+    assert len(first.split()) <= MOST_WORDS, first
+    assert not re.match(r"(What|Whether|Whose|Who)\b", first), first
+    assert first.endswith("."), first
+
+
+def test_confined_code_brings_nothing_of_the_other_side_into_a_worker() -> None:
+    forbidden = ("store", "ledger", "config", "engine", "delivery", "actors", "daemon", "remote", "watch", "commands")
+    program = (
+        "import sys, processor.confined.entrypoint as e; e.prepare(); "
+        f"print([m for m in sys.modules if m.startswith({tuple(f'processor.{name}' for name in forbidden)!r})"
+        " or m in ('boto3', 'botocore', 'sqlite3', 'pydantic', 'pykka')])"
+    )
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"

@@ -6,8 +6,9 @@ Decide from the whole text how it was written, read it so, account for every byt
     -> DuckDB's reader where every row is alike (reader.uniformity), else our own (feed.encoded_rows) -> write_table
 
 The dialect of a small text is decided on all of it, that of a large one on its first piece. DuckDB then reads a large
-text at once while all of it is checked: in another thread (fast.concurrent_check), or on its way to DuckDB where reading
-twice is costly (fast.inline_check). If the check fails, the structure of all rows is proved first, or every record is
+text at once while all of it is checked: in another thread (fast.concurrent_check), or on its way to DuckDB where a
+second reading
+is costly (fast.inline_check). If the check fails, the structure of all rows is proved first, or every record is
 surveyed before the first is written.
 """
 

@@ -1,7 +1,7 @@
 """Score a reading: regular rows, text covered, plausible cells.
 
-`cell_patterns` judges the cells. Custom (the comma, or what the file's name promises) only decides between readings that
-are equally good.
+`cell_patterns` judges the cells. Custom (the comma, or what the file's name promises) only decides between readings
+that are equally good.
 """
 
 import math

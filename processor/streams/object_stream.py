@@ -15,6 +15,7 @@ _BUFFER_BYTES = 64 << 10
 _LOOK_EVERY_SECONDS = 0.2
 # How long a worker may take to return once its stream has ended.
 _FAREWELL_SECONDS = 30.0
+_LATE_SECONDS = 5.0
 
 
 class ObjectStream:
@@ -61,13 +62,22 @@ class ObjectStream:
                 return self._pipe.result(_LOOK_EVERY_SECONDS)
             except FutureTimeoutError:
                 if self._work.done() and not self._pipe.done():
-                    raise BrokenStreamError("never began") from None
+                    return self._late()
                 if self._work.running():
                     waited += _LOOK_EVERY_SECONDS
                 if waited > self._silence_seconds:
                     raise _silent(self._silence_seconds) from None
             except CancelledError:
                 raise BrokenStreamError("was given up") from None
+
+    def _late(self) -> int:
+        """Return the pipe of a task that has ended: it was sent before, by another way, and may arrive after."""
+        if self._work.cancelled() or self._work.exception() is not None:
+            raise BrokenStreamError("never began")
+        try:
+            return self._pipe.result(_LATE_SECONDS)
+        except FutureTimeoutError:
+            raise BrokenStreamError("never began") from None
 
     def _farewell(self) -> None:
         try:

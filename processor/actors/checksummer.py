@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -15,7 +16,7 @@ from processor.delivery.examine import examine_in_parts
 from processor.domain.files import FileMetadata, FileType, proposed_kind
 from processor.domain.jobs import Status, Step
 from processor.domain.keys import escape
-from processor.ledger.records import Found
+from processor.ledger.records import Found, PutAway
 
 # One thread hashes at 1.5 GB/s, which is more than most disks give.
 _THREADS = 2
@@ -83,6 +84,7 @@ class Checksummer(Stage):
 
     def _set_aside(self, message: PutFileAway) -> bytes | None:
         file = message.file
+        self._see_that_it_is_unchanged(file)
         return quarantine.set_aside(
             self._root,
             file.relative_path,
@@ -92,13 +94,18 @@ class Checksummer(Stage):
             modified_ns=file.modified_ns,
         )
 
+    def _see_that_it_is_unchanged(self, file: PutAway) -> None:
+        """Raise NewerFileError when another file lies there than the one whose end is recorded."""
+        with suppress(FileNotFoundError, NotADirectoryError):
+            if not file.is_still(os.lstat(os.path.join(self._root, file.relative_path))):
+                raise quarantine.NewerFileError
+
     def _after_upload(self, message: PutFileAway) -> bool:
         """Delete or move a delivered file, never one that has changed since."""
         file, settings = message.file, self._settings
         if settings.after_upload is AfterUpload.KEEP:
             return False
-        if not quarantine.unchanged(self._root, file.relative_path, file.size_bytes, file.modified_ns):
-            return not os.path.lexists(os.path.join(self._root, file.relative_path))
+        self._see_that_it_is_unchanged(file)
         move = settings.after_upload is AfterUpload.MOVE and settings.after_upload_directory is not None
         quarantine.put_away(
             self._root, file.relative_path, os.fsencode(str(settings.after_upload_directory)) if move else None
@@ -113,7 +120,7 @@ class Checksummer(Stage):
             except OSError as error:
                 self.log.error("file.not-brought-back", path=escape(relative_path), reason=str(error))
             else:
-                found = Found(relative_path, status.st_size, status.st_mtime_ns)
+                found = Found.of(relative_path, status)
                 self.routes.progress.tell(BroughtBack(row, found))
 
 

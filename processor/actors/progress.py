@@ -164,6 +164,8 @@ class Progress(BaseActor):
         if intake.new or intake.changed:
             self._may_be_due = True
             self._admit()
+        if intake.released:
+            self._settle_accounts()
         return intake
 
     def _admit(self) -> None:
@@ -209,7 +211,7 @@ class Progress(BaseActor):
                     self._ledger.upload_closed(upload.row, upload.key)
                 return []
             case BroughtBack(row, found):
-                self._ledger.retry(row, found.size_bytes, found.modified_ns, _now_ms())
+                self._ledger.retry(row, found, _now_ms())
                 return [self._more_may_be_due]
             case _:
                 flight = self._flights.get(message.job.row)
@@ -366,7 +368,7 @@ class Progress(BaseActor):
                     self.routes.checksummer.tell(PutFileAway(file))
 
     def _apply_put_away(self, message: FilePutAway) -> list[Effect]:
-        self._ledger.put_away(message.file.row, _now_ms(), gone=message.gone)
+        self._ledger.put_away(message.file, _now_ms(), gone=message.gone)
         return [lambda: self._was_put_away(message)]
 
     def _was_put_away(self, message: FilePutAway) -> None:

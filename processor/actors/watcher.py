@@ -5,9 +5,11 @@ from typing import Any
 
 from processor.actors.base import BaseActor, DeathNotice
 from processor.actors.messages import Drain, FilesFound, LookAgain, WatchIdle
+from processor.domain.identity import Identity
 from processor.domain.keys import escape
 from processor.ledger.records import Found
 from processor.watch.events import Level, WatchEvent
+from processor.watch.found import FoundFile
 from processor.watch.tree import Tree
 
 # Progress may be waiting for room on the ledger's disk: the watcher waits with it.
@@ -60,7 +62,7 @@ class Watcher(BaseActor):
         self._looked = True
         for note in look.notes:
             self._say(note)
-        found = tuple(Found(file.relative_path, file.size_bytes, file.mtime_ns) for file in look.found)
+        found = tuple(map(_found, look.found))
         for start in range(0, len(found), _BATCH):
             self.routes.progress.ask(FilesFound(found[start : start + _BATCH]), timeout=_ASK_SECONDS)
         if self._tree.done and not self._told_idle:
@@ -70,3 +72,8 @@ class Watcher(BaseActor):
     def _say(self, note: WatchEvent) -> None:
         say = {Level.INFO: self.log.info, Level.WARNING: self.log.warning, Level.ERROR: self.log.error}[note.level]
         say(note.event, path=escape(note.path), detail=note.detail, hint=note.hint)
+
+
+def _found(file: FoundFile) -> Found:
+    identity = Identity(file.device, file.inode, file.ctime_ns)
+    return Found(file.relative_path, file.size_bytes, file.mtime_ns, identity)

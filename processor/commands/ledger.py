@@ -25,6 +25,7 @@ from processor.domain.jobs import Status
 from processor.domain.keys import escape, unescape
 from processor.ledger.database import Lock
 from processor.ledger.reader import reading
+from processor.ledger.records import Found
 from processor.ledger.writer import Ledger
 
 MOST_OBJECTS = 1000
@@ -181,7 +182,7 @@ def _retry_alone(settings: Settings, path: bytes | None) -> int:
                 status = os.lstat(os.path.join(root, relative_path))
             except FileNotFoundError:
                 continue
-            ledger.retry(row, status.st_size, status.st_mtime_ns, _now_ms())
+            ledger.retry(row, Found.of(relative_path, status), _now_ms())
             count += 1
     return count
 

@@ -163,8 +163,7 @@ def _still(source: Source, file: FileMetadata) -> None:
     """Make sure that the file is, still, the one whose checksum was taken; what is fetched is named by its checksum."""
     if source.path_fd is None:
         return
-    status = os.fstat(source.path_fd)
-    if (status.st_size, status.st_mtime_ns) != (file.size_bytes, file.modified_ns):
+    if not file.is_still(os.fstat(source.path_fd)):
         raise changed(file.relative_path)
 
 

@@ -8,6 +8,7 @@ from processor.domain.changed import changed
 from processor.domain.detection import HEAD_BYTES, detect
 from processor.domain.errors import transient
 from processor.domain.files import ArchiveKind, FileMetadata, FileType, proposed_kind
+from processor.domain.identity import Identity, is_still
 from processor.domain.uploads import FileDigests, part_size_for
 from processor.streams.source import FileSource, open_file
 
@@ -36,8 +37,8 @@ def examine(root: bytes, file: FileMetadata) -> FileMetadata:
 def examine_in_parts(root: bytes, file: FileMetadata, part_size_bytes: int) -> Examined:
     """Do as `examine`; a regular file of more than one part is digested part by part in the same reading."""
     with open_file(root, file.relative_path) as source:
-        before = _identity(source)
-        if before[:2] != (file.size_bytes, file.modified_ns):
+        before = os.fstat(source.path_fd)
+        if not file.is_still(before):
             raise changed(file.relative_path)
         head = _read(source, HEAD_BYTES, 0)
         kind = detect(file.name, head, has_zip_directory=_ends_in_zip(source, file))
@@ -46,14 +47,9 @@ def examine_in_parts(root: bytes, file: FileMetadata, part_size_bytes: int) -> E
         if kind.type is FileType.REGULAR and file.size_bytes > part_size:
             digests = digests_of(source.path_fd, file.size_bytes, part_size)
         checksum = sha256_of(source.path_fd, file.size_bytes) if digests is None else digests.sha256
-        if _identity(source) != before:
+        if not is_still(before.st_size, before.st_mtime_ns, Identity.of(before), os.fstat(source.path_fd)):
             raise changed(file.relative_path)
     return Examined(replace(file, checksum=checksum, kind=kind), digests)
-
-
-def _identity(source: FileSource) -> tuple[int, int, int, int]:
-    status = os.fstat(source.path_fd)
-    return status.st_size, status.st_mtime_ns, status.st_ino, status.st_dev
 
 
 def _read(source: FileSource, size_bytes: int, offset: int) -> bytes:

@@ -1,9 +1,11 @@
 """Files, their metadata, and the types their names propose."""
 
+import os
 from dataclasses import dataclass
 from enum import StrEnum
 
 from processor.domain.conversion import DataFormat
+from processor.domain.identity import Identity, is_still
 
 
 class FileType(StrEnum):
@@ -77,7 +79,8 @@ class FileMetadata:
     """One file as it was seen last: at most 500 bytes of memory.
 
     `path` is absolute, `relative_path` is relative to the watched directory; both are the kernel's bytes. Times are
-    nanoseconds since the epoch. `checksum` is the SHA-256 in hex, None until it had to be known.
+    nanoseconds since the epoch. `checksum` is the SHA-256 in hex, None until it had to be known; `identity` is None
+    where nobody compares it.
     """
 
     path: bytes
@@ -87,6 +90,11 @@ class FileMetadata:
     detected_ns: int
     kind: Kind = REGULAR
     checksum: str | None = None
+    identity: Identity | None = None
+
+    def is_still(self, status: os.stat_result) -> bool:
+        """Tell whether a status is of this very file, unchanged."""
+        return is_still(self.size_bytes, self.modified_ns, self.identity, status)
 
     @property
     def name(self) -> bytes:

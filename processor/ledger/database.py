@@ -13,8 +13,16 @@ from pathlib import Path
 
 from processor.config import ConfigurationError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _BUSY_SECONDS = 10.0
+# By the version that is left behind. A column is added without touching a row.
+_MIGRATIONS = {
+    1: """
+        ALTER TABLE file_progress ADD COLUMN device INTEGER;
+        ALTER TABLE file_progress ADD COLUMN inode INTEGER;
+        ALTER TABLE file_progress ADD COLUMN changed_ns INTEGER;
+    """
+}
 # Beyond this the whole check would hold up every start; a damaged page is then found when it is read.
 _CHECKED_WHOLE_BYTES = 256 << 20
 
@@ -120,7 +128,9 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
     if version == 0:
         schema = resources.files("processor.ledger").joinpath("schema.sql").read_text(encoding="utf-8")
         connection.executescript(f"BEGIN IMMEDIATE;\n{schema}\nCOMMIT;")
-    elif version > SCHEMA_VERSION:
+    for older in range(version, SCHEMA_VERSION) if version else ():
+        connection.executescript(f"BEGIN IMMEDIATE;\n{_MIGRATIONS[older]};PRAGMA user_version={older + 1};\nCOMMIT;")
+    if version > SCHEMA_VERSION:
         raise LedgerTooNewError(f"{path} has version {version}, this program knows {SCHEMA_VERSION}: upgrade processor")
 
 

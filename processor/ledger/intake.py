@@ -12,7 +12,7 @@ from processor.domain.jobs import Delivered, Job, Status
 from processor.domain.keys import escape, unescape
 from processor.ledger.checkpoints import ORPHAN_PLACES, Reached
 from processor.ledger.keys import Keys, key_of
-from processor.ledger.records import Found, Intake
+from processor.ledger.records import HELD, Found, Intake, columns_of, identity_from
 
 _path = attrgetter("relative_path")
 
@@ -28,38 +28,44 @@ class Arrivals(Keys, Reached):
 
         Of files found together the first by path is the first to be admitted.
         """
-        new = changed = known = 0
+        new = changed = known = released = 0
         # As their index has them, not as a directory lists them: the reverse of it would leave pages half empty.
         for file in sorted(files, key=_path):
-            path = self._prefix + escape(file.relative_path)
+            path, seen = self._prefix + escape(file.relative_path), tuple(columns_of(file).values())
             row = self._write(
-                "SELECT id, status, size_bytes, modified_ns FROM file_progress WHERE file_path=?", path
+                "SELECT id, status, due_at, size_bytes, modified_ns, device, inode, changed_ns FROM file_progress"
+                " WHERE file_path=?",
+                path,
             ).fetchone()
             if row is None:
                 self._write(
-                    "INSERT INTO file_progress (file_path,status,size_bytes,modified_ns,created_at,updated_at,due_at)"
-                    " VALUES (?,'pending',?,?,?,?,?)",
-                    *(path, file.size_bytes, file.modified_ns, now_ms, now_ms, now_ms),
+                    "INSERT INTO file_progress (file_path,status,created_at,updated_at,due_at,"
+                    "size_bytes,modified_ns,device,inode,changed_ns) VALUES (?,'pending',?,?,?,?,?,?,?,?)",
+                    *(path, now_ms, now_ms, now_ms, *seen),
                 )
                 new += 1
-            elif (row[2], row[3]) == (file.size_bytes, file.modified_ns):
-                known += 1
-            else:
+            elif row[3:] != seen:
                 self._changed(row[0], Status(row[1]), file, now_ms)
                 changed += 1
-        return Intake(new, changed, known)
+            else:
+                known += 1
+                released += row[2] == HELD and self._released(row[0], now_ms)
+        return Intake(new, changed, known, released)
+
+    def _released(self, row: int, now_ms: int) -> bool:
+        self._set(row, now_ms, due_at=now_ms)
+        return True
 
     def _changed(self, row: int, status: Status, file: Found, now_ms: int) -> None:
         if status is Status.IN_PROGRESS:
             # Its job is on its way with the old content; `completed` sees the difference and the file goes again.
-            self._set(row, now_ms, size_bytes=file.size_bytes, modified_ns=file.modified_ns)
+            self._set(row, now_ms, **columns_of(file))
             return
         self._set(
             row,
             now_ms,
             status=Status.PENDING,
-            size_bytes=file.size_bytes,
-            modified_ns=file.modified_ns,
+            **columns_of(file),
             tries=0,
             due_at=now_ms,
             error_message=None,
@@ -77,8 +83,9 @@ class Arrivals(Keys, Reached):
         self.clock_set_back(now_ms)
         # What could not be moved or deleted then may be so now.
         again = "UPDATE file_progress SET due_at=? WHERE "
-        self._write(f"{again}status='failed' AND due_at IS NULL AND modified_ns IS NOT NULL", now_ms)
-        self._write(f"{again}status='completed' AND due_at=0", now_ms)
+        kept = "status='failed' AND (due_at IS NULL OR due_at=?) AND modified_ns IS NOT NULL"
+        self._write(again + kept, now_ms, HELD)
+        self._write(f"{again}status='completed' AND due_at IN (0,?)", now_ms, HELD)
         cursor = self._write(
             "UPDATE file_progress SET status='pending', due_at=?, updated_at=? WHERE status='in_progress'",
             *(now_ms, now_ms),
@@ -101,19 +108,27 @@ class Arrivals(Keys, Reached):
         Return their jobs, and those refused because of their key.
         """
         rows = self._write(
-            "SELECT id,file_path,size_bytes,modified_ns,created_at,checksum,delivered,attempt"
+            "SELECT id,file_path,size_bytes,modified_ns,created_at,checksum,delivered,attempt,device,inode,changed_ns"
             " FROM file_progress WHERE status='pending' AND due_at<=? AND file_path>? AND file_path<?"
             " ORDER BY due_at LIMIT ?",
             *(now_ms, self._prefix, self._prefix[:-1] + "0", room),
         ).fetchall()
         jobs: list[Job] = []
         refused: list[tuple[Job, Failure]] = []
-        for row, path, size, modified_ns, created_at, checksum, delivered, attempt in rows:
+        for row, path, size, modified_ns, created_at, checksum, delivered, attempt, *identity in rows:
             if room <= 0:
                 break
             relative = unescape(path.removeprefix(self._prefix))
             kind = proposed_kind(relative)
-            file = FileMetadata(unescape(path), relative, size, modified_ns, created_at * 1_000_000, kind)
+            file = FileMetadata(
+                unescape(path),
+                relative,
+                size,
+                modified_ns,
+                created_at * 1_000_000,
+                kind,
+                identity=identity_from(*identity),
+            )
             room -= cost(file)
             job = Job(
                 id=str(uuid.uuid4()),

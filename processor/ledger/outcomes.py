@@ -9,7 +9,7 @@ from processor.domain.files import FileMetadata
 from processor.domain.jobs import Delivered, Job, Status
 from processor.domain.keys import escape, unescape
 from processor.ledger.keys import key_of
-from processor.ledger.records import BadMembers, PutAway
+from processor.ledger.records import HELD, BadMembers, Found, PutAway, columns_of, identity_from
 from processor.ledger.transactions import Transactions
 
 _LONGEST_MESSAGE = 2000
@@ -79,9 +79,11 @@ class Ends(Transactions):
         return True
 
     def _unchanged(self, job: Job) -> bool:
-        seen = (job.file.size_bytes, job.file.modified_ns)
-        now = self._read("SELECT size_bytes, modified_ns FROM file_progress WHERE id=?", job.row).fetchone()
-        return bool(now == seen)
+        return self._is_known_as(job.row, job.file)
+
+    def _is_known_as(self, row: int, file: FileMetadata | PutAway) -> bool:
+        query = "SELECT size_bytes, modified_ns, device, inode, changed_ns FROM file_progress WHERE id=?"
+        return bool(self._read(query, row).fetchone() == tuple(columns_of(file).values()))
 
     def tries(self, row: int) -> int:
         """Return how many tries of the present content failed."""
@@ -91,7 +93,8 @@ class Ends(Transactions):
     def to_put_away(self, status: Status, limit: int) -> list[PutAway]:
         """Return files whose end (`completed` or `failed`) is recorded but which still lie where they were."""
         rows = self._read(
-            "SELECT id,status,file_path,size_bytes,modified_ns,checksum,tries,created_at,updated_at,"
+            "SELECT id,status,file_path,size_bytes,modified_ns,device,inode,changed_ns,checksum,tries,"
+            " created_at,updated_at,"
             " (SELECT detail FROM history WHERE file_id=f.id AND event='failed' ORDER BY at DESC LIMIT 1)"
             " FROM file_progress f WHERE status=? AND due_at>0 AND file_path>? AND file_path<? LIMIT ?",
             *(status, self._prefix, self._prefix[:-1] + "0", limit),
@@ -99,7 +102,7 @@ class Ends(Transactions):
         return [self._put_away_row(*row) for row in rows]
 
     def _put_away_row(self, row: int, status: str, path: str, *rest: Any) -> PutAway:
-        size, modified_ns, checksum, tries, created_ms, updated_ms, detail = rest
+        size, modified_ns, *identity, checksum, tries, created_ms, updated_ms, detail = rest
         known: dict[str, Any] = orjson.loads(detail) if detail else {}
         return PutAway(
             row=row,
@@ -107,6 +110,7 @@ class Ends(Transactions):
             relative_path=unescape(path.removeprefix(self._prefix)),
             size_bytes=size,
             modified_ns=modified_ns,
+            identity=identity_from(*identity),
             checksum=checksum,
             tries=tries,
             created_ms=created_ms,
@@ -116,13 +120,20 @@ class Ends(Transactions):
             bad_members=tuple((name, failure_from(fields)) for name, fields in known.get("bad_members", ())),
         )
 
-    def put_away(self, row: int, now_ms: int, *, gone: bool) -> None:
-        """Record that the file was moved, deleted (`gone`) or has to stay where it lies: until the next start."""
+    def put_away(self, file: PutAway, now_ms: int, *, gone: bool, held: bool = False) -> None:
+        """Record that the file was moved, deleted (`gone`) or has to stay where it lies.
+
+        It stays until the next start, or while somebody has it open for writing (`held`). Of a file that was found
+        again with another content meanwhile nothing is recorded: that content has its own end before it.
+        """
+        status = self._read("SELECT status FROM file_progress WHERE id=?", file.row).fetchone()
+        if status != (file.status,) or not self._is_known_as(file.row, file):
+            return
         if gone:
-            self._set(row, now_ms, due_at=None, modified_ns=None)
+            self._set(file.row, now_ms, due_at=None, modified_ns=None)
         else:
-            kept = "UPDATE file_progress SET due_at=iif(status='completed',0,NULL), updated_at=? WHERE id=?"
-            self._write(kept, now_ms, row)
+            until_start = 0 if file.status is Status.COMPLETED else None
+            self._set(file.row, now_ms, due_at=HELD if held else until_start)
 
     # What the operator asks for
 
@@ -132,14 +143,13 @@ class Ends(Transactions):
         rows = self._read(f"SELECT id,file_path FROM file_progress WHERE status='failed'{where}", *arguments)
         return [(row, unescape(file_path.removeprefix(self._prefix))) for row, file_path in rows]
 
-    def retry(self, row: int, size_bytes: int, modified_ns: int, now_ms: int) -> None:
+    def retry(self, row: int, found: Found, now_ms: int) -> None:
         """Make a failed file, which lies where it was again, pending with all its tries."""
         self._set(
             row,
             now_ms,
             status=Status.PENDING,
-            size_bytes=size_bytes,
-            modified_ns=modified_ns,
+            **columns_of(found),
             tries=0,
             due_at=now_ms,
             error_message=None,

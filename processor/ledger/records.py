@@ -1,10 +1,16 @@
 """Values that the ledger takes and returns."""
 
+import os
 from dataclasses import dataclass
+from typing import Self
 
 from processor.domain.errors import Failure
+from processor.domain.files import FileMetadata
+from processor.domain.identity import Identity, is_still
 from processor.domain.jobs import Status
 from processor.domain.uploads import Resumption
+
+HELD = -1  # `due_at` of a file that is to be put away when its writer has closed it
 
 BadMembers = tuple[tuple[str, Failure], ...]
 
@@ -16,6 +22,12 @@ class Found:
     relative_path: bytes
     size_bytes: int
     modified_ns: int
+    identity: Identity | None = None
+
+    @classmethod
+    def of(cls, relative_path: bytes, status: os.stat_result) -> Self:
+        """Return the file at `relative_path` whose lstat is `status`."""
+        return cls(relative_path, status.st_size, status.st_mtime_ns, Identity.of(status))
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +37,7 @@ class Intake:
     new: int
     changed: int
     known: int
+    released: int = 0  # of the known ones: closed by their writer, to be put away once more
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +58,7 @@ class PutAway:
     relative_path: bytes
     size_bytes: int
     modified_ns: int
+    identity: Identity | None
     checksum: str | None
     tries: int
     created_ms: int
@@ -52,3 +66,26 @@ class PutAway:
     failure: Failure
     step: str
     bad_members: tuple[tuple[str, Failure], ...]
+
+    def is_still(self, status: os.stat_result) -> bool:
+        """Tell whether a status is of this very file, unchanged."""
+        return is_still(self.size_bytes, self.modified_ns, self.identity, status)
+
+
+def columns_of(file: Found | FileMetadata | PutAway) -> dict[str, int | None]:
+    """Return what a file is known by, as the ledger's columns have it, in their order."""
+    known = file.identity
+    return {
+        "size_bytes": file.size_bytes,
+        "modified_ns": file.modified_ns,
+        "device": None if known is None else known.device,
+        "inode": None if known is None else known.inode,
+        "changed_ns": None if known is None else known.changed_ns,
+    }
+
+
+def identity_from(device: int | None, inode: int | None, changed_ns: int | None) -> Identity | None:
+    """Return the identity that three columns hold; None where it was not recorded."""
+    if device is None or inode is None or changed_ns is None:
+        return None
+    return Identity(device, inode, changed_ns)

@@ -1,5 +1,5 @@
 -- The ledger. The columns of file_progress up to updated_at are a contract with whoever reads it; the rest is our own.
--- Times are milliseconds since the epoch, but modified_ns. Paths are as domain.keys.escape writes them.
+-- Times are milliseconds since the epoch, but modified_ns and changed_ns. Paths are as domain.keys.escape writes them.
 
 CREATE TABLE file_progress (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -17,7 +17,10 @@ CREATE TABLE file_progress (
   tries INTEGER NOT NULL DEFAULT 0,      -- that failed, since the content changed last or since `retry`
   attempt INTEGER NOT NULL DEFAULT 0,    -- counts every admission: fences late reports
   delivered TEXT NOT NULL DEFAULT '',    -- '', 'objects' or 'manifest': how much of `checksum` is in the store
-  due_at INTEGER                         -- pending: when to try; completed, failed: the file is still to be put away (0: at the next start)
+  due_at INTEGER,                        -- pending: when to try; completed, failed: the file is still to be put away (0: at the next start, -1: when its writer has closed it)
+  device INTEGER,                        -- what else the file is known by; NULL: not known, its content is hashed again
+  inode INTEGER,
+  changed_ns INTEGER                     -- of its status (ctime)
 );
 CREATE UNIQUE INDEX idx_file_path ON file_progress (file_path);
 CREATE INDEX idx_status ON file_progress (status, due_at);
@@ -61,4 +64,4 @@ CREATE INDEX idx_history ON history (file_id, at);
 -- Facts about this ledger: the store it belongs to, the store's profile.
 CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 
-PRAGMA user_version = 1;
+PRAGMA user_version = 2;

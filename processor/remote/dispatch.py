@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Protocol
 
 from processor.delivery.object_stream import BadMembers, object_request
@@ -115,7 +116,8 @@ class RemoteDelivery:
 
     def submit(self, job: Job, work: Work) -> Future[UnitReceipt]:
         """Hand out one unit. Raises DeliveryError when the engine is out."""
-        return self._engine.submit(self._perform, Unit(job.file, job.attempt, self._root, self.target(), work))
+        file = replace(job.file, identity=None)  # another host numbers devices, and may number inodes, in its own way
+        return self._engine.submit(self._perform, Unit(file, job.attempt, self._root, self.target(), work))
 
     def at_once(self) -> int:
         """Return how many units of one job are worth handing out."""

@@ -1,9 +1,12 @@
 """The ledger: what is recorded, what goes on its way, and what survives."""
 
 import random
+import re
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
+from importlib import resources
 from pathlib import Path
 
 import pytest
@@ -13,9 +16,11 @@ from hypothesis import strategies as st
 from processor.config import ConfigurationError
 from processor.domain.errors import ErrorClass, Failure
 from processor.domain.files import FileMetadata, FileType, Kind
+from processor.domain.identity import Identity
 from processor.domain.jobs import Delivered, Job, Status, Step
 from processor.domain.uploads import Part
 from processor.ledger.database import (
+    SCHEMA_VERSION,
     LedgerBusyError,
     LedgerDamagedError,
     LedgerFullError,
@@ -25,7 +30,7 @@ from processor.ledger.database import (
     connect_reader,
 )
 from processor.ledger.reader import recorded_objects
-from processor.ledger.records import Found
+from processor.ledger.records import Found, PutAway
 from processor.ledger.writer import Ledger
 
 ROOT = b"/watched"
@@ -74,7 +79,7 @@ def test_the_contract_columns_and_indexes_are_there(ledger: Ledger, path: Path) 
         ]  # fmt: skip
         assert indexes["idx_file_path"] == 1
         assert {"idx_status", "idx_updated_at"} <= indexes.keys()
-        assert reader.execute("PRAGMA user_version").fetchone()[0] == 1
+        assert reader.execute("PRAGMA user_version").fetchone()[0] == SCHEMA_VERSION
         assert reader.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
 
 
@@ -84,6 +89,87 @@ def test_a_found_file_is_pending_once_however_often_it_is_found(ledger: Ledger, 
     ledger.commit()
     assert columns(path, "status") == ["pending", "pending"]
     assert columns(path, "file_path") == ["/watched/a", "/watched/b"]
+
+
+@pytest.mark.parametrize("other", [Identity(9, 2, 3), Identity(1, 9, 3), Identity(1, 2, 9), None])
+def test_a_file_of_the_same_size_and_time_that_is_another_is_hashed_again(
+    ledger: Ledger, other: Identity | None
+) -> None:
+    before = replace(found(b"a"), identity=Identity(1, 2, 3))
+    ledger.found([before], 0)
+    ((job,), _) = ledger.admit(1, 10, 0)
+    assert job.file.identity == before.identity
+    assert ledger.completed(with_checksum(job), 11, put_away=False)
+    assert ledger.found([before], 12).known == 1
+    assert ledger.found([replace(before, identity=other)], 13).changed == 1
+    ((again,), _) = ledger.admit(1, 99, 0)
+    assert again.file.identity == other
+
+
+def test_a_file_that_becomes_another_of_the_same_size_and_time_during_its_delivery_goes_again(ledger: Ledger) -> None:
+    before = replace(found(b"a"), identity=Identity(1, 2, 3))
+    ledger.found([before], 0)
+    ((job,), _) = ledger.admit(1, 10, 0)
+    ledger.found([replace(before, identity=Identity(1, 4, 5))], 11)
+    assert not ledger.completed(with_checksum(job), 12, put_away=True)
+    assert ledger.counts()[Status.PENDING] == 1
+
+
+def before_identities() -> str:
+    """Return the schema as it was: what a ledger of version 1 was made by."""
+    schema = resources.files("processor.ledger").joinpath("schema.sql").read_text(encoding="utf-8")
+    kept = [line for line in schema.splitlines() if not re.match(r"  (device|inode|changed_ns) ", line)]
+    old = "\n".join(kept).replace("  due_at INTEGER, ", "  due_at INTEGER ")
+    return re.sub(r"user_version = \d+", "user_version = 1", old)
+
+
+def test_a_ledger_of_before_identities_opens_and_has_its_files_hashed_again(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as old:
+        old.executescript(before_identities())
+        old.execute(
+            "INSERT INTO file_progress"
+            " (file_path,status,size_bytes,checksum,created_at,updated_at,modified_ns,delivered)"
+            " VALUES ('/watched/a','completed',1,?,0,0,1,'manifest')",
+            ("ab" * 32,),
+        )
+        old.commit()
+    with closing(Ledger(path, ROOT)) as ledger:
+        assert ledger.counts()[Status.COMPLETED] == 1
+        assert ledger.found([replace(found(b"a"), identity=Identity(1, 2, 3))], 12).changed == 1
+        ((again,), _) = ledger.admit(1, 99, 0)
+        assert (again.known_checksum, again.delivered) == ("ab" * 32, Delivered.MANIFEST)
+    with closing(Ledger(path, ROOT)) as ledger:
+        assert ledger.counts()[Status.IN_PROGRESS] == 1
+
+
+def test_what_became_of_an_older_content_is_not_told_of_a_newer_one(ledger: Ledger) -> None:
+    completed(ledger, b"a", put_away=True)
+    file = to_put_away(ledger)
+    ledger.found([found(b"a", modified=2)], 3)
+    ledger.put_away(file, 4, gone=True)
+    ledger.put_away(file, 4, gone=False)
+    ((job,), _) = ledger.admit(1, 10, 0)
+    assert job.file.modified_ns == 2
+
+
+@pytest.mark.parametrize("status", [Status.COMPLETED, Status.FAILED])
+def test_a_file_that_its_writer_held_is_put_away_when_it_is_found_closed_or_at_the_next_start(
+    ledger: Ledger, status: Status
+) -> None:
+    (job,) = admitted(ledger, b"a")
+    if status is Status.FAILED:
+        ledger.failed(job, FAILURE, (), 2)
+    else:
+        ledger.completed(with_checksum(job), 2, put_away=True)
+    file = to_put_away(ledger, status)
+    ledger.put_away(file, 3, gone=False, held=True)
+    assert ledger.to_put_away(status, 10) == []
+    intake = ledger.found([found(b"a")], 4)
+    assert (intake.known, intake.released) == (1, 1)
+    assert to_put_away(ledger, status).row == file.row
+    ledger.put_away(file, 5, gone=False, held=True)
+    ledger.recover(6)
+    assert to_put_away(ledger, status).row == file.row
 
 
 def test_files_go_on_their_way_in_the_order_they_came_as_far_as_there_is_room(ledger: Ledger) -> None:
@@ -144,9 +230,14 @@ def completed(ledger: Ledger, name: bytes, *, put_away: bool = False) -> Job:
     return job
 
 
+def to_put_away(ledger: Ledger, status: Status = Status.COMPLETED) -> PutAway:
+    (file,) = ledger.to_put_away(status, 10)
+    return file
+
+
 def test_a_delivered_file_that_was_put_away_is_not_delivered_once_more(ledger: Ledger) -> None:
-    job = completed(ledger, b"a", put_away=True)
-    ledger.put_away(job.row, 3, gone=True)
+    completed(ledger, b"a", put_away=True)
+    ledger.put_away(to_put_away(ledger), 3, gone=True)
     assert ledger.reprocess(None, 0, 4) == 0
     assert ledger.counts()[Status.COMPLETED] == 1
 
@@ -260,7 +351,7 @@ def test_a_failed_file_is_put_away_with_its_reason_even_after_a_restart(ledger: 
     (file,) = again.to_put_away(Status.FAILED, 10)
     assert (file.relative_path, file.failure, file.bad_members) == (b"d/a", FAILURE, (("m", FAILURE),))
     assert file.step == Step.CHECKSUM_CALCULATION
-    again.put_away(file.row, 8, gone=True)
+    again.put_away(file, 8, gone=True)
     assert again.to_put_away(Status.FAILED, 10) == []
     assert again.found([found(b"d/a")], 9).changed == 1, "the file is gone, so this is a new one"
     again.close()
@@ -270,7 +361,7 @@ def test_a_delivered_file_that_could_not_be_put_away_is_tried_again_at_the_next_
     job = completed(ledger, b"a", put_away=True)
     completed(ledger, b"kept")
     assert [file.row for file in ledger.to_put_away(Status.COMPLETED, 10)] == [job.row]
-    ledger.put_away(job.row, 3, gone=False)
+    ledger.put_away(to_put_away(ledger), 3, gone=False)
     assert ledger.to_put_away(Status.COMPLETED, 10) == []
     ledger.recover(4)
     assert [file.row for file in ledger.to_put_away(Status.COMPLETED, 10)] == [job.row]
@@ -279,7 +370,7 @@ def test_a_delivered_file_that_could_not_be_put_away_is_tried_again_at_the_next_
 def test_a_failed_file_that_could_not_be_moved_is_not_tried_for_ever(ledger: Ledger) -> None:
     (job,) = admitted(ledger, b"a")
     ledger.failed(job, FAILURE, (), 7)
-    ledger.put_away(job.row, 8, gone=False)
+    ledger.put_away(to_put_away(ledger, Status.FAILED), 8, gone=False)
     assert ledger.found([found(b"a")], 9).known == 1
     assert ledger.admit(1, 99, 0) == ([], [])
 

@@ -3,6 +3,7 @@
 Every mistake is reported at once, before anything starts.
 """
 
+import codecs
 import difflib
 import os
 from collections.abc import Mapping
@@ -126,6 +127,10 @@ class Settings(BaseSettings):
         (), description="texts that mean NULL, separated by commas, such as `NA,n/a`"
     )
 
+    fallback_encoding: str = Field(
+        "", description="encoding of CSV and TSV files that are not Unicode, such as `cp1252`; empty: they are refused"
+    )
+
     nested_archives: NestedArchives = Field(
         NestedArchives.KEEP, description="`keep` them as they are or `extract` them"
     )
@@ -169,6 +174,13 @@ class Settings(BaseSettings):
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(value.split(",")) if isinstance(value, str) else value
+
+    @field_validator("fallback_encoding")
+    @classmethod
+    def _encoding(cls, value: str) -> str:
+        if value and not _declares_text(value):
+            raise ValueError("must be the name of an encoding that is not Unicode, such as cp1252 or shift_jis")
+        return value
 
     @field_validator("log_level", mode="before")
     @classmethod
@@ -268,6 +280,7 @@ class Settings(BaseSettings):
             typing=self.typing,
             malformed_rows=self.malformed_rows,
             null_tokens=self.null_tokens,
+            fallback_encoding=self.fallback_encoding,
             memory_limit_mb=max(_LEAST_DUCKDB_MIB, self.worker_memory * 2 // 5),
         )
 
@@ -318,6 +331,16 @@ def load(otherwise: Mapping[str, Any] | None = None) -> Settings:
     if mistakes:
         raise ConfigurationError("\n".join(mistakes))
     return settings
+
+
+def _declares_text(encoding: str) -> bool:
+    """Tell whether a text can be declared to be in `encoding`: Unicode is found without; some are no text."""
+    try:
+        name = codecs.lookup(encoding).name
+        "".encode(name)
+    except LookupError:
+        return False
+    return not name.startswith(("utf", "idna", "punycode", "raw", "unicode", "undefined"))
 
 
 def env_file() -> Path:

@@ -51,6 +51,7 @@ class ConversionOptions:
     typing: Typing = Typing.LOSSLESS
     malformed_rows: MalformedRows = MalformedRows.REFUSE
     null_tokens: tuple[str, ...] = ()  # texts the operator declares to mean NULL; exact match of unquoted fields
+    fallback_encoding: str = ""  # of texts that are not Unicode; empty: they are refused
     memory_limit_mb: int = 400  # DuckDB's own limit; the kernel's is set by the sandbox
     threads: int = 1
     declaration: Declaration | None = None  # of the file's feed

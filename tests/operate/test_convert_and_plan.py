@@ -78,7 +78,7 @@ def test_a_batch_answers_every_line_in_order_whatever_it_names(tmp_path: Path) -
 
 
 def test_a_plan_tells_of_every_kind_of_file_what_would_become_of_it(tmp_path: Path) -> None:
-    (tmp_path / "a.csv").write_bytes("Titel\n\nid;größe\n1;2,5\n2;3,5\n".encode("cp1252"))
+    (tmp_path / "a.csv").write_bytes("Titel\n\nid;größe\n1;2,5\n2;3,5\n".encode("utf-16"))
     (tmp_path / "short.csv").write_bytes(b"a,b\n1,2\n3\n")
     (tmp_path / "t.tsv").write_bytes(b"a\tb\n1\t2024-01-01\n")
     (tmp_path / "l.jsonl").write_bytes(b'{"a":1.5}\n')
@@ -93,7 +93,7 @@ def test_a_plan_tells_of_every_kind_of_file_what_would_become_of_it(tmp_path: Pa
     plans = {name: text for name, _, text in (part.partition("\n") for part in _parts(done.stdout.decode()))}
     assert sorted(plans) == sorted(path.name for path in tmp_path.iterdir())
     for name, told in {
-        "a.csv": ("key a.csv.parquet", "latin-1", "preamble: Titel", "id: BIGINT", "größe: VARCHAR"),
+        "a.csv": ("key a.csv.parquet", "utf-16-le", "preamble: Titel", "id: BIGINT", "größe: VARCHAR"),
         "short.csv": ("a: BIGINT", "malformed lines: 3", "refused: 1 rows do not have 2 fields: lines 3"),
         "t.tsv": ("delimiter '\\t'", "b: DATE"),
         "l.jsonl": ("one document a line", "a: DOUBLE"),

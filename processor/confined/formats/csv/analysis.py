@@ -62,7 +62,7 @@ class CsvTable:
         if source.size_bytes is not None and source.size_bytes <= PIECE_BYTES and source.path_fd is not None:
             with source.open() as reader:
                 source = BytesSource(source.name, reader.read())
-        table = cls(source, cls.encoding_of(source), options)
+        table = cls(source, cls.encoding_of(source, options), options)
         piece, table.whole = table.first_piece()
         if not piece.strip(_BLANK):
             begins = "" if table.whole else f" in its first {len(piece)} bytes"
@@ -85,9 +85,9 @@ class CsvTable:
             )
 
     @staticmethod
-    def encoding_of(source: Source) -> Encoding:
+    def encoding_of(source: Source, options: ConversionOptions) -> Encoding:
         """Return the encoding of `source`. Raises DeliveryError `csv.encoding`."""
-        return decide_encoding(source)
+        return decide_encoding(source, options.fallback_encoding)
 
     def chunks(self) -> Iterator[bytes]:
         """Return the text as UTF-8."""

@@ -1,14 +1,14 @@
-"""Decide a text's encoding over all bytes; yield UTF-8.
+"""Decide a text's encoding with certainty; yield UTF-8.
 
-A byte-order mark decides; then zero bytes at every other place (UTF-16); then strict UTF-8. What is none of these and
-has no trace of UTF-8 is ISO 8859-1 when it has no byte from 0x80 to 0x9F, and Windows-1252 when all of these bytes that
-it has are defined there. Nothing is ever replaced: a text that no decision fits is refused.
+A byte-order mark decides, then zero bytes at regular places (UTF-16, UTF-32), then strict UTF-8 to the last byte. Any
+other text is read only in the encoding that the operator declares. Nothing is guessed and nothing is ever replaced.
 """
 
 import codecs
-import re
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 from processor.domain.errors import DeliveryError, refused
 from processor.streams.source import Source
@@ -28,13 +28,17 @@ _HEAD_BYTES = 4096
 _UTF16_ZEROS = 0.25
 _UTF16_OTHER_ZEROS = 0.02
 
-_MULTIBYTE = re.compile(rb"[\xc3-\xf4][\x80-\xbf]+")
-_HIGH = bytes(range(0x80, 0x100))
 _LOW = bytes(range(0x80))
-_NOT_C1 = bytes(set(range(0x100)) - set(range(0x80, 0xA0)))
-_UNDEFINED_IN_1252 = frozenset(b"\x81\x8d\x8f\x90\x9d")
-# So many multi-byte sequences among the other high bytes say that the text is UTF-8 with an error in it.
-_UTF8_SHARE = 0.7
+# If so many of the high bytes form UTF-8 sequences, the text is UTF-8 with an error in it: no other encoding helps.
+_UTF8_SHARE = 0.5
+# A suggestion needs some lines with high bytes, not all of them.
+_TELLING_BYTES = 16
+# Unicode is found without; the others hardly exist and resemble what does.
+_NOT_SUGGESTED = [
+    *("utf_7", "utf_8", "utf_16", "utf_16_le", "utf_16_be", "utf_32", "utf_32_le", "utf_32_be"),
+    *("mac_cyrillic", "mac_greek", "mac_iceland", "mac_latin2", "mac_turkish", "cp1006", "hp_roman8"),
+]
+_SUGGESTED_FROM_BYTES, _SUGGESTED_WITHIN_BYTES = 16 << 10, 8 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,23 +55,33 @@ class Encoding:
         return self.name == "utf-8"
 
 
-def decide_encoding(source: Source) -> Encoding:
-    """Return the encoding of `source`, from one reading of all of its bytes. Raises DeliveryError `csv.encoding`."""
+def decide_encoding(source: Source, fallback: str = "") -> Encoding:
+    """Return the encoding of `source`, from one reading of all of its bytes.
+
+    `fallback` is the operator's word for texts that do not tell. Raises DeliveryError `csv.encoding`.
+    """
     head = next(_raw_chunks(source), b"")
     for mark, name in _MARKS:
         if head.startswith(mark):
-            found = Encoding(name, len(mark), "byte-order mark")
-            return _confirmed(source, found)
-    if name := _utf16_by_zeros(head[:_HEAD_BYTES]):
-        return _confirmed(source, Encoding(name, 0, "zero bytes at every other place"))
-    return _eight_bit(source)
+            return _confirmed(source, Encoding(name, len(mark), "byte-order mark"))
+    if name := _by_zeros(head[:_HEAD_BYTES]):
+        return _confirmed(source, Encoding(name, 0, "zero bytes at regular places"))
+    utf8 = Encoding("utf-8", 0, "valid UTF-8")
+    error = _first_error(source, utf8)
+    if error is None:
+        return utf8
+    if _is_mostly_utf8(source):
+        raise _damaged(source, Encoding("utf-8", 0, "by most of its bytes"), error)
+    if fallback:
+        return _confirmed(source, Encoding(codecs.lookup(fallback).name, 0, "declared by FALLBACK_ENCODING"))
+    raise _undeclared(source, error)
 
 
 def promised_encoding(head: bytes) -> Encoding | None:
     """Return UTF-8 where the beginning of a text, cut anywhere, has its mark or is valid so far; else None."""
     if head.startswith(codecs.BOM_UTF8):
         return Encoding("utf-8", len(codecs.BOM_UTF8), "byte-order mark")
-    if any(head.startswith(mark) for mark, _name in _MARKS) or _utf16_by_zeros(head[:_HEAD_BYTES]):
+    if any(head.startswith(mark) for mark, _name in _MARKS) or _by_zeros(head[:_HEAD_BYTES]):
         return None
     check = Utf8Check()
     return Encoding("utf-8", 0, "valid UTF-8") if check.add(head) else None
@@ -94,19 +108,21 @@ class Utf8Check:
 
 def utf8_chunks(source: Source, encoding: Encoding) -> Iterator[bytes]:
     """Yield all of the text as UTF-8 without its mark, in pieces of no particular boundary."""
-    chunks = _raw_chunks(source)
-    if encoding.mark_bytes:
-        chunks = _without_prefix(chunks, encoding.mark_bytes)
+    chunks = _unmarked_chunks(source, encoding)
     if encoding.is_utf8:
         yield from chunks
         return
     decoder = codecs.getincrementaldecoder(encoding.name)("strict")
     try:
-        for chunk in chunks:
-            yield decoder.decode(chunk).encode()
-        yield decoder.decode(b"", final=True).encode()
+        for chunk in chain(chunks, (b"",)):
+            yield decoder.decode(chunk, final=not chunk).encode()
     except UnicodeError as error:
-        raise _broken(source, encoding, error) from error
+        raise refused("csv.encoding", f"{source.name} is not valid {encoding.name}: {error}") from error
+
+
+def _unmarked_chunks(source: Source, encoding: Encoding) -> Iterator[bytes]:
+    chunks = _raw_chunks(source)
+    return _without_prefix(chunks, encoding.mark_bytes) if encoding.mark_bytes else chunks
 
 
 def _raw_chunks(source: Source) -> Iterator[bytes]:
@@ -125,6 +141,21 @@ def _without_prefix(chunks: Iterator[bytes], length: int) -> Iterator[bytes]:
     yield from chunks
 
 
+def _by_zeros(head: bytes) -> str:
+    return _utf32_by_zeros(head) or _utf16_by_zeros(head)
+
+
+def _utf32_by_zeros(head: bytes) -> str:
+    """Tell UTF-32 without a mark: every fourth byte is zero, which no text in another encoding shows."""
+    whole = head[: len(head) // 4 * 4]
+    for name in ("utf-32-le", "utf-32-be"):
+        with contextlib.suppress(UnicodeDecodeError):
+            text = whole.decode(name).rstrip("\0")
+            if len(text) > 1 and "\0" not in text:  # a single character is no evidence
+                return name
+    return ""
+
+
 def _utf16_by_zeros(head: bytes) -> str:
     pairs = len(head) // 2
     if pairs < 2:  # noqa: PLR2004 - a single character is no evidence
@@ -137,81 +168,104 @@ def _utf16_by_zeros(head: bytes) -> str:
     return ""
 
 
+@dataclass(frozen=True, slots=True)
+class _FirstError:
+    """The first place in a text that is not valid in an encoding; `cut`: the text ends inside a character."""
+
+    offset: int
+    line: int
+    cut: bool
+
+    def __str__(self) -> str:
+        place = f"line {self.line} (byte {self.offset})"
+        return f"{place}, where the text ends inside a character" if self.cut else place
+
+
 def _confirmed(source: Source, encoding: Encoding) -> Encoding:
-    decoder = codecs.getincrementaldecoder(encoding.name)("strict")
-    try:
-        for chunk in _without_prefix(_raw_chunks(source), encoding.mark_bytes):
-            decoder.decode(chunk)
-        decoder.decode(b"", final=True)
-    except UnicodeError as error:
-        raise _broken(source, encoding, error) from error
+    if (error := _first_error(source, encoding)) is not None:
+        raise _damaged(source, encoding, error)
     return encoding
 
 
-def _broken(source: Source, encoding: Encoding, error: UnicodeError) -> DeliveryError:
+def _first_error(source: Source, encoding: Encoding) -> _FirstError | None:
+    decoder = codecs.getincrementaldecoder(encoding.name)("strict")
+    seen = 0
+    for chunk in chain(_unmarked_chunks(source, encoding), (b"",)):
+        pending = len(decoder.getstate()[0])
+        if not (encoding.is_utf8 and chunk and not pending and chunk.isascii()):
+            try:
+                decoder.decode(chunk, final=not chunk)
+            except UnicodeDecodeError as error:
+                at = seen - pending + error.start
+                return _FirstError(encoding.mark_bytes + at, _line_at(source, encoding, at), cut=not chunk)
+        seen += len(chunk)
+    return None
+
+
+def _line_at(source: Source, encoding: Encoding, offset: int) -> int:
+    """Return the number of the line that holds the byte `offset` behind the mark; all before it is valid."""
+    decoder = codecs.getincrementaldecoder(encoding.name)("strict")
+    feeds = returns = 0
+    for chunk in _unmarked_chunks(source, encoding):
+        text = decoder.decode(chunk[:offset])
+        feeds, returns = feeds + text.count("\n"), returns + text.count("\r")
+        offset -= len(chunk)
+        if offset <= 0:
+            break
+    return 1 + (feeds or returns)
+
+
+def _is_mostly_utf8(source: Source) -> bool:
+    high = valid = 0
+    for chunk in _raw_chunks(source):
+        if not chunk.isascii():
+            high += len(chunk.translate(None, _LOW))
+            valid += len(chunk.decode("utf-8", "ignore").encode().translate(None, _LOW))
+    return valid >= _UTF8_SHARE * high
+
+
+def _damaged(source: Source, encoding: Encoding, error: _FirstError) -> DeliveryError:
     return refused(
         "csv.encoding",
-        f"{source.name} has the mark or the look of {encoding.name} but is not valid {encoding.name}: {error}",
-        "save the file in one encoding, best UTF-8",
+        f"{source.name} is {encoding.name} ({encoding.reason}) but for {error}",
+        "the file may be cut off: send it again" if error.cut else "repair that place: a text has one encoding",
     )
 
 
-class _Tally:
-    """What one reading tells of a text without a mark."""
-
-    def __init__(self) -> None:
-        self.decoder = codecs.getincrementaldecoder("utf-8")("strict")
-        self.ascii = True
-        self.broken_at: int | None = None
-        self.seen = 0
-        self.high_bytes = 0
-        self.in_sequences = 0
-        self.c1: set[int] = set()
-
-    def add(self, chunk: bytes, *, final: bool = False) -> None:
-        """Take one piece into account; a cut sequence at its edge is no matter for the shares."""
-        if self.broken_at is None and not (self.ascii and chunk.isascii()):
-            self.ascii = False
-            try:
-                self.decoder.decode(chunk, final=final)
-            except UnicodeDecodeError as error:
-                self.broken_at = self.seen + error.start
-        if not chunk.isascii():
-            self.high_bytes += len(chunk.translate(None, _LOW))
-            self.in_sequences += sum(map(len, _valid_sequences(chunk))) if self.broken_at is not None else 0
-            self.c1.update(chunk.translate(None, _NOT_C1))
-        self.seen += len(chunk)
-
-
-def _valid_sequences(chunk: bytes) -> Iterator[bytes]:
-    for match in _MULTIBYTE.finditer(chunk):
-        try:
-            match[0].decode()
-        except UnicodeDecodeError:
-            continue
-        yield match[0]
-
-
-def _eight_bit(source: Source) -> Encoding:
-    tally = _Tally()
-    for chunk in _raw_chunks(source):
-        tally.add(chunk)
-    tally.add(b"", final=True)
-    if tally.broken_at is None:
-        return Encoding("utf-8", 0, "valid UTF-8")
-    if tally.in_sequences >= _UTF8_SHARE * tally.high_bytes:
-        raise refused(
-            "csv.encoding",
-            f"{source.name} is UTF-8 but for byte {tally.broken_at}, which is not valid",
-            "repair that place; a mixture of encodings is not guessed at",
-        )
-    if not tally.c1:
-        return Encoding("latin-1", 0, "not UTF-8; no byte from 0x80 to 0x9F")
-    if not tally.c1 & _UNDEFINED_IN_1252:
-        return Encoding("cp1252", 0, "not UTF-8; has bytes from 0x80 to 0x9F that Windows-1252 defines")
-    strange = ", ".join(f"0x{byte:02X}" for byte in sorted(tally.c1 & _UNDEFINED_IN_1252))
-    raise refused(
+def _undeclared(source: Source, error: _FirstError) -> DeliveryError:
+    name = _suggestion(source, error.offset)
+    return refused(
         "csv.encoding",
-        f"{source.name} is not UTF-8 (see byte {tally.broken_at}), nor Windows-1252 or ISO 8859-1: it has {strange}",
-        "save it as UTF-8",
+        f"{source.name} is not UTF-8: see {error}" + (f"; it may be {name}" if name else ""),
+        f"if you know its encoding, declare it: FALLBACK_ENCODING={name or 'cp1252'}; or save the file as UTF-8",
     )
+
+
+def _suggestion(source: Source, offset: int) -> str:
+    """Return what the text may be, "" when nothing fits. It is for the operator to read, never decides."""
+    try:
+        from charset_normalizer import from_bytes  # noqa: PLC0415 - slow to import, and only refused files need it
+    except (ImportError, MemoryError):
+        return ""  # a refusal without a suggestion is a refusal still
+    sample = _lines_with_high_bytes(source, offset)
+    if len(sample.translate(None, _LOW)) < _TELLING_BYTES:
+        return ""
+    best = from_bytes(sample, cp_exclusion=_NOT_SUGGESTED).best()
+    return best.encoding if best else ""
+
+
+def _lines_with_high_bytes(source: Source, offset: int) -> bytes:
+    """Return some of the lines from the chunk of `offset` on that tell something of the encoding."""
+    found = bytearray()
+    first = offset // CHUNK_BYTES * CHUNK_BYTES
+    seen = 0
+    for chunk in _raw_chunks(source):
+        seen += len(chunk)
+        if seen <= first:
+            continue
+        for line in chunk.splitlines(keepends=True):
+            if not line.isascii():
+                found += line
+        if len(found) >= _SUGGESTED_FROM_BYTES or seen >= offset + _SUGGESTED_WITHIN_BYTES:
+            break
+    return bytes(found[:_SUGGESTED_FROM_BYTES])

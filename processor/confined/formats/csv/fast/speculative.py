@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from processor.confined.formats.csv.analysis import PIECE_BYTES, CsvTable
 from processor.confined.formats.csv.encoding import Encoding, Utf8Check, promised_encoding, utf8_chunks
 from processor.confined.formats.csv.reader.uniformity import Structure, StructureCheck, ending_of
+from processor.domain.conversion import ConversionOptions
 from processor.streams.source import Source
 
 
@@ -23,7 +24,7 @@ class SpeculativeTable(CsvTable):
     rows_passed: int | None = None  # of the last reading that was checked to its end
 
     @staticmethod
-    def encoding_of(source: Source) -> Encoding:
+    def encoding_of(source: Source, options: ConversionOptions) -> Encoding:  # noqa: ARG004 - the careful way's
         """Return the encoding that the beginning promises."""
         with source.open() as reader:
             found = promised_encoding(reader.read(PIECE_BYTES))

@@ -267,12 +267,12 @@ def _with_line(table: Table, at: int, line: str, name: str, records: list[Row]) 
 
 def _encodings(table: Table) -> Iterator[Polluted]:
     text = Style().text([table.header, *table.rows])
-    for encoding in ("utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "latin-1", "cp1252", "utf-32"):
+    for encoding in ("utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be"):
         yield Polluted(f"encoding-{encoding}", text.encode(encoding), table.header, _records(table.rows))
     swapped = [[value.replace("comment", "comment – ‘quoted’ €") for value in row] for row in table.rows]
     yield Polluted(
-        "encoding-cp1252-marks",
-        Style().text([table.header, *swapped]).encode("cp1252"),
+        "encoding-utf-16-marks",
+        Style().text([table.header, *swapped]).encode("utf-16"),
         table.header,
         _records(swapped),
     )

@@ -53,9 +53,12 @@ def convert(
     tsv: bool = False,
     typing: Typing = Typing.TEXT,
     nulls: tuple[str, ...] = (),
+    fallback: str = "",
 ) -> Converted:
     """Convert a text (or a file, which can be larger than a piece) and return what the Parquet holds."""
-    options = ConversionOptions(malformed_rows=MalformedRows(malformed), typing=typing, null_tokens=nulls)
+    options = ConversionOptions(
+        malformed_rows=MalformedRows(malformed), typing=typing, null_tokens=nulls, fallback_encoding=fallback
+    )
     data_format = DataFormat.TSV if tsv else DataFormat.CSV
     if isinstance(data, bytes):
         return _converted(BytesSource("t.csv", data), data_format, options)

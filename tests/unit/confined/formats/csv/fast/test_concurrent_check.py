@@ -53,10 +53,9 @@ def test_a_blank_line_is_no_row(tmp_path: Path) -> None:
     assert converted(tmp_path, "\n".join(lines).encode(), MemoryOutput()).rows == ROWS
 
 
-def test_a_text_that_turns_out_to_be_no_utf_8_is_read_in_its_encoding(tmp_path: Path) -> None:
-    output = MemoryOutput()
-    converted(tmp_path, (TABLE + "7,größer,2024-01-01\n").encode("latin-1"), output)
-    assert output.table()["name"][ROWS].as_py() == "größer"
+def test_a_text_that_turns_out_to_be_no_utf_8_is_refused_with_its_line(tmp_path: Path) -> None:
+    with pytest.raises(DeliveryError, match=rf"not UTF-8: see line {ROWS + 2} "):
+        converted(tmp_path, (TABLE + "7,größer,2024-01-01\n").encode("latin-1"), MemoryOutput())
 
 
 def test_a_text_that_is_broken_early_is_not_read_to_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

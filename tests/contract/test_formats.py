@@ -249,3 +249,63 @@ def test_elements_in_are_rows_out(seed: int) -> None:
     between = chance.choice(["", "\n", "\n  <!-- item -->\n"])
     text = f"<list>{between.join(items)}</list>"
     assert outcome(BytesSource("t.xml", text.encode()), DataFormat.XML).rows == len(items)
+
+
+# Every value of a text is in its table
+
+
+def _tree(chance: random.Random, values: Iterator[str], depth: int) -> str:
+    """Return an element with attributes, text and children, of which some are alike."""
+    tag = chance.choice(["a", "b", "c", "row"])
+    attributes = "".join(f' {name}="{next(values)}"' for name in chance.sample("klm", chance.choice([0, 0, 1, 2])))
+    text = next(values) if chance.random() < 0.4 else ""
+    if depth == 0:
+        return f"<{tag}{attributes}>{text}</{tag}>"
+    children = [_tree(chance, values, depth - 1) for _ in range(chance.randrange(4))]
+    tail = next(values) if chance.random() < 0.1 else ""
+    return f"<{tag}{attributes}>{text}{''.join(children)}{tail}</{tag}>"
+
+
+def _values() -> tuple[list[str], Iterator[str]]:
+    """Return the values given out so far, and the iterator that gives them out; none is part of another."""
+    given: list[str] = []
+
+    def values() -> Iterator[str]:
+        while True:
+            given.append(f"v{len(given):04}")
+            yield given[-1]
+
+    return given, values()
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_every_value_of_an_xml_document_is_in_its_table(seed: int) -> None:
+    given, values = _values()
+    text = f"<root>{_tree(random.Random(seed), values, 3)}{_tree(random.Random(seed), values, 2)}</root>"
+    output = MemoryOutput()
+    with suppress(DeliveryError):
+        convert(BytesSource("t.xml", text.encode()), DataFormat.XML, OPTIONS, output, ())
+        kept = str(output.table().to_pylist())
+        assert not [value for value in given if value not in kept], text
+
+
+def _document(chance: random.Random, values: Iterator[str], depth: int) -> Any:
+    match chance.randrange(4 if depth else 1):
+        case 0 | 1:
+            return next(values)
+        case 2:
+            return [_document(chance, values, depth - 1) for _ in range(chance.randrange(3))]
+        case _:
+            return {chance.choice("abAé "): _document(chance, values, depth - 1) for _ in range(chance.randrange(4))}
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_every_value_of_json_documents_is_in_their_table(seed: int) -> None:
+    chance, (given, values) = random.Random(seed), _values()
+    documents = [_document(chance, values, 3) for _ in range(chance.randrange(1, 12))]
+    text = json.dumps(documents)
+    output = MemoryOutput()
+    convert(BytesSource("t.json", text.encode()), DataFormat.JSON, OPTIONS, output, ())
+    kept = str(output.table().to_pylist())
+    assert output.table().num_rows == len(documents)
+    assert not [value for value in given if value in text and value not in kept], text

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Self
 
 OURS = Path(sys.executable).with_name("processor")
-_CUT_SHORT = "err object stream ended early"  # the worker ended before its answer was read: ask again
+_CUT_SHORT = ("err object stream ended early", "err object stream never began")  # for want of a worker: ask again
 _TRIES = 3
 
 

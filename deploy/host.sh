@@ -38,7 +38,9 @@ ensure_directories() {
     ensure_directory "$files" 0755 root root
     # Whoever may deliver files joins the group; setgid lets the daemon read what they drop.
     ensure_directory "$files/incoming" 2775 "$service_user" "$group"
-    ensure_directory "$files/errors" 2770 "$service_user" "$group"
+    # Failed files are the daemon's alone. The first releases let the group write there, in which case it does not start.
+    ensure_directory "$files/errors" 0700 "$service_user" "$group"
+    [ -L "$files/errors" ] || chmod go-w "$files/errors"
 }
 
 # Settings are made once and never touched again; the secret is in them before anyone else can read the file.

@@ -1,7 +1,8 @@
 """Deliver files from Linux to S3 as verified data.
 
-Nobody imports upward (setup.cfg holds it). From the ground up: `domain`; `config`, `logs`, `streams`; `engine`,
-`ledger`, `store`; `confined`, `watch`; `delivery`; `remote`; `actors`; `daemon`; `commands`; `dashboard`; `cli`.
+Nobody imports upward (setup.cfg holds it). From the ground up: `domain`; `trees`; `config`, `logs`, `streams`;
+`engine`, `ledger`, `store`; `confined`, `watch`; `delivery`; `remote`; `actors`; `daemon`; `commands`; `dashboard`;
+`cli`.
 
 actors/     Actors: who sends which message to whom
 cli/        The command line
@@ -16,6 +17,7 @@ ledger/     The ledger: one SQLite file that remembers every file's progress
 remote/     Convert and unpack on the hosts of a Dask cluster
 store/      S3-compatible storage, and everything known about it
 streams/    Bytes in motion: sources, frames on pipes, the worker's sandbox
+trees/      Change directories that strangers may write to, by descriptor only
 watch/      Notice files, wait until they are whole, hand them over
 config      Settings from the environment and `.env`, validated together
 logs        Structured logs on stdout: JSON, or pretty for people

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -17,6 +16,7 @@ from processor.domain.files import FileMetadata, FileType, proposed_kind
 from processor.domain.jobs import Status, Step
 from processor.domain.keys import escape
 from processor.ledger.records import Found, PutAway
+from processor.trees.held import ExchangedError, Seen
 
 # One thread hashes at 1.5 GB/s, which is more than most disks give.
 _THREADS = 2
@@ -70,7 +70,7 @@ class Checksummer(Stage):
                 where, gone = self._set_aside(message), True
             else:
                 gone = self._after_upload(message)
-        except quarantine.NewerFileError:
+        except ExchangedError:
             gone = False
         except OSError as error:
             self.log.error(
@@ -84,44 +84,37 @@ class Checksummer(Stage):
 
     def _set_aside(self, message: PutFileAway) -> bytes | None:
         file = message.file
-        self._see_that_it_is_unchanged(file)
         return quarantine.set_aside(
             self._root,
             file.relative_path,
             os.fsencode(self._settings.error_directory),
             _reason(message),
-            size_bytes=file.size_bytes,
-            modified_ns=file.modified_ns,
+            _seen(file),
         )
-
-    def _see_that_it_is_unchanged(self, file: PutAway) -> None:
-        """Raise NewerFileError when another file lies there than the one whose end is recorded."""
-        with suppress(FileNotFoundError, NotADirectoryError):
-            if not file.is_still(os.lstat(os.path.join(self._root, file.relative_path))):
-                raise quarantine.NewerFileError
 
     def _after_upload(self, message: PutFileAway) -> bool:
         """Delete or move a delivered file, never one that has changed since."""
         file, settings = message.file, self._settings
         if settings.after_upload is AfterUpload.KEEP:
             return False
-        self._see_that_it_is_unchanged(file)
         move = settings.after_upload is AfterUpload.MOVE and settings.after_upload_directory is not None
-        quarantine.put_away(
-            self._root, file.relative_path, os.fsencode(str(settings.after_upload_directory)) if move else None
-        )
+        directory = os.fsencode(str(settings.after_upload_directory)) if move else None
+        quarantine.put_away(self._root, file.relative_path, directory, _seen(file))
         return True
 
     def _bring_back(self, message: BringBack) -> None:
         for row, relative_path in message.files:
             try:
-                quarantine.bring_back(self._root, relative_path, os.fsencode(self._settings.error_directory))
-                status = os.lstat(os.path.join(self._root, relative_path))
+                status = quarantine.bring_back(self._root, relative_path, os.fsencode(self._settings.error_directory))
             except OSError as error:
                 self.log.error("file.not-brought-back", path=escape(relative_path), reason=str(error))
             else:
                 found = Found.of(relative_path, status)
                 self.routes.progress.tell(BroughtBack(row, found))
+
+
+def _seen(file: PutAway) -> Seen:
+    return Seen(file.size_bytes, file.modified_ns, file.identity)
 
 
 def _reason(message: PutFileAway) -> dict[str, Any]:

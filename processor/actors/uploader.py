@@ -49,7 +49,7 @@ from processor.store.s3 import S3Store
 from processor.streams.frames import Begin, Content, End, Skipped
 from processor.streams.object_stream import ObjectStream
 from processor.streams.source import no_root, open_file
-from processor.watch.beneath import open_root
+from processor.trees.beneath import open_root
 
 _RECORDING_SECONDS = 60.0  # then the upload goes on: the part may be sent again after a crash, nothing worse
 _NO_CONTENT = 9  # in the ledger's `objects`: a member that is not a file

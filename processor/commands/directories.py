@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from processor.config import AfterUpload, Settings
+from processor.trees.ownership import problem_of_private
 
 
 def problems_of_places(settings: Settings) -> dict[str, str | None]:
@@ -34,6 +35,6 @@ def _unwritable(directory: Path) -> str | None:
 
 
 def _unmakeable(directory: Path) -> str | None:
-    """Return why nothing can be put into a directory, which is made when it is needed."""
+    """Return why nothing can be put into a directory, which is made when it is needed and must be this user's alone."""
     nearest = next((each for each in (directory, *directory.parents) if os.path.lexists(each)), directory)
-    return _unwritable(nearest)
+    return _unwritable(nearest) or problem_of_private(os.fsencode(directory))

@@ -177,9 +177,8 @@ def _retry_alone(settings: Settings, path: bytes | None) -> int:
     count = 0
     with _ledger_alone(settings) as ledger:
         for row, relative_path in ledger.failed_files(path):
-            quarantine.bring_back(root, relative_path, aside)
             try:
-                status = os.lstat(os.path.join(root, relative_path))
+                status = quarantine.bring_back(root, relative_path, aside)
             except FileNotFoundError:
                 continue
             ledger.retry(row, Found.of(relative_path, status), _now_ms())

@@ -24,7 +24,7 @@ from processor.config import ConfigurationError, EngineChoice, Settings
 from processor.confined.entrypoint import prepare
 from processor.daemon.control_api import ControlApi
 from processor.daemon.control_socket import ControlServer
-from processor.daemon.factories import open_ledger, open_store, watch_settings, worker_limits
+from processor.daemon.factories import claim_directories, open_ledger, open_store, watch_settings, worker_limits
 from processor.daemon.liveness import LOST_SECONDS, Liveness
 from processor.daemon.malloc import settle
 from processor.daemon.supervisor import Died, Event, Idle, ReloadAsked, StopAsked, Supervisor, Ticked
@@ -57,8 +57,8 @@ def run(settings: Settings, *, once: bool = False) -> int:
     """Deliver until told to stop, or once: what is there now. Return the exit code: 0, or 1 after a failure.
 
     75: `once` has left files that did not stop changing.
-    Raises LedgerBusyError, LedgerTooNewError, ConfigurationError (HTTP_LISTEN), and DeliveryError when the store can
-    not be used as it is configured.
+    Raises LedgerBusyError, LedgerTooNewError, ConfigurationError (HTTP_LISTEN, a directory that another user may write
+    in), and DeliveryError when the store can not be used as it is configured.
     """
     supervisor = Supervisor()
     supervisor.take_signals()
@@ -66,6 +66,7 @@ def run(settings: Settings, *, once: bool = False) -> int:
     with ExitStack() as parts:
         lock = Lock(settings.progress_db_path)
         parts.callback(lock.release)
+        claim_directories(settings)
         name_semaphores(lock.name)
         inbox = Inbox()
         parts.callback(inbox.close)

@@ -10,7 +10,7 @@ import orjson
 from pydantic import SecretStr
 
 from processor import logs
-from processor.config import EMBEDDED, ConfigurationError, Settings, env_file
+from processor.config import EMBEDDED, AfterUpload, ConfigurationError, Settings, env_file
 from processor.delivery.rebuild_ledger import rebuild
 from processor.domain.keys import escape
 from processor.ledger.database import LedgerDamagedError, set_aside
@@ -19,11 +19,25 @@ from processor.store.embedded import EmbeddedStore
 from processor.store.from_settings import store_settings
 from processor.store.s3 import S3Store
 from processor.streams.sandbox import Limits
+from processor.trees.ownership import claim
 from processor.watch.settings import WatchSettings
 
 _BELONGS_TO = "belongs-to"
 _LEDGER_SUFFIXES = ("", "-wal", "-shm", "-journal", ".lock")
 log = logs.get("parts")
+
+
+def claim_directories(settings: Settings) -> None:
+    """Make the directories of failed and of delivered files, which must be this user's alone.
+
+    Raises ConfigurationError when one of them belongs to another user, or another user may write in it.
+    """
+    directories = {"ERROR_DIRECTORY": settings.error_directory}
+    if settings.after_upload is AfterUpload.MOVE and settings.after_upload_directory is not None:
+        directories["AFTER_UPLOAD_DIRECTORY"] = settings.after_upload_directory
+    problems = {name: claim(os.fsencode(directory)) for name, directory in directories.items()}
+    if any(problems.values()):
+        raise ConfigurationError("\n".join(f"{name}={problem}" for name, problem in problems.items() if problem))
 
 
 @contextmanager

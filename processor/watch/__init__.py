@@ -1,7 +1,6 @@
 """Notice files, wait until they are whole, hand them over.
 
 age         Judge by time stamps which files are old enough
-beneath     Open directories below the root without following links
 dispatch    Apply inotify events to the tree
 events      Events for the operator, as values
 exclusions  Paths in the tree that are never delivered

@@ -4,6 +4,7 @@ import os
 import stat
 from enum import Enum, auto
 
+from processor.trees.moves import is_passing
 from processor.watch.age import Age
 from processor.watch.events import EventLog, Level, WatchEvent
 from processor.watch.exclusions import Exclusions
@@ -62,6 +63,8 @@ class EntryIntake:
         """Take note of an entry that is not a directory; return it when it is whole."""
         if self._exclusions.covers(path, (status.st_dev, status.st_ino)):
             return None
+        if is_passing(path.rpartition(b"/")[2]):
+            return None  # on its way out, to be deleted or moved, or on its way back
         if not stat.S_ISREG(status.st_mode):
             self._skip(path, status.st_mode)
             return None

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from processor.watch.beneath import open_root
+from processor.trees.beneath import GONE, open_root, status_below
 from processor.watch.dispatch import Dispatch
 from processor.watch.events import EventLog, Level, WatchEvent
 from processor.watch.exclusions import Exclusions
@@ -68,6 +68,7 @@ class Tree:
         start_ns = self._clock.wall_ns()
         self._intake = EntryIntake(settings, self._exclusions, self._rescans, self._notes, start_ns)
         self._identity: tuple[int, int] | None = None  # of the root; None while there is none
+        self._root_fd: int | None = None  # held no longer than one look takes, or the root could not be unmounted
         self._watches: Watches | None = None
         self._scans = Scans(self._root, None, self._exclusions, self._rescans, self._notes)
         self._next_check = float("-inf")
@@ -86,18 +87,24 @@ class Tree:
         self._intake.clock(self._clock.monotonic(), self._clock.wall_ns())
         found: list[FoundFile] = []
         self._check_root()
-        if self._identity is not None:
-            self._take_events(found)
-        if self._identity is not None:
-            self._take_walks(found)
-        self._take_due(found)
+        try:
+            if self._identity is not None:
+                self._take_events(found)
+            if self._identity is not None:
+                self._take_walks(found)
+            self._take_due(found)
+        finally:
+            self._let_go()
         if self._seen_all_at is None and self._scans.settled:
             self._seen_all_at = self._clock.monotonic()
         return Look(tuple(found), self._notes.take())
 
     def look_at(self, path: bytes) -> None:
         """Look at one path as if an event had told of it."""
-        status = self._status(path)
+        try:
+            status = self._status(path)
+        finally:
+            self._let_go()
         if status is not None and not stat.S_ISDIR(status.st_mode):
             self._intake.sighted(path, status, Reason.TOUCHED)
 
@@ -266,9 +273,16 @@ class Tree:
 
     def _status(self, path: bytes) -> os.stat_result | None:
         try:
-            return os.lstat(self._root + b"/" + path)
-        except (FileNotFoundError, NotADirectoryError):
-            return None
+            if self._root_fd is None:
+                self._root_fd = open_root(self._root)
+            return status_below(self._root_fd, path)
         except OSError as error:
+            if error.errno in GONE:
+                return None
             self._scans.trouble(path.rpartition(b"/")[0], error)
             return None
+
+    def _let_go(self) -> None:
+        if self._root_fd is not None:
+            os.close(self._root_fd)
+            self._root_fd = None

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from processor.watch.beneath import GONE, open_child, open_directory
+from processor.trees.beneath import GONE, open_child, open_directory
 
 # So many levels stay open while what lies below them is walked, with two descriptors each; deeper ones are read to the
 # end first and only the names of their directories are kept.

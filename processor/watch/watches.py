@@ -13,7 +13,7 @@ from contextlib import suppress
 
 from inotify_simple import Event, INotify, flags
 
-from processor.watch.beneath import GONE, open_directory
+from processor.trees.beneath import GONE, open_directory
 
 UNWATCHED = 0  # in place of a watch; the kernel counts from 1
 

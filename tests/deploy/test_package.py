@@ -48,6 +48,8 @@ def test_it_installs_runs_as_its_own_user_and_goes_without_taking_data_along(
         assert "S3_BUCKET" in machine.sh("cat /var/log/processor/processor.log")
         modes = machine.sh("stat -c '%a %U %G' /etc/processor/processor.env /srv/processor/incoming /var/lib/processor")
         assert modes.splitlines() == ["640 root processor", "2775 processor processor", "750 processor processor"]
+        errors = "stat -c '%a %U' /srv/processor/errors"
+        assert machine.sh(errors) == "700 processor\n"
 
         settings = machine.sh("cat /etc/processor/processor.env")
         machine.write("/etc/processor/processor.env", edited(settings, store_settings(bucket)).encode())
@@ -60,8 +62,10 @@ def test_it_installs_runs_as_its_own_user_and_goes_without_taking_data_along(
         assert machine.sh("stat -c %U /var/lib/processor/progress.db") == "processor\n"
 
         old = machine.sh("supervisorctl pid processor")
+        machine.sh("chmod 2770 /srv/processor/errors")  # as the first releases made it
         machine.sh("dpkg --install /tmp/processor.deb; echo b >/srv/processor/incoming/two.bin")
         assert machine.sh("supervisorctl pid processor") not in (old, "0\n")
+        assert machine.sh(errors) == "2750 processor\n"
         wait_until(lambda: has_object(bucket, "two.bin"), timeout=60)
 
         machine.sh("dpkg --remove processor")

@@ -40,6 +40,19 @@ def test_every_mistake_in_the_settings_is_told_at_once(make_daemon: MakeDaemon) 
     assert "Traceback" not in said
 
 
+def test_the_error_directory_is_made_at_once_and_is_the_daemons_alone(daemon: Daemon) -> None:
+    assert daemon.once() == 0
+    assert stat.S_IMODE(daemon.errors.stat().st_mode) == 0o700
+
+    daemon.errors.chmod(0o2770)
+    assert daemon.once() == CONFIGURATION
+    assert f"ERROR_DIRECTORY={daemon.errors}: may be written by others" in daemon.tail()
+    assert "Traceback" not in daemon.tail()
+
+    daemon.errors.chmod(0o755)  # to let others read is the operator's business
+    assert daemon.once() == 0
+
+
 def test_two_daemons_never_work_on_one_ledger(daemon: Daemon, make_daemon: MakeDaemon) -> None:
     daemon.start()
     second = make_daemon("second", PROGRESS_DB_PATH=daemon.ledger)

@@ -20,12 +20,12 @@ def trees() -> Iterator[ast.Module]:
 
 
 def events() -> set[str]:
-    """Return the first argument of everything that is logged, and of every Note, which is logged later."""
+    """Return the first argument of everything that is logged, and of every WatchEvent, which is logged later."""
     found: set[str] = set()
     for tree in trees():
         names = _constants(tree)
         for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call) and node.args):
-            if _is_log(call) or (isinstance(call.func, ast.Name) and call.func.id == "Note"):
+            if _is_log(call) or (isinstance(call.func, ast.Name) and call.func.id == "WatchEvent"):
                 found |= _strings(call.args[1 if _method(call) == "log" else 0], names)
     return found
 

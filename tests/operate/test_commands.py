@@ -120,6 +120,11 @@ def test_check_tells_what_is_on_and_what_is_missing(daemon: Daemon) -> None:
     assert bad.returncode == 1
     assert f"directory: WATCH_PATH: {daemon.home}/no is not there" in bad.stdout
     assert "directory: ERROR_DIRECTORY: /proc/1/environ is no directory" in bad.stdout
+    daemon.errors.mkdir(exist_ok=True)
+    daemon.errors.chmod(0o777)
+    shared = command(daemon, "check")
+    assert shared.returncode == 1
+    assert f"directory: ERROR_DIRECTORY: {daemon.errors}: may be written by others" in shared.stdout
     wrong = command(daemon, "check", MAX_CONCURRENCY="many", POLL_INTERVAL="0")
     assert wrong.returncode == 78
     assert "MAX_CONCURRENCY='many'" in wrong.stderr

@@ -4,12 +4,16 @@ import errno
 import json
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from processor.delivery import quarantine
+from processor.trees import moves
+from processor.trees.held import ExchangedError, Seen
+from processor.trees.moves import is_passing
 
 
 @pytest.fixture
@@ -28,11 +32,14 @@ def drop(root: bytes, name: bytes, content: bytes) -> None:
         file.write(content)
 
 
+def seen(root: bytes, name: bytes) -> Seen:
+    path = os.path.join(root, name)
+    return Seen.of(os.stat(path)) if os.path.exists(path) else Seen(0, 0)
+
+
 def set_aside(root: bytes, name: bytes, errors: bytes, reason: dict[str, Any]) -> bytes | None:
     """Set aside whatever lies there now."""
-    status = os.stat(path) if os.path.exists(path := os.path.join(root, name)) else None
-    size, modified = (status.st_size, status.st_mtime_ns) if status else (0, 0)
-    return quarantine.set_aside(root, name, errors, reason, size_bytes=size, modified_ns=modified)
+    return quarantine.set_aside(root, name, errors, reason, seen(root, name))
 
 
 def read(path: bytes) -> bytes:
@@ -41,7 +48,8 @@ def read(path: bytes) -> bytes:
 
 
 def reason_of(path: bytes) -> Any:
-    return json.loads(read(quarantine.reason_path(path)))
+    directory, name = os.path.split(path)
+    return json.loads(read(os.path.join(directory, quarantine.reason_name(name))))
 
 
 def test_a_second_file_of_the_same_name_keeps_the_first_and_its_reason(root: bytes, errors: bytes) -> None:
@@ -83,11 +91,11 @@ def test_interrupted_between_reason_and_move_it_goes_on(
 ) -> None:
     drop(root, b"a", b"content")
 
-    def interrupted(_source: bytes, _target: bytes) -> None:
+    def interrupted(*_arguments: object) -> None:
         raise KeyboardInterrupt("as if the power had gone")
 
     with monkeypatch.context() as patched:
-        patched.setattr(quarantine, "_move", interrupted)
+        patched.setattr(quarantine, "move_in", interrupted)
         with pytest.raises(KeyboardInterrupt):
             set_aside(root, b"a", errors, {"why": 1})
 
@@ -107,42 +115,101 @@ def test_a_file_that_vanished_leaves_its_reason_beside_what_lies_there_already(r
     assert reason_of(os.path.join(errors, b"a~1")) == {"why": "vanished"}
 
 
+def on_another_file_system(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Refuse renames from one directory to another as the kernel does between file systems."""
+    rename = moves.rename_new
+
+    def refuse(source_fd: int, name: bytes, target_fd: int, new_name: bytes, *, sole: bool) -> None:
+        if not os.path.samestat(os.fstat(source_fd), os.fstat(target_fd)):
+            raise OSError(errno.EXDEV, "another file system")
+        rename(source_fd, name, target_fd, new_name, sole=sole)
+
+    monkeypatch.setattr(moves, "rename_new", refuse)
+
+
+@pytest.mark.parametrize("function", ["fsync", "sendfile", "utime", "unlink"])
 def test_a_file_that_can_not_be_moved_leaves_nothing_beside_which_it_would_lie(
-    root: bytes, errors: bytes, monkeypatch: pytest.MonkeyPatch
+    root: bytes, errors: bytes, monkeypatch: pytest.MonkeyPatch, function: str
 ) -> None:
     drop(root, b"a", b"content")
-    rename = os.rename
+    on_another_file_system(monkeypatch)
+    original = getattr(os, function)
+    calls = 0
 
-    def as_on_another_file_system(source: bytes, target: bytes) -> None:
-        if source.startswith(root):
-            raise OSError(errno.EXDEV, "another file system")
-        rename(source, target)
+    def fails_for_the_file(*arguments: Any, **options: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        # The reason is written by the same calls before.
+        if function in ("sendfile", "utime") or calls == {"fsync": 4, "unlink": 3}[function]:
+            raise OSError(errno.ENOSPC, "full")
+        return original(*arguments, **options)
 
-    def fails(*_arguments: object, **_options: object) -> None:
-        raise OSError(errno.ENOSPC, "full")
-
-    monkeypatch.setattr(os, "rename", as_on_another_file_system)
-    for module, function in ((os, "fsync"), (quarantine.shutil, "copy2"), (os, "unlink")):
-        with monkeypatch.context() as patched:
-            patched.setattr(quarantine, "_write_durably", drop_reason)
-            patched.setattr(module, function, _once(fails, getattr(module, function)))
-            with pytest.raises(OSError, match="full"):
-                set_aside(root, b"a", errors, {"why": function})
-        assert (os.listdir(root), os.listdir(errors)) == ([b"a"], []), function
+    with monkeypatch.context() as patched:
+        patched.setattr(os, function, fails_for_the_file)
+        with pytest.raises(OSError, match="full"):
+            set_aside(root, b"a", errors, {"why": function})
+    assert os.listdir(errors) == []
     assert set_aside(root, b"a", errors, {"why": "at last"}) == os.path.join(errors, b"a")
+    assert (os.listdir(root), read(os.path.join(errors, b"a"))) == ([], b"content")
 
 
-def drop_reason(path: bytes, content: bytes) -> None:
-    drop(os.path.dirname(path), os.path.basename(path), content)
+@pytest.mark.parametrize("crash_at", range(1, 40))
+@pytest.mark.parametrize("move", ["aside", "delete", "put", "back"])
+def test_killed_at_any_call_it_is_done_when_repeated(
+    root: bytes, errors: bytes, monkeypatch: pytest.MonkeyPatch, crash_at: int, move: str
+) -> None:
+    """Across file systems, where it takes the most calls."""
+    drop(root, b"a", b"content")
+    status = seen(root, b"a")
+    if move == "back":
+        quarantine.set_aside(root, b"a", errors, {"why": 1}, status)
+    on_another_file_system(monkeypatch)
+
+    with monkeypatch.context() as patched:
+        crash_at_call(patched, crash_at)
+        with suppress(KeyboardInterrupt):
+            act(move, root, errors, status)
+    kept = [read(os.path.join(top, name)) for top in (root, errors) if os.path.exists(top) for name in os.listdir(top)]
+    assert b"content" in kept or move == "delete"
+    act(move, root, errors, status)
+
+    left = [name for name in os.listdir(root) if not is_passing(name)]
+    if move == "delete":
+        assert left == []
+    elif move == "back":
+        assert (left, read(os.path.join(root, b"a"))) == ([b"a"], b"content")
+    else:
+        assert (left, read(os.path.join(errors, b"a"))) == ([], b"content")
+    assert not [name for name in os.listdir(root) if is_passing(name)]
 
 
-def _once(first: Callable[..., None], then: Callable[..., Any]) -> Callable[..., Any]:
-    calls = iter([first])
+def act(move: str, root: bytes, errors: bytes, status: Seen) -> None:
+    recorded = Seen(status.size_bytes, status.modified_ns)
+    if move == "aside":
+        quarantine.set_aside(root, b"a", errors, {"why": 1}, recorded)
+    elif move == "back":
+        quarantine.bring_back(root, b"a", errors)
+    else:
+        quarantine.put_away(root, b"a", errors if move == "put" else None, recorded)
 
-    def call(*arguments: Any, **options: Any) -> Any:
-        return next(calls, then)(*arguments, **options)
 
-    return call
+def crash_at_call(patched: pytest.MonkeyPatch, number: int) -> None:
+    """Raise, as if the process had been killed, instead of the n-th call that changes anything; none comes after it."""
+    calls = 0
+
+    def counted(original: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any, **options: Any) -> Any:
+            nonlocal calls
+            calls += 1
+            if calls >= number:
+                raise KeyboardInterrupt
+            return original(*arguments, **options)
+
+        return call
+
+    for function in ("mkdir", "unlink", "fsync", "sendfile", "fchmod", "utime"):
+        patched.setattr(os, function, counted(getattr(os, function)))
+    patched.setattr(moves, "rename_new", counted(moves.rename_new))
 
 
 def test_of_several_that_failed_under_a_name_the_last_comes_back(root: bytes, errors: bytes) -> None:
@@ -150,8 +217,8 @@ def test_of_several_that_failed_under_a_name_the_last_comes_back(root: bytes, er
         drop(root, name, content)
         set_aside(root, name, errors, {"file": name.decode(), "why": content.decode()})
 
-    assert quarantine.bring_back(root, b"a", errors)
-    assert quarantine.bring_back(root, b"a~1", errors)
+    quarantine.bring_back(root, b"a", errors)
+    quarantine.bring_back(root, b"a~1", errors)
 
     assert read(os.path.join(root, b"a")) == b"second"
     assert read(os.path.join(root, b"a~1")) == b"another file"
@@ -162,7 +229,7 @@ def test_a_file_comes_back_without_its_reason(root: bytes, errors: bytes) -> Non
     drop(root, b"n" * 255, b"content")
     set_aside(root, b"n" * 255, errors, {"why": 1})
 
-    assert quarantine.bring_back(root, b"n" * 255, errors)
+    quarantine.bring_back(root, b"n" * 255, errors)
 
     assert os.listdir(root) == [b"n" * 255]
     assert os.listdir(errors) == []
@@ -170,27 +237,82 @@ def test_a_file_comes_back_without_its_reason(root: bytes, errors: bytes) -> Non
 
 def test_a_file_that_is_newer_than_the_one_that_failed_stays(root: bytes, errors: bytes) -> None:
     drop(root, b"a", b"newer")
-    with pytest.raises(quarantine.NewerFileError):
-        quarantine.set_aside(root, b"a", errors, {"why": 1}, size_bytes=1, modified_ns=1)
+    with pytest.raises(ExchangedError):
+        quarantine.set_aside(root, b"a", errors, {"why": 1}, Seen(1, 1))
     assert read(os.path.join(root, b"a")) == b"newer"
     assert not os.path.exists(errors)
 
 
-def test_a_file_exchanged_during_the_move_is_brought_back(
-    root: bytes, errors: bytes, monkeypatch: pytest.MonkeyPatch
+def test_what_is_newer_than_a_copy_of_a_crash_is_neither_deleted_nor_lost(root: bytes) -> None:
+    drop(root, b"a", b"delivered")
+    delivered = seen(root, b"a")
+    leaving = moves._passing_name(moves._LEAVING, b"a")
+    os.rename(os.path.join(root, b"a"), os.path.join(root, leaving))
+    drop(root, b"a", b"newer")
+
+    with pytest.raises(ExchangedError):
+        quarantine.put_away(root, b"a", None, delivered)
+
+    assert {name: read(os.path.join(root, name)) for name in os.listdir(root)} == {b"a": b"newer"}
+
+
+@pytest.mark.parametrize("move", ["aside", "delete", "put"])
+def test_a_file_exchanged_during_the_move_is_put_back(
+    root: bytes, errors: bytes, monkeypatch: pytest.MonkeyPatch, move: str
 ) -> None:
-    drop(root, b"a", b"failed")
-    status = os.stat(os.path.join(root, b"a"))
-    move = quarantine._move
+    drop(root, b"a", b"seen")
+    status = seen(root, b"a")
+    rename = moves.rename_new
+    exchanged = False
 
-    def exchange_first(source: bytes, target: bytes) -> None:
-        drop(root, b"b", b"exchanged")
-        os.replace(os.path.join(root, b"b"), source)
-        move(source, target)
+    def exchange_first(source_fd: int, name: bytes, target_fd: int, new_name: bytes, *, sole: bool) -> None:
+        nonlocal exchanged
+        if name == b"a" and not exchanged:
+            exchanged = True
+            drop(root, b"b", b"exchanged")
+            os.replace(os.path.join(root, b"b"), os.path.join(root, b"a"))
+        rename(source_fd, name, target_fd, new_name, sole=sole)
 
-    monkeypatch.setattr(quarantine, "_move", exchange_first)
-    with pytest.raises(quarantine.NewerFileError):
-        quarantine.set_aside(root, b"a", errors, {"w": 1}, size_bytes=status.st_size, modified_ns=status.st_mtime_ns)
+    monkeypatch.setattr(moves, "rename_new", exchange_first)
+    with pytest.raises(ExchangedError):
+        act(move, root, errors, status)
 
+    assert os.listdir(root) == [b"a"]
     assert read(os.path.join(root, b"a")) == b"exchanged"
-    assert os.listdir(errors) == []
+    assert not os.path.exists(errors) or os.listdir(errors) == []
+
+
+def test_a_copy_is_never_setuid(root: bytes, errors: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    drop(root, b"a", b"content")
+    os.chmod(os.path.join(root, b"a"), 0o6777)
+    on_another_file_system(monkeypatch)
+
+    aside = set_aside(root, b"a", errors, {"why": 1})
+
+    assert aside is not None
+    assert os.stat(aside).st_mode & 0o7777 == 0o666
+
+
+@pytest.mark.parametrize("copied", [False, True])
+def test_a_file_never_comes_back_into_a_directory_that_was_moved_out(
+    root: bytes, errors: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, copied: bool
+) -> None:
+    os.mkdir(os.path.join(root, b"d"))
+    drop(root, b"d/a", b"content")
+    set_aside(root, b"d/a", errors, {"why": 1})
+    if copied:
+        on_another_file_system(monkeypatch)
+    rename = moves.rename_new
+
+    def move_out_first(*arguments: Any, **options: Any) -> None:
+        if os.path.exists(os.path.join(root, b"d")):
+            os.rename(os.path.join(root, b"d"), tmp_path / "taken")
+        rename(*arguments, **options)
+
+    monkeypatch.setattr(moves, "rename_new", move_out_first)
+    with pytest.raises(FileNotFoundError):
+        quarantine.bring_back(root, b"d/a", errors)
+
+    assert read(os.path.join(errors, b"d/a")) == b"content"
+    assert sorted(os.listdir(os.path.join(errors, b"d"))) == [b"a", b"a.reason.json"]
+    assert os.listdir(tmp_path / "taken") == []

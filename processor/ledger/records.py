@@ -6,7 +6,7 @@ from typing import Self
 
 from processor.domain.errors import Failure
 from processor.domain.files import FileMetadata
-from processor.domain.identity import Identity, is_still
+from processor.domain.identity import Identity
 from processor.domain.jobs import Status
 from processor.domain.uploads import Resumption
 
@@ -66,10 +66,6 @@ class PutAway:
     failure: Failure
     step: str
     bad_members: tuple[tuple[str, Failure], ...]
-
-    def is_still(self, status: os.stat_result) -> bool:
-        """Tell whether a status is of this very file, unchanged."""
-        return is_still(self.size_bytes, self.modified_ns, self.identity, status)
 
 
 def columns_of(file: Found | FileMetadata | PutAway) -> dict[str, int | None]:

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Build dist/processor_VERSION_ARCH.deb: the complete virtual environment, so that installing needs no network.
+# Build dist/data-file-processor_VERSION_ARCH.deb: the complete virtual environment, so that installing needs no network.
 # It belongs to the Python it is built with: Debian's own, of the release the package is for.
 set -eu
 
@@ -39,9 +39,9 @@ place_files() {
     place "$here/supervisor.conf" 0644 "$root/etc/supervisor/conf.d/processor.conf"
     place "$here/logrotate.conf" 0644 "$root/etc/logrotate.d/processor"
     place "$here/processor.service" 0644 "$root/lib/systemd/system/processor.service"
-    mkdir -p "$root/usr/share/processor" "$root/usr/share/doc/processor"
+    mkdir -p "$root/usr/share/processor" "$root/usr/share/doc/data-file-processor"
     cp "$here/host.sh" "$here/processor.env" "$root/usr/share/processor/"
-    cp "$source/LICENSE" "$root/usr/share/doc/processor/copyright"
+    cp "$source/LICENSE" "$root/usr/share/doc/data-file-processor/copyright"
 }
 
 place_control() {
@@ -58,4 +58,4 @@ build_environment
 place_files
 place_control
 mkdir -p "$output"
-dpkg-deb --root-owner-group -Zzstd --build "$root" "$output/processor_${version}_$architecture.deb"
+dpkg-deb --root-owner-group -Zzstd --build "$root" "$output/data-file-processor_${version}_$architecture.deb"

@@ -93,7 +93,7 @@ build_release() {
     if [ -n "$wheelhouse" ]; then
         "$python" -m venv "$release"
         "$release/bin/python" -m pip install --quiet --disable-pip-version-check \
-            --no-index --find-links "$wheelhouse" processor
+            --no-index --find-links "$wheelhouse" data-file-processor
     else
         [ -e "$here/../pyproject.toml" ] || die "no sources around this script: say --wheelhouse"
         "$here/make-release.sh" "$python" "$release"

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
+import hypothesis
 import pytest
 
 from processor.store.embedded import EmbeddedStore
@@ -15,6 +16,10 @@ from tests import seaweed
 
 _Value = TypeVar("_Value")
 WaitUntil = Callable[..., object]
+
+# The machine is shared: how long one example takes says nothing.
+hypothesis.settings.register_profile("shared-machine", deadline=None)
+hypothesis.settings.load_profile("shared-machine")
 
 
 def pytest_configure(config: pytest.Config) -> None:

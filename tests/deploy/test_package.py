@@ -26,7 +26,7 @@ def package(wheelhouse: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     output = tmp_path_factory.mktemp("dist")
     offline = os.environ | {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(wheelhouse)}
     subprocess.run([DEPLOY / "build-deb.sh", output], check=True, env=offline)
-    [built] = output.glob("processor_*.deb")
+    [built] = output.glob("data-file-processor_*.deb")
     return built
 
 
@@ -68,11 +68,11 @@ def test_it_installs_runs_as_its_own_user_and_goes_without_taking_data_along(
         assert machine.sh(errors) == "2750 processor\n"
         wait_until(lambda: has_object(bucket, "two.bin"), timeout=60)
 
-        machine.sh("dpkg --remove processor")
+        machine.sh("dpkg --remove data-file-processor")
         wait_until(lambda: machine.sh("pgrep --uid processor --runstates R,S,D || true") == "")
         assert machine.sh("ls /opt/processor 2>/dev/null || true") == ""
         machine.sh("test -s /etc/processor/processor.env; test -s /var/lib/processor/progress.db")
-        machine.sh("dpkg --purge processor")
+        machine.sh("dpkg --purge data-file-processor")
         assert machine.sh("ls -d /etc/processor /var/lib/processor /var/log/processor 2>/dev/null || true") == ""
         assert machine.sh("ls /srv/processor/incoming").split() == ["one.bin", "two.bin"]
         assert machine.sh("getent passwd processor || true") == ""

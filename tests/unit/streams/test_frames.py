@@ -6,7 +6,7 @@ import select
 import threading
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from processor.domain.conversion import Column, Receipt
@@ -73,13 +73,11 @@ def encoded(frames: list[Frame]) -> bytes:
 
 
 @given(STREAMS)
-@settings(deadline=None)
 def test_a_stream_is_read_back_as_it_was_written(frames: list[Frame]) -> None:
     assert list(read_frames(io.BytesIO(encoded(frames)))) == frames
 
 
 @given(STREAMS, st.data())
-@settings(deadline=None)
 def test_a_stream_that_is_cut_off_anywhere_is_never_complete(frames: list[Frame], data: st.DataObject) -> None:
     whole = encoded(frames)
     cut = data.draw(st.integers(0, len(whole) - 1))

@@ -34,7 +34,7 @@ def with_checksum(block: bytes) -> bytes:
 END = bytes(1024)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.dictionaries(file_names, st.binary(max_size=2000), max_size=6),
     st.sampled_from([tarfile.GNU_FORMAT, tarfile.PAX_FORMAT]),

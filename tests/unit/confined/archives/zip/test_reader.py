@@ -74,7 +74,7 @@ def by_hand(
     return header + packed + central + struct.pack("<4s4H2IH", b"PK\x05\x06", 0, 0, 1, 1, len(central), start, 0)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.dictionaries(
         st.from_regex(r"[a-zß][a-z0-9 ä]{0,40}(/[a-zé]{1,40}){0,2}", fullmatch=True), st.binary(), max_size=6

@@ -72,7 +72,7 @@ def _missing(found: Converted, kept: list[Row]) -> Counter[tuple[str | None, ...
     return Counter(_key(tuple(row)) for row in kept) - Counter(map(_key, found.rows))
 
 
-@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 @given(
     style=STYLES,
     faults=st.lists(

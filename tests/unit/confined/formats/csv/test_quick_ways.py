@@ -25,7 +25,7 @@ columns = st.one_of(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(columns, st.lists(whole | decimal | day | moment, max_size=4))
 def test_a_column_is_the_same_judged_at_once_or_text_by_text(column: list[str], others: list[str]) -> None:
     at_once, one_by_one = Evidence(), Evidence()

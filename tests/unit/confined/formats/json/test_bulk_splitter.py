@@ -21,7 +21,7 @@ _INNER = st.lists(st.dictionaries(st.sampled_from("ab"), _VALUES, max_size=2), m
 _ROWS = st.lists(st.dictionaries(st.sampled_from("ab"), _VALUES | _INNER, max_size=3), min_size=1, max_size=9)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     rows=_ROWS,
     size=st.integers(1, 9) | st.just(1_000),

@@ -33,7 +33,7 @@ _RECORDS = st.lists(st.dictionaries(_KEYS, _VALUES, max_size=4), max_size=12)
 _PLAIN_RECORDS = st.lists(st.dictionaries(st.sampled_from("abc"), st.integers().map(str).map(Digits)), max_size=12)
 _ROWS = _RECORDS | st.lists(_VALUES, max_size=6)
 
-_laws = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+_laws = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def _writable(rows: list[Any]) -> list[Any]:

@@ -12,7 +12,7 @@ from processor.domain.conversion import Typing
 from tests.unit.confined.formats.tables import same_value
 from tests.unit.confined.formats.xml.xml_values import converted, rows_of
 
-_FEW = settings(deadline=None, max_examples=10)
+_FEW = settings(max_examples=10)
 
 # Texts of one kind each, so that places earn types, among them some that look alike and are not held.
 _KINDS = [

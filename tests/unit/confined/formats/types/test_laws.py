@@ -49,7 +49,7 @@ columns = st.one_of(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(columns)
 def test_every_column_is_read_back_with_its_values(column: list[Text]) -> None:
     receipt, output = written({"a": column})
@@ -57,7 +57,7 @@ def test_every_column_is_read_back_with_its_values(column: list[Text]) -> None:
     assert receipt.columns[0].null_count == column.count(None)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(columns, columns)
 def test_every_column_is_read_back_when_the_sample_misled(seen: list[Text], unseen: list[Text]) -> None:
     column = [*seen, *unseen]
@@ -92,7 +92,7 @@ def _held(text: str, column_type: ColumnType) -> bool:
     return bool(held)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(texts | spoilt, st.sampled_from(TYPES))
 def test_a_text_that_evidence_gives_a_type_passes_the_check_of_that_type(text: str, column_type: ColumnType) -> None:
     evidence = Evidence()
@@ -106,7 +106,7 @@ def test_a_text_that_evidence_gives_a_type_passes_the_check_of_that_type(text: s
     assert _held(text, column_type) == holds or column_type.kind in (TypeKind.TIMESTAMPTZ, TypeKind.TIMESTAMP_NS)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(columns)
 def test_duckdb_and_polars_read_the_same_values(column: list[Text]) -> None:
     receipt, output = written({"a": column})

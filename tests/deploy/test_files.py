@@ -52,7 +52,12 @@ def test_systemd_understands_the_unit_and_finds_little_exposed(tmp_path: Path) -
 
 
 def test_no_text_recommends_the_package_of_another_project() -> None:
-    texts = [DEPLOY.parent / "README.md", *(DEPLOY.parent / "docs").glob("*.md"), *(DEPLOY.parent / "processor").rglob("*.py")]
+    texts = [
+        DEPLOY.parent / "README.md",
+        *(DEPLOY.parent / "docs").glob("*.md"),
+        *(DEPLOY.parent / "processor").rglob("*.py"),
+    ]
     texts += [path for path in DEPLOY.rglob("*") if path.is_file()]
     wrong = re.compile(r"(pip|uv|pipx) install[^\n]*[\s'\"]processor\b(?![/.-])")
-    assert [str(path) for path in texts if wrong.search(path.read_text(encoding="utf-8", errors="replace"))] == []
+    found = [path for path in texts if wrong.search(path.read_text(encoding="utf-8", errors="replace"))]
+    assert found == []

@@ -11,6 +11,7 @@ declarations  Declarations: how the files of a feed are read
 detection     Detect a file's type: its name proposes, its content confirms
 errors        Failures as values: class, code, message and hint
 files         Files, their metadata, and the types their names propose
+foreign_text  Recognize texts that stand under a table's name but are no table
 identity      Recognise a file by what changes with its content
 jobs          Jobs and their routing slips
 keys          Object keys from file names, reversible and injective

@@ -6,6 +6,7 @@ formats' own specifications: PKWARE APPNOTE 4.3, POSIX.1-2017 pax (ustar), RFC 1
 
 from processor.domain.conversion import DataFormat
 from processor.domain.files import ArchiveKind, FileType, Kind, proposed_kind
+from processor.domain.foreign_text import foreign_text
 
 HEAD_BYTES = 4096
 
@@ -85,6 +86,8 @@ def _not_this_text(data: DataFormat, head: bytes) -> str:
         return "empty, so there is no table to convert"
     if head.startswith(_BINARY) or (len(head) >= _TAR_BLOCK and head[257:262] == b"ustar" and is_tar(head)):
         return f"named .{data.value} but the content is a binary format"
+    if foreign := foreign_text(data, head, whole=len(head) < HEAD_BYTES):
+        return f"named .{data.value} but the content is {foreign}"
     if head.startswith(_UTF16_MARKS):
         return ""
     if data is DataFormat.XML and b"<" not in head and len(head) < HEAD_BYTES:

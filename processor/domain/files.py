@@ -64,6 +64,11 @@ _KINDS = [
 _SUFFIXES = tuple(suffix for suffix, _kind in _KINDS)
 
 
+def suffixes_of(archive: ArchiveKind) -> tuple[str, ...]:
+    """Return the ends of names that propose the archive, each with its dot."""
+    return tuple(suffix for suffix, kind in _ARCHIVES.items() if kind is archive)
+
+
 def proposed_kind(name: bytes) -> Kind:
     """Return what the file's name proposes, whatever its case; the longest suffix decides (`.tar.gz` before `.gz`)."""
     lower = name.lower().decode("utf-8", "replace")

@@ -32,6 +32,13 @@ class ByteStream:
         self.position += len(data)
         return data
 
+    def peek(self, size: int) -> bytes:
+        """Return what `up_to` will, without passing over it."""
+        data = self.up_to(size)
+        self._piece, self._place = data + self._piece[self._place :], 0
+        self.position -= len(data)
+        return data
+
     def up_to(self, size: int) -> bytes:
         """Return `size` bytes; fewer only at the end."""
         data = self.some(size)

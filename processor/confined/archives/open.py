@@ -12,9 +12,11 @@ from processor.confined.archives.errors import NotOpenedError
 from processor.confined.archives.integrity_scan import IntegrityScan
 from processor.confined.archives.limits import Meter
 from processor.confined.archives.seekable import SeekableMember
+from processor.confined.archives.tar.header import BLOCK
 from processor.confined.archives.tar.reader import TarReader
 from processor.confined.archives.zip.reader import ZipReader
-from processor.domain.files import ArchiveKind
+from processor.domain.detection import is_tar
+from processor.domain.files import ArchiveKind, suffixes_of
 from processor.streams.source import Source
 
 _ALONE = (ArchiveKind.GZ, ArchiveKind.BZ2, ArchiveKind.XZ, ArchiveKind.ZST)
@@ -51,9 +53,18 @@ def open_archive(source: Source, kind: ArchiveKind, name: bytes, meter: Meter) -
         else:
             codec = codec_for(kind, meter.limits.decoder_memory_bytes)
             stream = stack.enter_context(closing(_stream(source.open(), codec)))
+            if not _may_be_tar(stream.peek(BLOCK)):
+                stream.close()
+                yield OpenArchive(iter([_single_entry(source, codec, _without_suffix(name, kind))]))
+                return
             again = _decompressed_anew(source, codec)
             proof = stack.enter_context(closing(IntegrityScan(again, meter.fork(), lambda: stream.position)))
             yield OpenArchive(TarReader(stream, lambda: _stream(source.open(), codec)).entries(), proof)
+
+
+def _may_be_tar(head: bytes) -> bool:
+    """Tell a tar, also a damaged or an empty one, from another file that was compressed under a tar's name."""
+    return not head or is_tar(head) or head[257:262] == b"ustar"
 
 
 def _plain_stream(file: BinaryIO) -> ByteStream:
@@ -80,6 +91,6 @@ def _single_entry(source: Source, codec: Codec, name: bytes) -> Entry:
 
 
 def _without_suffix(name: bytes, kind: ArchiveKind) -> bytes:
-    suffix = f".{kind.value}".encode()
     last = name.rpartition(b"/")[2]
-    return last[: -len(suffix)] if last.lower().endswith(suffix) else last
+    suffix = next((suffix for suffix in suffixes_of(kind) if last.lower().endswith(suffix.encode())), "")
+    return last[: len(last) - len(suffix)]

@@ -1,15 +1,18 @@
 """What becomes of members: as they are, as Parquet, opened in turn; limits; what is stored already."""
 
+import bz2
 import io
 import lzma
 import os
 import random
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import pyarrow.parquet
 import pytest
+from zstandard import compress as zstd
 
 from processor.confined.archives.extract import extract
 from processor.confined.archives.member_source import LargeMember
@@ -439,3 +442,27 @@ def test_a_large_table_of_a_compressed_tar_is_read_as_it_passes(end: bytes, read
     taken = take_source(source, ArchiveKind.TAR_GZ, SMALL_BUFFER)
     assert len(taken.members) == 3
     assert source.opened == PROOF + PASSAGE + 3 * (readings - 1), "each further reading unpacks the archive anew"
+
+
+@pytest.mark.parametrize("name", ["x.tar.gz", "x.tgz", "X.TGZ"])
+def test_a_compressed_file_under_a_tars_name_is_one_member(name: str) -> None:
+    for content in (b"no tar at all\n" * 100, b"short", gz(b"twice")):
+        taken = take(gz(content), name)
+        assert taken.members == {name[:1]: content}
+        assert taken.failure is None
+
+
+@pytest.mark.parametrize(
+    ("name", "pack"), [("t.csv.tar.bz2", bz2.compress), ("t.csv.tar.xz", lzma.compress), ("t.csv.tzst", zstd)]
+)
+def test_a_table_compressed_under_a_tars_name_becomes_parquet(name: str, pack: Callable[[bytes], bytes]) -> None:
+    assert rows(take(pack(LARGE_CSV), name).members["t.csv"]) == 30_000
+
+
+def test_a_damaged_or_empty_tar_is_no_single_member() -> None:
+    damaged = bytearray(tar_of([("x", b"1")]))
+    damaged[0] ^= 1
+    for content in (bytes(damaged), b""):
+        taken = take(gz(content), "a.tar.gz")
+        assert taken.failure is not None
+        assert not taken.members

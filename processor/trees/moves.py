@@ -107,6 +107,7 @@ def _copy_out(held: Held, root_fd: int, relative_path: bytes, target_fd: int) ->
         raise
     finally:
         os.close(fd)
+    sync(target_fd)
     os.unlink(held.name, dir_fd=held.directory_fd)
     sync(held.directory_fd)
 
@@ -123,7 +124,7 @@ def resume(directory_fd: int, name: bytes, seen: Seen) -> None:
 
 
 def write_new(directory_fd: int, name: bytes, content: bytes) -> None:
-    """Write a new file, durably, into one of the daemon's own directories. Raises FileExistsError, OSError."""
+    """Write a new file into one of the daemon's own directories; never part of it. Raises FileExistsError, OSError."""
 
     def fill(fd: int) -> None:
         with os.fdopen(fd, "wb", closefd=False) as file:
@@ -197,6 +198,7 @@ def _rename_back(source_fd: int, name: bytes, directory_fd: int, old_name: bytes
 def _copy_in(held: Held, seen: Seen, target_fd: int, name: bytes) -> None:
     """Copy to another file system; the source goes when the copy is durable, and only if it is what was copied."""
     os.close(_copy(held, target_fd, name, sole=True, check=lambda: last_look(held, seen)))
+    sync(target_fd)
     try:
         delete(held, seen)
     except FileNotFoundError:
@@ -207,7 +209,7 @@ def _copy_in(held: Held, seen: Seen, target_fd: int, name: bytes) -> None:
 
 
 def _copy(held: Held, target_fd: int, name: bytes, *, sole: bool, check: Callable[[], None] = lambda: None) -> int:
-    """Make a durable copy of a file and return its descriptor; `check` may still refuse it, before it has its name."""
+    """Copy a file and return the copy's descriptor; `check` may still refuse it, before it has its name."""
     status = os.fstat(held.fd)
 
     def fill(fd: int) -> None:
@@ -226,7 +228,10 @@ def _copy(held: Held, target_fd: int, name: bytes, *, sole: bool, check: Callabl
 
 
 def _create(directory_fd: int, name: bytes, fill: Callable[[int], None], *, sole: bool) -> int:
-    """Make a file that has its name only when it is whole and durable; return its descriptor."""
+    """Make a file that has its name only when it is whole and durable; return its descriptor.
+
+    The name itself is durable when the caller has synced the directory.
+    """
     partial = _passing_name(_PARTIAL, name)
     with suppress(FileNotFoundError):
         os.unlink(partial, dir_fd=directory_fd)  # left by a crash
@@ -235,7 +240,6 @@ def _create(directory_fd: int, name: bytes, fill: Callable[[int], None], *, sole
         fill(fd)
         os.fsync(fd)
         rename_new(directory_fd, partial, directory_fd, name, sole=sole)
-        sync(directory_fd)
     except BaseException:
         os.close(fd)
         discard(directory_fd, partial)

@@ -19,13 +19,19 @@ pytestmark = [need_root, pytest.mark.usefixtures("kernel")]
 
 _ROUNDS = 1000 if os.environ.get("TORTURE") else 60
 _EXCHANGE = 2
+_CURRENT_DIRECTORY = -100  # AT_FDCWD
 _RENAMEAT2 = 316 if os.uname().machine == "x86_64" else 276
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def exchange(one: str, other: str) -> None:
     """Swap two names at once, as only the kernel can."""
-    _libc.syscall(_RENAMEAT2, -100, one.encode(), -100, other.encode(), _EXCHANGE)
+    exchange_at(_CURRENT_DIRECTORY, one, other)
+
+
+def exchange_at(directory_fd: int, one: str, other: str) -> None:
+    """Swap two names in an open directory."""
+    _libc.syscall(_RENAMEAT2, directory_fd, one.encode(), directory_fd, other.encode(), _EXCHANGE)
 
 
 def swapping(one: object, other: object) -> Callable[[], None]:

@@ -140,7 +140,7 @@ def test_a_file_that_can_not_be_moved_leaves_nothing_beside_which_it_would_lie(
         nonlocal calls
         calls += 1
         # The reason is written by the same calls before.
-        if function in ("sendfile", "utime") or calls == {"fsync": 4, "unlink": 3}[function]:
+        if function in ("sendfile", "utime") or calls == {"fsync": 3, "unlink": 3}[function]:
             raise OSError(errno.ENOSPC, "full")
         return original(*arguments, **options)
 

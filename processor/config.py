@@ -16,6 +16,8 @@ from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSou
 
 from processor.domain.archives import ArchiveLimits, ExtractionOptions, NestedArchives
 from processor.domain.conversion import Compression, ConversionOptions, MalformedRows, Typing
+from processor.domain.files import AfterUpload
+from processor.domain.key_template import template_mistake
 from processor.domain.uploads import PART_SIZE_BYTES, SMALLEST_PART_BYTES
 
 EMBEDDED = "embedded"
@@ -42,14 +44,6 @@ class EngineChoice(StrEnum):
 
     LOCAL = "local"
     DASK = "dask"
-
-
-class AfterUpload(StrEnum):
-    """What becomes of a file once it is delivered."""
-
-    KEEP = "keep"
-    DELETE = "delete"
-    MOVE = "move"
 
 
 class ConfigurationError(Exception):
@@ -116,6 +110,13 @@ class Settings(BaseSettings):
     after_upload_directory: Path | None = Field(None, description="where `move` moves it, under the same relative path")
 
     progress_db_path: Path = Field(Path("./progress.db"), description="the ledger: one SQLite file, on a local disk")
+
+    feeds: Path | None = Field(
+        None, description="file of feeds, such as `feeds.toml`: how files are read and delivered; reread on SIGHUP"
+    )
+    key_template: str = Field(
+        "", description="template of every key, such as `{mtime:%Y}/{path}`; empty: keys mirror the paths"
+    )
 
     parquet_compression: Compression = Field(Compression.ZSTD, description="`ZSTD` or `SNAPPY`")
     parquet_compression_level: int = Field(1, ge=1, le=22, description="level of ZSTD")
@@ -231,7 +232,16 @@ class Settings(BaseSettings):
                 raise ValueError("must be pairs of absolute paths, such as /data=/mnt/data, separated by commas")
         return value
 
-    @field_validator("watch_path", "error_directory", "after_upload_directory", "progress_db_path", "store_directory")
+    @field_validator("key_template")
+    @classmethod
+    def _template(cls, value: str) -> str:
+        if value and (mistake := template_mistake(value)):
+            raise ValueError(mistake)
+        return value
+
+    @field_validator(
+        "watch_path", "error_directory", "after_upload_directory", "progress_db_path", "store_directory", "feeds"
+    )
     @classmethod
     def _absolute(cls, value: Path | None) -> Path | None:
         return None if value is None else value.expanduser().absolute()

@@ -9,10 +9,10 @@ from typing import Any
 from processor.actors.base import DeathNotice
 from processor.actors.messages import BringBack, BroughtBack, FilePutAway, Process, PutFileAway
 from processor.actors.stage import Stage
-from processor.config import AfterUpload, EngineChoice, Settings
+from processor.config import EngineChoice, Settings
 from processor.delivery import quarantine
 from processor.delivery.examine import examine_in_parts
-from processor.domain.files import FileMetadata, FileType, proposed_kind
+from processor.domain.files import AfterUpload, FileMetadata, FileType, proposed_kind
 from processor.domain.jobs import Status, Step
 from processor.domain.keys import escape
 from processor.ledger.records import Found, PutAway

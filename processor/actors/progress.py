@@ -47,7 +47,7 @@ from processor.actors.messages import (
     WatchIdle,
 )
 from processor.actors.outages import Outages, of_cluster, of_root
-from processor.config import AfterUpload, Settings
+from processor.config import Settings
 from processor.domain.credits import Credits
 from processor.domain.errors import SOURCE_CHANGED, SOURCE_VANISHED, ErrorClass, Failure
 from processor.domain.jobs import FIRST_STEPS, Delivered, Job, Status, Step

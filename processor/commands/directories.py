@@ -3,7 +3,8 @@
 import os
 from pathlib import Path
 
-from processor.config import AfterUpload, Settings
+from processor.config import Settings
+from processor.domain.feeds import AfterUpload
 from processor.trees.ownership import problem_of_private
 
 

@@ -31,6 +31,14 @@ class ArchiveKind(StrEnum):
     TAR_ZST = "tar.zst"
 
 
+class AfterUpload(StrEnum):
+    """What becomes of a file once it is delivered."""
+
+    KEEP = "keep"
+    DELETE = "delete"
+    MOVE = "move"
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     """A file's type and, within it, which archive or which data format.

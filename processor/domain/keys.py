@@ -9,7 +9,8 @@ import re
 MANIFESTS = "_manifests"
 PROBES = "_probe"
 STAGING = "_staging"  # what workers of a cluster read; empty while nothing is on its way
-_RESERVED = (MANIFESTS, PROBES, STAGING)
+RAW = "_raw"  # sources as they came, where a feed keeps them
+RESERVED = (MANIFESTS, PROBES, STAGING, RAW)
 
 # S3 limits a key to 1,024 bytes of UTF-8 ("Object key names", Amazon S3 user guide).
 LONGEST_KEY_BYTES = 1024
@@ -37,11 +38,11 @@ def unescape(text: str) -> bytes:
 def path_key(relative_path: bytes) -> str:
     """Return the key of the file at `relative_path` (`/`-separated, no `.` or `..`), without any suffix.
 
-    Our own names at the top (`_manifests`, `_probe`, `_staging`) are kept free: `_probe/x` becomes `%5Fprobe/x`.
+    Our own names at the top (`_manifests`, `_probe`, `_staging`, `_raw`) are kept free: `_probe/x` becomes `%5Fprobe/x`.
     """
     key = escape(relative_path)
     first = key.split("/", 1)[0]
-    return f"%5F{key[1:]}" if first in _RESERVED else key
+    return f"%5F{key[1:]}" if first in RESERVED else key
 
 
 def parquet_key(key: str) -> str:

@@ -1,0 +1,13 @@
+"""Patterns of gitignore, compiled by pathspec."""
+
+from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
+
+from processor.domain.feeds import PathPattern
+
+
+def path_pattern(text: str) -> PathPattern:
+    """Return the pattern as a regular expression over paths. Raises ValueError for one that matches nothing."""
+    pattern = GitIgnoreSpecPattern(text)  # raises a ValueError of its own for some
+    if pattern.regex is None or pattern.include is None:
+        raise ValueError(f"{text!r} is no pattern of gitignore")
+    return PathPattern(text, pattern.regex.pattern, pattern.include)

@@ -1,8 +1,8 @@
 """Deliver files from Linux to S3 as verified data.
 
 Nobody imports upward (setup.cfg holds it). From the ground up: `domain`; `trees`; `config`, `logs`, `streams`;
-`engine`, `ledger`, `store`; `confined`, `watch`; `delivery`; `remote`; `actors`; `daemon`; `commands`; `dashboard`;
-`cli`.
+`engine`, `feeds`, `ledger`, `store`; `confined`, `watch`; `delivery`; `remote`; `actors`; `daemon`; `commands`;
+`dashboard`; `cli`.
 
 actors/     Actors: who sends which message to whom
 cli/        The command line
@@ -13,6 +13,7 @@ dashboard/  A read-only web page, in a process of its own
 delivery/   Deliver files: hash, upload, verify, manifest, put away
 domain/     Words and decisions: plain values and pure functions
 engine/     Run heavy work in processes of our own
+feeds/      The file of feeds: read and checked as a whole
 ledger/     The ledger: one SQLite file that remembers every file's progress
 remote/     Convert and unpack on the hosts of a Dask cluster
 store/      S3-compatible storage, and everything known about it

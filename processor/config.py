@@ -16,7 +16,7 @@ from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSou
 
 from processor.domain.archives import ArchiveLimits, ExtractionOptions, NestedArchives
 from processor.domain.conversion import Compression, ConversionOptions, MalformedRows, Typing
-from processor.domain.files import AfterUpload
+from processor.domain.feeds import AfterUpload
 from processor.domain.key_template import template_mistake
 from processor.domain.uploads import PART_SIZE_BYTES, SMALLEST_PART_BYTES
 

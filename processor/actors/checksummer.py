@@ -12,7 +12,8 @@ from processor.actors.stage import Stage
 from processor.config import EngineChoice, Settings
 from processor.delivery import quarantine
 from processor.delivery.examine import examine_in_parts
-from processor.domain.files import AfterUpload, FileMetadata, FileType, proposed_kind
+from processor.domain.feeds import AfterUpload
+from processor.domain.files import FileMetadata, FileType, proposed_kind
 from processor.domain.jobs import Status, Step
 from processor.domain.keys import escape
 from processor.ledger.records import Found, PutAway

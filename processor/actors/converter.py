@@ -7,7 +7,6 @@ from typing import Any
 from processor.actors.messages import Process
 from processor.actors.worker_stage import WorkerStage
 from processor.confined.entrypoint import ConvertRequest, stream_conversion
-from processor.domain.keys import escape
 from processor.remote.tasks import Work
 
 
@@ -25,13 +24,13 @@ class Converter(WorkerStage):
     def work(self, message: Process) -> None:
         """Start the conversion; the job moves on at once, since the Uploader consumes what the worker makes."""
         job = message.job
-        metadata = (("source-sha256", job.file.checksum or ""), ("source-path", escape(job.file.relative_path)))
+        options = job.file.reading(self.settings.conversion)
         if self.goes_elsewhere(job):
-            self.hand_out(message, Work(self.settings.conversion, metadata))
+            self.hand_out(message, Work(options, job.file.facts))
             return
-        options = replace(self.settings.conversion, threads=self.threads_for(job.file.size_bytes))
+        options = replace(options, threads=self.threads_for(job.file.size_bytes))
         root = os.fsencode(self.settings.watch_path)
         stream = self.start_stream(
-            stream_conversion, lambda id_: ConvertRequest(id_, root, job.file, options, metadata)
+            stream_conversion, lambda id_: ConvertRequest(id_, root, job.file, options, job.file.facts)
         )
         self.hand_over(message, stream)

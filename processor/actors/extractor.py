@@ -7,9 +7,10 @@ from dataclasses import replace
 from processor.actors.messages import Process
 from processor.actors.worker_stage import WorkerStage
 from processor.confined.entrypoint import ExtractRequest, share_extraction, stream_extraction
+from processor.domain.archives import ExtractionOptions
 from processor.domain.conversion import Facts
 from processor.domain.files import ArchiveKind
-from processor.domain.keys import escape
+from processor.domain.jobs import Job
 from processor.engine.seam import Engine
 from processor.remote.tasks import MOST_OBJECTS, Work
 
@@ -23,12 +24,12 @@ class Extractor(WorkerStage):
     def work(self, message: Process) -> None:
         """Start the extraction; members that are stored already are left out. A large zip is shared among workers."""
         job = message.job
-        metadata = (("source-sha256", job.file.checksum or ""), ("source-path", escape(job.file.relative_path)))
+        metadata = job.file.facts
         if self.elsewhere is not None and self.goes_elsewhere(job):
             self.hand_out(message, *self._works(message, metadata, self.elsewhere))
             return
         threads = self.threads_for(job.file.size_bytes) if job.file.kind.archive is not ArchiveKind.ZIP else 1
-        options = self.settings.extraction
+        options = self._options(job)
         request = ExtractRequest(
             "",
             os.fsencode(self.settings.watch_path),
@@ -48,9 +49,12 @@ class Extractor(WorkerStage):
         ]
         self.hand_over(message, *streams)
 
+    def _options(self, job: Job) -> ExtractionOptions:
+        return replace(self.settings.extraction, feeds=job.file.feeds, path=job.file.relative_path)
+
     def _works(self, message: Process, metadata: Facts, elsewhere: Engine) -> Iterator[Work]:
         """Yield what workers elsewhere are to do: one share each of a zip, else all of the archive."""
-        job, options = message.job, self.settings.extraction
+        job, options = message.job, self._options(message.job)
         whole = Work(options, metadata, job.stored_members)
         if job.file.kind.archive is not ArchiveKind.ZIP:
             yield whole

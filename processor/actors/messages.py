@@ -10,6 +10,7 @@ from threading import Event
 
 from processor.actors.routes import Routes
 from processor.domain.errors import Failure
+from processor.domain.feeds import Feeds
 from processor.domain.jobs import Job, Step
 from processor.domain.uploads import FileDigests, Part
 from processor.ledger.records import BadMembers, Found, PutAway, UnfinishedUpload
@@ -34,6 +35,13 @@ class FilesFound:
     """These files are whole: asked by the Watcher, whom the answer (Intake) paces."""
 
     files: tuple[Found, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FeedsRead:
+    """From now on these feeds are in force: told to Progress by app, after a SIGHUP."""
+
+    feeds: Feeds
 
 
 @dataclass(frozen=True, slots=True)

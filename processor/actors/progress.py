@@ -24,6 +24,7 @@ from processor.actors.messages import (
     BringBack,
     BroughtBack,
     Drain,
+    FeedsRead,
     FilePutAway,
     FilesFound,
     FileStored,
@@ -50,6 +51,7 @@ from processor.actors.outages import Outages, of_cluster, of_root
 from processor.config import Settings
 from processor.domain.credits import Credits
 from processor.domain.errors import SOURCE_CHANGED, SOURCE_VANISHED, ErrorClass, Failure
+from processor.domain.feeds import NO_FEEDS, AfterUpload, Feeds
 from processor.domain.jobs import FIRST_STEPS, Delivered, Job, Status, Step
 from processor.domain.keys import escape
 from processor.domain.retry import GiveUp, RetryPolicy, TryAgain
@@ -81,12 +83,19 @@ class Progress(BaseActor):
     """Owns `ledger`; admits jobs as far as there are credits and tells `idle` whenever nothing is left to do."""
 
     def __init__(
-        self, died: DeathNotice, settings: Settings, ledger: Ledger, counters: Counters, idle: Callable[[], None]
+        self,
+        died: DeathNotice,
+        settings: Settings,
+        ledger: Ledger,
+        counters: Counters,
+        idle: Callable[[], None],
+        feeds: Feeds = NO_FEEDS,
     ) -> None:
         super().__init__(died)
         self._settings = settings
         self._ledger = ledger
         self._tell_idle = idle
+        self._feeds = feeds
         self._policy = RetryPolicy(settings.max_retries, settings.retry_delay / 1000)
         self._chance = random.Random()  # noqa: S311 - jitter, not secrets
         self._outages = Outages(self._probe, self._tell_failed, self._chance, self.log)
@@ -136,6 +145,8 @@ class Progress(BaseActor):
                 self._draining = True
                 self._outages.release(confirmed=True)
                 self._look_whether_idle()
+            case FeedsRead(feeds):
+                self._feeds = feeds
             case WatchIdle():
                 self._watch_idle = True
                 self._look_whether_idle()
@@ -175,7 +186,9 @@ class Progress(BaseActor):
         if held_up or free <= 0 or not self._may_be_due:
             return
         cost = self._credits.cost
-        jobs, refused = self._durably(lambda: self._ledger.admit(free, _now_ms(), time.monotonic_ns(), cost))
+        jobs, refused = self._durably(
+            lambda: self._ledger.admit(free, _now_ms(), time.monotonic_ns(), cost, self._feeds)
+        )
         for job in (*jobs, *(job for job, _failure in refused)):
             self._flights[job.row] = Flight(job, cost(job.file))
             free -= cost(job.file)

@@ -12,7 +12,6 @@ from processor.confined.entrypoint import ConvertRequest, stream_conversion
 from processor.domain.conversion import DataFormat, Receipt
 from processor.domain.errors import DeliveryError, refused
 from processor.domain.files import FileMetadata, FileType, Kind
-from processor.domain.keys import escape
 from processor.streams.frames import Begin, Content, Data, End, Failed, Frame, Restart
 
 _HEAD_BYTES = 4096
@@ -34,10 +33,8 @@ def convert_file(worker: LocalWorker, settings: Settings, source: Path, target: 
     """
     root, file = worker.examine(source)
     file = as_data_file(source, file)
-    metadata = (("source-sha256", file.checksum or ""), ("source-path", escape(file.relative_path)))
-    stream = worker.stream(
-        stream_conversion, lambda id_: ConvertRequest(id_, root, file, settings.conversion, metadata)
-    )
+    options = file.reading(settings.conversion)
+    stream = worker.stream(stream_conversion, lambda id_: ConvertRequest(id_, root, file, options, file.facts))
     writing = None
     try:
         writing = _ObjectWriting(target)

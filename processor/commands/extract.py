@@ -1,6 +1,6 @@
 """`processor extract`: unpack one archive into a directory."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from processor.commands.local_worker import LocalWorker
@@ -36,10 +36,8 @@ def extract_by(worker: LocalWorker, settings: Settings, source: Path, directory:
     if file.kind.type is not FileType.ARCHIVE:
         raise refused("extract.no-archive", f"{source}: {file.kind.mismatch or 'no archive by its name'}")
     directory.mkdir(parents=True, exist_ok=True)
-    metadata = (("source-sha256", file.checksum or ""), ("source-path", escape(file.relative_path)))
-    stream = worker.stream(
-        stream_extraction, lambda id_: ExtractRequest(id_, root, file, settings.extraction, metadata)
-    )
+    options = replace(settings.extraction, feeds=file.feeds, path=worker.feed_path(source))
+    stream = worker.stream(stream_extraction, lambda id_: ExtractRequest(id_, root, file, options, file.facts))
     writing = _MemberWriting(Directory(directory))
     try:
         for frame in stream.frames():

@@ -1,6 +1,7 @@
 """A confined worker for the time of one command."""
 
 import os
+import re
 import uuid
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -14,9 +15,12 @@ from processor.delivery.examine import examine
 from processor.domain.errors import DeliveryError, refused
 from processor.domain.files import FileMetadata
 from processor.engine.pool import Pool
+from processor.feeds.load import load_feeds
 from processor.streams.inbox import Inbox
 from processor.streams.object_stream import ObjectStream, worker_failed
 from processor.streams.sandbox import Limits
+
+_OUTWARDS = re.compile(rb"^/+|^(?:\.\./)+")
 
 _Request = TypeVar("_Request")
 _Result = TypeVar("_Result")
@@ -26,7 +30,9 @@ class LocalWorker(AbstractContextManager["LocalWorker"]):
     """One worker, which may read only below the directories that `admit` was told."""
 
     def __init__(self, settings: Settings) -> None:
+        """Raise ConfigurationError when the settings name feeds that can not be used."""
         self._settings = settings
+        self._feeds = load_feeds(settings)
         self._readable: tuple[str, ...] = ()
         self._inbox = Inbox()
         self._pool: Pool | None = None
@@ -54,7 +60,15 @@ class LocalWorker(AbstractContextManager["LocalWorker"]):
         except OSError as error:
             raise unreadable(path, error) from error
         file = FileMetadata(whole, name, status.st_size, status.st_mtime_ns, status.st_mtime_ns)
+        file = file.among(self._feeds, self.feed_path(path))
         return root, examine(root, file)
+
+    def feed_path(self, path: Path) -> bytes:
+        """Return what the feeds' patterns are about: the path below WATCH_PATH; outside of it, the path as given."""
+        whole, root = os.fsencode(os.path.abspath(path)), os.fsencode(self._settings.watch_path)
+        if root != b"/" and whole.startswith(root + b"/"):
+            return whole.removeprefix(root + b"/")
+        return _OUTWARDS.sub(b"", os.fsencode(os.path.normpath(path)))
 
     def stream(self, function: Callable[[_Request], None], request: Callable[[str], _Request]) -> ObjectStream:
         """Start `function(request(stream_id))` and return its object stream; the caller closes it."""

@@ -57,7 +57,7 @@ def _plan(worker: LocalWorker, settings: Settings, path: Path) -> FilePlan:
     if kind.type is not FileType.DATABASE:
         return plan
     try:
-        table = worker.call(_look, _Request(root, file, settings.conversion))
+        table = worker.call(_look, _Request(root, file, file.reading(settings.conversion)))
     except DeliveryError as error:
         return replace(plan, failure=error.failure)
     return replace(plan, reading=table.facts, columns=table.columns, failure=table.refusal)

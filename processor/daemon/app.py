@@ -3,6 +3,7 @@
 import contextlib
 import os
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ from processor.actors.checksummer import Checksummer
 from processor.actors.converter import Converter
 from processor.actors.counters import Counters
 from processor.actors.extractor import Extractor
-from processor.actors.messages import Drain, Meet, Ping, Tick
+from processor.actors.messages import Drain, FeedsRead, Meet, Ping, Tick
 from processor.actors.progress import Progress
 from processor.actors.routes import Routes
 from processor.actors.uploader import Uploader
@@ -30,10 +31,12 @@ from processor.daemon.malloc import settle
 from processor.daemon.supervisor import Died, Event, Idle, ReloadAsked, StopAsked, Supervisor, Ticked
 from processor.daemon.systemd import notify
 from processor.domain.errors import DeliveryError, ErrorClass
+from processor.domain.feeds import Feeds
 from processor.domain.keys import escape
 from processor.domain.uploads import Protection
 from processor.engine.pool import Pool
 from processor.engine.semaphores import name_semaphores
+from processor.feeds.load import load_feeds
 from processor.ledger.database import Lock
 from processor.ledger.writer import Ledger
 from processor.remote.engine_link import Elsewhere
@@ -57,9 +60,10 @@ def run(settings: Settings, *, once: bool = False) -> int:
     """Deliver until told to stop, or once: what is there now. Return the exit code: 0, or 1 after a failure.
 
     75: `once` has left files that did not stop changing.
-    Raises LedgerBusyError, LedgerTooNewError, ConfigurationError (HTTP_LISTEN, a directory that another user may write
-    in), and DeliveryError when the store can not be used as it is configured.
+    Raises LedgerBusyError, LedgerTooNewError, ConfigurationError (FEEDS, HTTP_LISTEN, a directory that another user may
+    write in), and DeliveryError when the store can not be used as it is configured.
     """
+    feeds = load_feeds(settings)
     supervisor = Supervisor()
     supervisor.take_signals()
     counters = Counters()
@@ -89,12 +93,12 @@ def run(settings: Settings, *, once: bool = False) -> int:
         if elsewhere is not None:
             parts.callback(elsewhere.engine.stop)
         needed = _ActorParts(store, ledger, pool, inbox, tree, counters, elsewhere)
-        routes = _start_actors(settings, supervisor, needed)
+        routes = _start_actors(settings, supervisor, needed, feeds)
         liveness.follow(routes.by_name, time.monotonic())
         parts.callback(ControlServer(settings.control_socket_path, ControlApi(routes).answer).close)
         log.info("daemon.started", watch_path=str(settings.watch_path), recovered=recovered, pid=os.getpid())
         notify("READY=1", f"STATUS=delivering {settings.watch_path}")
-        failure = _serve(supervisor, routes, liveness, once=once)
+        failure = _serve(supervisor, routes, liveness, lambda: _reload(settings, routes), once=once)
         watched = tree.present
         notify("STOPPING=1")
         drained = _stop(supervisor, routes, tree, settings.shutdown_timeout / 1000, drain=failure is None)
@@ -178,11 +182,11 @@ def _adopt(store: S3Store, ledger: Ledger, profile: StoreProfile) -> None:
         store.etag_is_md5 = bool(known["etag_is_md5"])
 
 
-def _start_actors(settings: Settings, supervisor: Supervisor, parts: _ActorParts) -> Routes:
+def _start_actors(settings: Settings, supervisor: Supervisor, parts: _ActorParts, feeds: Feeds) -> Routes:
     """Start the six actors, see that each answers, and introduce them: Progress last, since it begins to send."""
     died = supervisor.died
     engine = None if parts.elsewhere is None else parts.elsewhere.engine
-    progress = Progress.start(died, settings, parts.ledger, parts.counters, supervisor.idle)
+    progress = Progress.start(died, settings, parts.ledger, parts.counters, supervisor.idle, feeds)
     routes = Routes(
         watcher=Watcher.start(died, parts.tree, parts.pool.renew),
         checksummer=Checksummer.start(died, settings, lambda: parts.pool.awaken(prepare)),
@@ -205,7 +209,9 @@ def _start_actors(settings: Settings, supervisor: Supervisor, parts: _ActorParts
     return routes
 
 
-def _serve(supervisor: Supervisor, routes: Routes, liveness: Liveness, *, once: bool) -> BaseException | None:
+def _serve(
+    supervisor: Supervisor, routes: Routes, liveness: Liveness, reload: Callable[[], None], *, once: bool
+) -> BaseException | None:
     """Wait for a reason to end; return the bug, if that was it."""
     settled = False
     while True:
@@ -217,7 +223,7 @@ def _serve(supervisor: Supervisor, routes: Routes, liveness: Liveness, *, once: 
                 log.critical("actor.died", actor=name, exc_info=error)
                 return error
             case ReloadAsked():
-                _reload()
+                reload()
             case Idle():
                 if once:
                     return None
@@ -273,15 +279,27 @@ def _told_unfinished(tree: Tree, counters: Counters, tries: int) -> bool:
     return bool(left)
 
 
-def _reload() -> None:
-    """Reread the log level; the rest of the settings takes a restart."""
+def _reload(settings: Settings, routes: Routes) -> None:
+    """Reread the log level and the feeds; the rest of the settings takes a restart."""
     try:
         level = config.load().log_level
     except config.ConfigurationError as error:
         log.error("settings.not-reread", reason=str(error))
-        return
-    logs.set_level(level)
-    log.info("settings.reread", log_level=level)
+    else:
+        logs.set_level(level)
+        log.info("settings.reread", log_level=level)
+    if settings.feeds is not None:
+        _reread_feeds(settings, routes)
+
+
+def _reread_feeds(settings: Settings, routes: Routes) -> None:
+    try:
+        feeds = load_feeds(settings)
+    except ConfigurationError as error:
+        log.error("feeds.not-reread", reason=str(error), hint="the feeds read before stay in force")
+    else:
+        routes.progress.tell(FeedsRead(feeds))
+        log.info("feeds.reread", feeds=[feed.name for feed in feeds.feeds])
 
 
 def _now_ms() -> int:

@@ -141,6 +141,8 @@ def _own_paths(settings: Settings) -> Iterator[Path]:
     yield settings.store_directory
     yield settings.control_socket_path
     yield env_file().absolute()  # it holds the credentials
+    if settings.feeds is not None:
+        yield settings.feeds
     if settings.after_upload_directory is not None:
         yield settings.after_upload_directory
     for suffix in _LEDGER_SUFFIXES:

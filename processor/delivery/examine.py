@@ -41,7 +41,7 @@ def examine_in_parts(root: bytes, file: FileMetadata, part_size_bytes: int) -> E
         if not file.is_still(before):
             raise changed(file.relative_path)
         head = _read(source, HEAD_BYTES, 0)
-        kind = detect(file.name, head, has_zip_directory=_ends_in_zip(source, file))
+        kind = detect(file.name, head, has_zip_directory=_ends_in_zip(source, file), feed=file.feed)
         part_size = part_size_for(file.size_bytes, part_size_bytes)
         digests = None
         if kind.type is FileType.REGULAR and file.size_bytes > part_size:

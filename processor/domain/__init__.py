@@ -5,15 +5,18 @@ No I/O, no third party.
 archives      Options and limits for opening archives
 changed       The error for a file that changed during its delivery
 circuit       Circuit breaker for outages: a pure state machine
+column_types  Types that a feed may declare for its columns
 conversion    Conversion options, and the receipt of a written table
 credits       Limit on the number of jobs in flight
 declarations  Declarations: how the files of a feed are read
 detection     Detect a file's type: its name proposes, its content confirms
 errors        Failures as values: class, code, message and hint
+feeds         Feeds: files that belong together, and where they match
 files         Files, their metadata, and the types their names propose
 foreign_text  Recognize texts that stand under a table's name but are no table
 identity      Recognise a file by what changes with its content
 jobs          Jobs and their routing slips
+key_template  Templates of object keys
 keys          Object keys from file names, reversible and injective
 manifests     Contents of a manifest: a source and its objects
 members       Archive members and the keys of their objects

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from processor.domain.conversion import ConversionOptions
+from processor.domain.feeds import NO_FEEDS, Feeds
 
 MIB = 1 << 20
 GIB = 1 << 30
@@ -40,4 +41,6 @@ class ExtractionOptions:
     limits: ArchiveLimits = ArchiveLimits()
     nested: NestedArchives = NestedArchives.KEEP
     conversion: ConversionOptions = field(default_factory=ConversionOptions)
+    feeds: Feeds = NO_FEEDS  # that members may be in, by `path`/member
+    path: bytes = b""  # the archive's own, relative to the watched directory
     buffer_bytes: int = 32 * MIB  # a data member up to this size is held in memory; of a larger one, this much

@@ -5,7 +5,9 @@ formats' own specifications: PKWARE APPNOTE 4.3, POSIX.1-2017 pax (ustar), RFC 1
 """
 
 from processor.domain.conversion import DataFormat
-from processor.domain.files import ArchiveKind, FileType, Kind, proposed_kind
+from processor.domain.errors import refused
+from processor.domain.feeds import Feed
+from processor.domain.files import ArchiveKind, FileType, Kind, declared_format, proposed_kind
 from processor.domain.foreign_text import foreign_text
 
 HEAD_BYTES = 4096
@@ -35,11 +37,28 @@ _BINARY = (
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
-def detect(name: bytes, head: bytes, *, has_zip_directory: bool = False) -> Kind:
+def detect(name: bytes, head: bytes, *, has_zip_directory: bool = False, feed: Feed | None = None) -> Kind:
     """Return the kind of the file called `name` whose first bytes (`HEAD_BYTES`, or all) are `head`.
 
-    `has_zip_directory` tells that the file ends in a zip's central directory: a zip may have any prefix.
+    `has_zip_directory` tells that the file ends in a zip's central directory: a zip may have any prefix. A format that
+    its `feed` declares holds instead of the name, but for a real archive. Raises DeliveryError `feed.other-content`,
+    `feed.empty-file` when the content contradicts it.
     """
+    found = _by_name(name, head, has_zip_directory=has_zip_directory)
+    declared = declared_format(name, feed)
+    if feed is None or declared is None or found.type is FileType.ARCHIVE:
+        return found
+    if not head and not feed.declaration.empty_file:
+        hint = "say `empty_file = true` in the feed, with its columns, if such a file is a table without rows"
+        raise refused("feed.empty-file", f"the file is empty, and feed {feed.name!r} declares {declared.value}", hint)
+    why = _not_this_text(declared, head) if head else ""
+    if why:
+        text = f"feed {feed.name!r} declares {declared.value}, but {why.replace('named', 'this is not')}"
+        raise refused("feed.other-content", text, "let the feed's `match` leave the file out")
+    return Kind(FileType.DATABASE, data=declared)
+
+
+def _by_name(name: bytes, head: bytes, *, has_zip_directory: bool) -> Kind:
     kind = proposed_kind(name)
     match kind.type:
         case FileType.REGULAR:

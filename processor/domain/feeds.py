@@ -6,12 +6,20 @@ that a worker matches members without any library.
 
 import re
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from fnmatch import fnmatchcase
 from functools import lru_cache
 
-from processor.domain.conversion import DataFormat
+from processor.domain.conversion import DataFormat, Facts
 from processor.domain.declarations import Declaration
-from processor.domain.files import AfterUpload, FileType, Kind, proposed_kind
+
+
+class AfterUpload(StrEnum):
+    """What becomes of a file once it is delivered."""
+
+    KEEP = "keep"
+    DELETE = "delete"
+    MOVE = "move"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +82,11 @@ class Feed:
         """Tell whether the path is in the feed: the last pattern that matches decides, as in gitignore."""
         return next((pattern.include for pattern in reversed(self.match) if pattern.matches(path)), False)
 
+    @property
+    def facts(self) -> Facts:
+        """Return what the Parquet says of the feed that it is of."""
+        return (("feed", self.name), ("feed-digest", self.declaration.digest))
+
     def may_match_below(self, directory: str) -> bool:
         """Tell whether something below `directory`, an archive, may be in the feed."""
         return any(pattern.include and pattern.may_match_below(directory) for pattern in self.match)
@@ -93,16 +106,15 @@ class Feeds:
         text = path.decode("utf-8", "surrogateescape")
         return next((feed for feed in self.feeds if feed.matches(text)), None)
 
-    def about(self, path: bytes) -> "Feeds":
-        """Return those that concern the file at `path`: its own; of an archive also those its members may be in."""
-        if not self.feeds:
-            return self
-        text = path.decode("utf-8", "surrogateescape")
-        if proposed_kind(path).type is FileType.ARCHIVE:
-            chosen = tuple(feed for feed in self.feeds if feed.may_match_below(text) or feed.matches(text))
-        else:
-            chosen = tuple(feed for feed in self.feeds if feed.matches(text))[:1]
-        return replace(self, feeds=chosen)
+    def below(self, archive: bytes) -> "Feeds":
+        """Return those that members of the archive at this path may be in."""
+        text = archive.decode("utf-8", "surrogateescape")
+        return replace(self, feeds=tuple(feed for feed in self.feeds if feed.may_match_below(text)))
+
+    @property
+    def none(self) -> "Feeds":
+        """Return no feeds, but what holds outside of them."""
+        return replace(self, feeds=()) if self.feeds else self
 
     def named(self, name: str) -> Feed | None:
         """Return the feed called so."""
@@ -113,27 +125,8 @@ class Feeds:
         feed = self.of(path)
         return self.outside if feed is None else feed.delivery
 
-    def declaration_of(self, path: bytes) -> Declaration | None:
-        """Return how the file at `path` is to be read; None when nothing is declared."""
-        feed = self.of(path)
-        return None if feed is None else feed.declaration
-
 
 NO_FEEDS = Feeds()
-
-
-def declared_format(name: bytes, feed: Feed | None) -> DataFormat | None:
-    """Return the format that a feed declares for a file; with columns, the one its name proposes counts as declared."""
-    if feed is None:
-        return None
-    return feed.format or (proposed_kind(name).data if feed.declaration.columns is not None else None)
-
-
-def expected_kind(name: bytes, feed: Feed | None) -> Kind:
-    """Return what name and feed propose before the content is known: an archive's name counts more than a format."""
-    proposed = proposed_kind(name)
-    declared = declared_format(name, feed)
-    return proposed if declared is None or proposed.type is FileType.ARCHIVE else Kind(FileType.DATABASE, data=declared)
 
 
 @lru_cache(maxsize=4096)

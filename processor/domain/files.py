@@ -1,11 +1,13 @@
 """Files, their metadata, and the types their names propose."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from processor.domain.conversion import DataFormat
+from processor.domain.conversion import ConversionOptions, DataFormat, Facts
+from processor.domain.feeds import NO_FEEDS, Feed, Feeds
 from processor.domain.identity import Identity, is_still
+from processor.domain.keys import escape
 
 
 class FileType(StrEnum):
@@ -29,14 +31,6 @@ class ArchiveKind(StrEnum):
     TAR_BZ2 = "tar.bz2"
     TAR_XZ = "tar.xz"
     TAR_ZST = "tar.zst"
-
-
-class AfterUpload(StrEnum):
-    """What becomes of a file once it is delivered."""
-
-    KEEP = "keep"
-    DELETE = "delete"
-    MOVE = "move"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +81,28 @@ def proposed_kind(name: bytes) -> Kind:
     return REGULAR
 
 
+def expected_kind(name: bytes, feed: Feed | None) -> Kind:
+    """Return what name and feed propose before the content is known: an archive's name counts more than a format."""
+    proposed = proposed_kind(name)
+    declared = declared_format(name, feed)
+    return proposed if declared is None or proposed.type is FileType.ARCHIVE else Kind(FileType.DATABASE, data=declared)
+
+
+def declared_format(name: bytes, feed: Feed | None) -> DataFormat | None:
+    """Return the format that a feed declares for a file; with columns, the one its name proposes counts as declared."""
+    if feed is None:
+        return None
+    return feed.format or (proposed_kind(name).data if feed.declaration.columns is not None else None)
+
+
 @dataclass(frozen=True, slots=True)
 class FileMetadata:
     """One file as it was seen last: at most 500 bytes of memory.
 
     `path` is absolute, `relative_path` is relative to the watched directory; both are the kernel's bytes. Times are
     nanoseconds since the epoch. `checksum` is the SHA-256 in hex, None until it had to be known; `identity` is None
-    where nobody compares it.
+    where nobody compares it. `feed` is the one it is in and `feeds`, of an archive, are those that its members may be
+    in: as they were when it was admitted.
     """
 
     path: bytes
@@ -104,10 +113,32 @@ class FileMetadata:
     kind: Kind = REGULAR
     checksum: str | None = None
     identity: Identity | None = None
+    feed: Feed | None = None
+    feeds: Feeds = NO_FEEDS
 
     def is_still(self, status: os.stat_result) -> bool:
         """Tell whether a status is of this very file, unchanged."""
         return is_still(self.size_bytes, self.modified_ns, self.identity, status)
+
+    def among(self, feeds: Feeds, path: bytes | None = None) -> "FileMetadata":
+        """Return the file with those of `feeds` that concern it, and the kind that its name and feed propose.
+
+        `path` is what their patterns are about, where it is not the relative path.
+        """
+        path = self.relative_path if path is None else path
+        feed, proposed = feeds.of(path), proposed_kind(path)
+        below = feeds.below(path) if proposed.type is FileType.ARCHIVE else feeds.none
+        return replace(self, kind=expected_kind(path, feed), feed=feed, feeds=below)
+
+    @property
+    def facts(self) -> Facts:
+        """Return what every Parquet made of the file says of it. Members' feeds are told where members are read."""
+        facts: Facts = (("source-sha256", self.checksum or ""), ("source-path", escape(self.relative_path)))
+        return facts if self.feed is None or self.kind.type is FileType.ARCHIVE else (*facts, *self.feed.facts)
+
+    def reading(self, options: ConversionOptions) -> ConversionOptions:
+        """Return the options with what the file's feed declares."""
+        return options if self.feed is None else replace(options, declaration=self.feed.declaration)
 
     @property
     def name(self) -> bytes:

@@ -81,7 +81,9 @@ def template_mistake(template: str) -> str:
 
 def _mistake_of_text(template: str, texts: list[str]) -> str:
     try:
-        sample = filled(template, KeyFields("a/b.csv", "feed", int(_SAMPLE.timestamp()) * 10**9, "0" * 64), parquet=True)
+        sample = filled(
+            template, KeyFields("a/b.csv", "feed", int(_SAMPLE.timestamp()) * 10**9, "0" * 64), parquet=True
+        )
     except (ValueError, KeyError, IndexError) as error:
         return f"{error}: a field's format is strftime's for mtime, and such as .8 for texts"
     if any(text.startswith("/") for text in texts[:1]) or template.endswith("/"):

@@ -38,7 +38,7 @@ def unescape(text: str) -> bytes:
 def path_key(relative_path: bytes) -> str:
     """Return the key of the file at `relative_path` (`/`-separated, no `.` or `..`), without any suffix.
 
-    Our own names at the top (`_manifests`, `_probe`, `_staging`, `_raw`) are kept free: `_probe/x` becomes `%5Fprobe/x`.
+    Our own names at the top (`RESERVED`) are kept free: `_probe/x` becomes `%5Fprobe/x`.
     """
     key = escape(relative_path)
     first = key.split("/", 1)[0]

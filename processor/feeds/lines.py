@@ -1,4 +1,7 @@
-"""Lines of a TOML file by table and key, for error messages: tomllib does not tell them."""
+"""Lines of a TOML file by table and key.
+
+For error messages: tomllib does not tell them.
+"""
 
 import re
 from collections import Counter

@@ -3,6 +3,7 @@
 import difflib
 import hashlib
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,9 @@ from processor.domain.declarations import (
     JsonDeclaration,
     XmlDeclaration,
 )
-from processor.domain.feeds import Feed, FeedDelivery, Feeds, FeedTable
-from processor.domain.files import AfterUpload
+from processor.domain.feeds import AfterUpload, Feed, FeedDelivery, Feeds, FeedTable
 from processor.feeds.lines import Place, TomlLines
-from processor.feeds.model import ColumnsTable, CsvTable, DeliveryTable, FeedModel, FeedsModel
+from processor.feeds.model import ColumnsSection, CsvSection, DeliverySection, FeedModel, FeedsModel
 from processor.feeds.patterns import path_pattern
 
 # What decides what becomes of a file; a change of anything else is no other declaration.
@@ -37,7 +37,16 @@ def load_feeds(settings: Settings) -> Feeds:
         if feed.delivery.after_upload is AfterUpload.MOVE and settings.after_upload_directory is None:
             text = f"{settings.feeds}: feed {feed.name!r}: after_upload = 'move' needs AFTER_UPLOAD_DIRECTORY"
             raise ConfigurationError(text)
-    return Feeds(feeds.feeds)
+    return replace(
+        feeds,
+        feeds=tuple(_with_settings(feed, settings) for feed in feeds.feeds),
+        outside=FeedDelivery(key=settings.key_template),
+    )
+
+
+def _with_settings(feed: Feed, settings: Settings) -> Feed:
+    """Return the feed with what the settings say of keys where it says nothing."""
+    return replace(feed, delivery=replace(feed.delivery, key=feed.delivery.key or settings.key_template))
 
 
 def read_feeds(path: Path) -> Feeds:
@@ -72,24 +81,25 @@ def _feed(model: FeedModel) -> Feed:
         feed=model.name,
         digest=_digest(model),
         csv=_csv(model.csv, model.format),
-        json=JsonDeclaration(model.json_.records),
-        xml=XmlDeclaration(model.xml.row, model.xml.lists),
+        json=JsonDeclaration() if model.json_ is None else JsonDeclaration(model.json_.records),
+        xml=XmlDeclaration() if model.xml is None else XmlDeclaration(model.xml.row, model.xml.lists),
         columns=None if model.columns is None else _columns(model.columns),
         empty_file=model.empty_file,
     )
     table = None if model.table is None else FeedTable(model.table.name, model.table.partition)
     match = tuple(map(path_pattern, model.match))
-    return Feed(model.name, match, model.format, declaration, _delivery(model.delivery), table)
+    delivery = FeedDelivery() if model.delivery is None else _delivery(model.delivery)
+    return Feed(model.name, match, model.format, declaration, delivery, table)
 
 
-def _csv(table: CsvTable, format_: DataFormat | None) -> CsvDeclaration:
-    said = {name: getattr(table, name) for name in table.model_fields_set}
+def _csv(table: CsvSection | None, format_: DataFormat | None) -> CsvDeclaration:
+    said = {} if table is None else {name: getattr(table, name) for name in table.model_fields_set}
     if format_ is DataFormat.TSV:
         said.setdefault("delimiter", "\t")
     return CsvDeclaration(**said)
 
 
-def _columns(table: ColumnsTable) -> ColumnsDeclaration:
+def _columns(table: ColumnsSection) -> ColumnsDeclaration:
     columns = tuple(
         ColumnDeclaration(
             name=column.rename or name,
@@ -105,7 +115,7 @@ def _columns(table: ColumnsTable) -> ColumnsDeclaration:
     return ColumnsDeclaration(columns, table.on_missing, table.on_extra, table.on_surprise)
 
 
-def _delivery(table: DeliveryTable) -> FeedDelivery:
+def _delivery(table: DeliverySection) -> FeedDelivery:
     return FeedDelivery(
         key=table.key,
         prefix=table.prefix,
@@ -119,6 +129,7 @@ def _delivery(table: DeliveryTable) -> FeedDelivery:
 def _digest(model: FeedModel) -> str:
     """Return the SHA-256 of what the feed says of reading and keys; columns count in their order."""
     said = model.model_dump(mode="json", include=_DECIDING, exclude=_OF_NO_MATTER, exclude_defaults=True)
+    said = {section: keys for section, keys in said.items() if keys}  # a section that says nothing is none
     if model.columns is not None:
         said["columns"] = [[name, value] for name, value in said["columns"].items()]
     return hashlib.sha256(orjson.dumps(said, option=orjson.OPT_SORT_KEYS)).hexdigest()

@@ -6,14 +6,14 @@ The models are the one source of the JSON Schema, of the messages and of the val
 import codecs
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, Strict, field_validator, model_validator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from processor.domain.column_types import TIMES, canonical, is_nested
 from processor.domain.conversion import DataFormat
 from processor.domain.declarations import OnExtra, OnMissing, OnSurprise
-from processor.domain.files import AfterUpload
+from processor.domain.feeds import AfterUpload
 from processor.domain.key_template import template_mistake
 from processor.feeds.patterns import path_pattern
 
@@ -21,17 +21,17 @@ _DIRECTIVES = frozenset("aAwdbBmyYHIpMSfzZjUWcxXngGuV%-")  # of strptime, as Duc
 _CSV = (None, DataFormat.CSV, DataFormat.TSV)
 _JSON = (None, DataFormat.JSON, DataFormat.JSONL)
 
-Texts = tuple[str, ...]
+Texts = Annotated[tuple[str, ...], Strict(strict=False)]
 Name = Annotated[str, Field(min_length=1)]
 
 
-class _Table(BaseModel):
+class _Section(BaseModel):
     """A TOML table: an unknown key is a mistake."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
-class CsvTable(_Table):
+class CsvSection(_Section):
     """How the CSV and TSV files of the feed are read; what is not said is found by evidence, or the file is refused."""
 
     encoding: str = Field("", description="such as utf-8, cp1252, gbk; never guessed")
@@ -85,7 +85,7 @@ class CsvTable(_Table):
         return self
 
 
-class JsonTable(_Table):
+class JsonSection(_Section):
     """How the JSON files of the feed are read."""
 
     records: str = Field("", description="path of the rows in a document, such as data.items")
@@ -98,17 +98,20 @@ class JsonTable(_Table):
         return value
 
 
-class XmlTable(_Table):
+class XmlSection(_Section):
     """How the XML files of the feed are read."""
 
     row: str = Field("", description="name of the element that is a row")
     lists: Texts = Field((), description="elements that are always lists, also where there is one")
 
 
-class ColumnTable(_Table):
+class ColumnSection(_Section):
     """One column; its type alone may stand for the table."""
 
-    type: str = Field(description="BIGINT, DOUBLE, DECIMAL(p,s), BOOLEAN, DATE, TIMESTAMP, TIMESTAMPTZ, TIMESTAMP_NS, VARCHAR")
+    type: str = Field(
+        description="BIGINT, DOUBLE, DECIMAL(p,s), BOOLEAN, DATE, TIMESTAMP, TIMESTAMPTZ, TIMESTAMP_NS, VARCHAR; "
+        "of JSON and XML also STRUCT(name TYPE, ...) and TYPE[]"
+    )
     format: str = Field("", description="of a date or time, as in strptime, such as %d.%m.%Y")
     rename: str = Field("", description="name of the column in the table, where it is another than in the file")
     required: bool = Field(False, description="a NULL is a surprise")
@@ -152,11 +155,11 @@ class ColumnTable(_Table):
         return {"anyOf": [{"type": "string", "description": table["properties"]["type"]["description"]}, table]}
 
 
-class ColumnsTable(BaseModel):
+class ColumnsSection(BaseModel):
     """These columns, in this order, in every file; their names are the file's."""
 
     model_config = ConfigDict(extra="allow", strict=True, frozen=True)
-    __pydantic_extra__: dict[str, ColumnTable] = Field(init=False)
+    __pydantic_extra__: dict[str, ColumnSection] = Field(init=False)
 
     on_missing: OnMissing = Field(OnMissing.REFUSE, description="a declared column that a file lacks")
     on_extra: OnExtra = Field(OnExtra.REFUSE, description="a column that is not declared")
@@ -173,12 +176,12 @@ class ColumnsTable(BaseModel):
         return self
 
     @property
-    def columns(self) -> dict[str, ColumnTable]:
+    def columns(self) -> dict[str, ColumnSection]:
         """Return the columns by the names they have in the file, in their order."""
         return self.__pydantic_extra__ or {}
 
 
-class DeliveryTable(_Table):
+class DeliverySection(_Section):
     """How the feed's objects are stored; what is not said is as the settings say."""
 
     key: str = Field("", description="template of the key, such as orders/year={mtime:%Y}/{stem}.parquet")
@@ -205,14 +208,14 @@ class DeliveryTable(_Table):
         return f"{value.rstrip('/')}/" if value else ""
 
 
-class TableTable(_Table):
+class TableSection(_Section):
     """The table that the feed's Parquet is part of."""
 
     name: str = Field(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$", description="such as sales.orders")
     partition: Texts = Field((), description="columns, or such as day(booked)")
 
 
-class FeedModel(_Table):
+class FeedModel(_Section):
     """A feed: files that belong together."""
 
     FORMATS_OF: ClassVar[dict[str, tuple[DataFormat | None, ...]]] = {
@@ -227,13 +230,13 @@ class FeedModel(_Table):
     )
     format: DataFormat | None = Field(None, description="csv, tsv, json, jsonl or xml, whatever the files are called")
     empty_file: bool = Field(False, description="a file of zero bytes is a table without rows; needs columns")
-    csv: CsvTable = CsvTable()
-    # The name that TOML has for it; BaseModel.json is an old method.
-    json_: JsonTable = Field(JsonTable(), alias="json")
-    xml: XmlTable = XmlTable()
-    columns: ColumnsTable | None = None
-    delivery: DeliveryTable = DeliveryTable()
-    table: TableTable | None = None
+    csv: CsvSection | None = None
+    # Called json in the file; BaseModel has a method of that name.
+    json_: JsonSection | None = Field(None, alias="json")
+    xml: XmlSection | None = None
+    columns: ColumnsSection | None = None
+    delivery: DeliverySection | None = None
+    table: TableSection | None = None
 
     @field_validator("match")
     @classmethod
@@ -246,9 +249,9 @@ class FeedModel(_Table):
 
     @model_validator(mode="after")
     def _together(self) -> Self:
+        readings = {"csv": self.csv, "json": self.json_, "xml": self.xml}
         for name, formats in self.FORMATS_OF.items():
-            field = "json_" if name == "json" else name
-            if self.format not in formats and field in self.model_fields_set:
+            if self.format not in formats and readings[name] is not None:
                 raise ValueError(f"[feed.{name}] is of no use: the format is {self.format}")
         if self.empty_file and self.columns is None:
             raise ValueError("empty_file needs [feed.columns]: a table without rows still has columns")
@@ -259,7 +262,7 @@ class FeedModel(_Table):
         return self
 
 
-class FeedsModel(_Table):
+class FeedsModel(_Section):
     """The file of feeds: of several that match a file the first one counts."""
 
     feed: tuple[FeedModel, ...] = ()

@@ -7,7 +7,8 @@ from operator import attrgetter
 import orjson
 
 from processor.domain.errors import Failure
-from processor.domain.files import FileMetadata, proposed_kind
+from processor.domain.feeds import NO_FEEDS, Feeds
+from processor.domain.files import FileMetadata
 from processor.domain.jobs import Delivered, Job, Status
 from processor.domain.keys import escape, unescape
 from processor.ledger.checkpoints import ORPHAN_PLACES, Reached
@@ -101,7 +102,12 @@ class Arrivals(Keys, Reached):
         return cursor.rowcount
 
     def admit(
-        self, room: int, now_ms: int, now_ns: int, cost: Callable[[FileMetadata], int] = lambda _file: 1
+        self,
+        room: int,
+        now_ms: int,
+        now_ns: int,
+        cost: Callable[[FileMetadata], int] = lambda _file: 1,
+        feeds: Feeds = NO_FEEDS,
     ) -> tuple[list[Job], list[tuple[Job, Failure]]]:
         """Put due files on their way, each taking its `cost`, while any `room` is left: the last may take more.
 
@@ -119,16 +125,14 @@ class Arrivals(Keys, Reached):
             if room <= 0:
                 break
             relative = unescape(path.removeprefix(self._prefix))
-            kind = proposed_kind(relative)
             file = FileMetadata(
                 unescape(path),
                 relative,
                 size,
                 modified_ns,
                 created_at * 1_000_000,
-                kind,
                 identity=identity_from(*identity),
-            )
+            ).among(feeds)
             room -= cost(file)
             job = Job(
                 id=str(uuid.uuid4()),
@@ -140,7 +144,7 @@ class Arrivals(Keys, Reached):
                 delivered=Delivered(delivered),
                 stored_members=self._stored_members(row) if attempt else (),
             )
-            failure = self._key_taken(relative, kind.type)
+            failure = self._key_taken(relative, file.kind.type)
             if failure is None:
                 self._set(row, now_ms, status=Status.IN_PROGRESS, attempt=attempt + 1, due_at=None, s3_key=key_of(file))
                 jobs.append(job)

@@ -19,6 +19,7 @@ from processor.domain.archives import ExtractionOptions, NestedArchives
 from processor.domain.conversion import Facts, Receipt
 from processor.domain.detection import HEAD_BYTES, detect
 from processor.domain.errors import DeliveryError
+from processor.domain.feeds import Feed
 from processor.domain.files import REGULAR, ArchiveKind, FileType, Kind
 from processor.domain.members import Member, MemberReceipt, claimed_keys
 from processor.streams.source import BytesSource, Source
@@ -103,7 +104,7 @@ class Delivery:
         before = self.meter.fork()
         pieces = metered(entry.first, self.meter)
         head, whole = head_of(pieces, HEAD_BYTES)
-        kind = detect(entry.name.rpartition(b"/")[2], head[:HEAD_BYTES])
+        kind = detect(entry.name.rpartition(b"/")[2], head[:HEAD_BYTES], feed=self._feed(member))
         member = replace(member, kind=kind) if kind is not REGULAR else member
         if not self._needs_source(kind):
             self._as_it_is(member, head, pieces)
@@ -172,7 +173,14 @@ class Delivery:
     def _table(self, member: Member, source: Source) -> Receipt:
         assert member.kind.data is not None
         facts = (*self.metadata, ("member", member.name.decode("utf-8", "backslashreplace")))
-        return convert(source, member.kind.data, self.options.conversion, self.sink.output(member), facts)
+        feed = self._feed(member)
+        options = self.options.conversion
+        if feed is not None:
+            options, facts = replace(options, declaration=feed.declaration), (*facts, *feed.facts)
+        return convert(source, member.kind.data, options, self.sink.output(member), facts)
+
+    def _feed(self, member: Member) -> Feed | None:
+        return self.options.feeds.of(self.options.path + b"/" + member.name)
 
     def _nested(self, member: Member, source: Source, place: _EntryPlace) -> None:
         """Deliver the members of a member. What is wrong with it costs the archive around it nothing."""

@@ -10,8 +10,9 @@ import orjson
 from pydantic import SecretStr
 
 from processor import logs
-from processor.config import EMBEDDED, AfterUpload, ConfigurationError, Settings, env_file
+from processor.config import EMBEDDED, ConfigurationError, Settings, env_file
 from processor.delivery.rebuild_ledger import rebuild
+from processor.domain.feeds import AfterUpload
 from processor.domain.keys import escape
 from processor.ledger.database import LedgerDamagedError, set_aside
 from processor.ledger.writer import Ledger

@@ -51,9 +51,8 @@ def detect(name: bytes, head: bytes, *, has_zip_directory: bool = False, feed: F
     if not head and not feed.declaration.empty_file:
         hint = "say `empty_file = true` in the feed, with its columns, if such a file is a table without rows"
         raise refused("feed.empty-file", f"the file is empty, and feed {feed.name!r} declares {declared.value}", hint)
-    why = _not_this_text(declared, head) if head else ""
-    if why:
-        text = f"feed {feed.name!r} declares {declared.value}, but {why.replace('named', 'this is not')}"
+    if _is_binary(head):
+        text = f"feed {feed.name!r} declares {declared.value}, but the content is a binary format"
         raise refused("feed.other-content", text, "let the feed's `match` leave the file out")
     return Kind(FileType.DATABASE, data=declared)
 
@@ -103,7 +102,7 @@ def is_tar(head: bytes) -> bool:
 def _not_this_text(data: DataFormat, head: bytes) -> str:
     if not head:
         return "empty, so there is no table to convert"
-    if head.startswith(_BINARY) or (len(head) >= _TAR_BLOCK and head[257:262] == b"ustar" and is_tar(head)):
+    if _is_binary(head):
         return f"named .{data.value} but the content is a binary format"
     if foreign := foreign_text(data, head, whole=len(head) < HEAD_BYTES):
         return f"named .{data.value} but the content is {foreign}"
@@ -112,3 +111,7 @@ def _not_this_text(data: DataFormat, head: bytes) -> str:
     if data is DataFormat.XML and b"<" not in head and len(head) < HEAD_BYTES:
         return "named .xml but there is no element in it"
     return ""
+
+
+def _is_binary(head: bytes) -> bool:
+    return head.startswith(_BINARY) or (len(head) >= _TAR_BLOCK and head[257:262] == b"ustar" and is_tar(head))

@@ -27,6 +27,7 @@ _LIMITS = ArchiveLimits()
 _LEAST_DUCKDB_MIB = 384  # less is too little for its JSON reader
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _FILE_PARTS_IN_FLIGHT = 4
+_LARGEST_PORT = 65_535
 _S3_LARGEST_PART = 5 << 30  # "Amazon S3 multipart upload limits": parts of 5 MiB to 5 GiB
 
 
@@ -169,7 +170,9 @@ class Settings(BaseSettings):
     control_socket: Path | None = Field(
         None, description="Unix socket for commands that change something; default: beside the ledger"
     )
-    http_listen: str = Field("", description="`host:port` for /metrics, /live and /ready; empty: none")
+    http_listen: str = Field(
+        "", description="`host:port` for /metrics, /live and /ready; a port alone means loopback; empty: none"
+    )
 
     @field_validator("null_tokens", mode="before")
     @classmethod
@@ -199,6 +202,16 @@ class Settings(BaseSettings):
         if value not in ("", EMBEDDED) and not value.startswith(("http://", "https://")):
             raise ValueError("must be `embedded`, empty for AWS, or begin with http:// or https://")
         return value.rstrip("/")
+
+    @field_validator("http_listen")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        if not value:
+            return value
+        host, colon, port = value.rpartition(":")
+        if not (port.isascii() and port.isdigit() and int(port) <= _LARGEST_PORT) or (colon and not host):
+            raise ValueError("must be host:port, such as 127.0.0.1:9464; all interfaces are written 0.0.0.0:9464")
+        return value if host else f"127.0.0.1:{port}"
 
     @field_validator("s3_prefix")
     @classmethod
@@ -373,16 +386,42 @@ def _explain(details: Any) -> str:
     if details["type"] == "missing":
         return f"{name} is not set{meaning}"
     given = "(hidden)" if "secret" in name.lower() else repr(details["input"])
-    return f"{name}={given}: {str(details['msg']).removeprefix('Value error, ')}{meaning}"
+    return f"{name}={given}: {_requirement(details)}{meaning}"
+
+
+def _requirement(details: Any) -> str:
+    """Return what a value has to be. The types are those of pydantic's "Validation Errors"."""
+    limits = details.get("ctx", {})
+    match details["type"]:
+        case "int_parsing" | "int_type" | "int_from_float":
+            return "must be a whole number"
+        case "bool_parsing" | "bool_type":
+            return "must be true or false"
+        case "enum":
+            return f"must be {limits['expected'].replace(chr(39), '')}"
+        case "greater_than_equal":
+            return f"must be at least {limits['ge']}"
+        case "less_than_equal":
+            return f"must be at most {limits['le']}"
+        case "string_too_short":
+            return f"must have at least {limits['min_length']} characters"
+        case "string_too_long":
+            return f"must have at most {limits['max_length']} characters"
+        case "string_pattern_mismatch":
+            return f"must be one of {', '.join(filter(None, limits['pattern'].strip('^$()').split('|')))}, or empty"
+        case _:
+            return str(details["msg"]).removeprefix("Value error, ")
 
 
 def _misspelt(file: Path) -> list[str]:
-    """Name the lines of `.env` that are nearly, but not quite, a setting: a silently ignored setting is a trap."""
+    """Name the variables that are nearly, but not quite, a setting: a silently ignored setting is a trap."""
     known = [name.upper() for name in Settings.model_fields]
-    written = DotEnvSettingsSource(Settings, env_file=file).env_vars
+    written = {name.upper() for name in DotEnvSettingsSource(Settings, env_file=file).env_vars}
     found = []
-    for name in (name.upper() for name in written):
+    for name in sorted(written | {name for name in os.environ if "_" in name}):
         close = difflib.get_close_matches(name, known, n=1, cutoff=0.85)
-        if close and name not in known:
-            found.append(f"{name} in {file} is no setting: did you mean {close[0]}?")
+        begins_alike = close and close[0].partition("_")[0] == name.partition("_")[0]
+        if name not in known and close and (begins_alike or name in written):  # AWS_CA_BUNDLE is another program's
+            where = file if name in written else "the environment"
+            found.append(f"{name} in {where} is no setting: did you mean {close[0]}?")
     return found

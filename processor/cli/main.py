@@ -11,6 +11,7 @@ import sys
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from importlib.metadata import version
 from io import TextIOWrapper
 from itertools import islice
 from pathlib import Path
@@ -24,6 +25,7 @@ from processor.cli.runtime import FAILED, OK, run_daemon, settings_for, told_pla
 from processor.commands.humanize import plain
 from processor.domain.errors import DeliveryError, Failure
 
+DISTRIBUTION = "data-file-processor"
 DELIVER, LOOK, MEND, ONE_FILE = "Deliver", "Look", "Mend", "One file, without a store"
 
 
@@ -44,6 +46,22 @@ app = typer.Typer(
     "Exit codes: 0 done, 1 a failure, 2 wrong usage, 75 files are still being written to, "
     "78 the configuration is not usable.",
 )
+
+
+def _show_version(asked: bool) -> None:  # noqa: FBT001 - typer's
+    if asked:
+        print(f"processor {version(DISTRIBUTION)}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Deliver files from Linux to S3 as verified data."""
 
 
 @app.command(rich_help_panel=DELIVER)

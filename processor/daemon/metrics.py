@@ -85,6 +85,10 @@ class _MetricsHandler(BaseHTTPRequestHandler):
     server: _MetricsHttpServer
     timeout = 10
 
+    def do_HEAD(self) -> None:
+        """Answer like do_GET, without the body."""
+        self.do_GET()
+
     def do_GET(self) -> None:
         """Answer one of the three pages."""
         match self.path.partition("?")[0]:
@@ -113,7 +117,8 @@ class _MetricsHandler(BaseHTTPRequestHandler):
         self.send_header("Content-Type", _CONTENT_TYPE)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body)
+        if self.command != "HEAD":
+            self.wfile.write(body)
 
 
 class _Collector:

@@ -1,0 +1,89 @@
+"""Settings: every mistake is told at once, in our words, with what would be right."""
+
+from pathlib import Path
+
+import pytest
+
+from processor import config
+
+
+@pytest.fixture(autouse=True)
+def empty_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in config.Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.setenv(config.ENV_FILE, str(tmp_path / ".env"))
+    monkeypatch.setenv("S3_BUCKET", "bucket")
+    monkeypatch.setenv("WATCH_PATH", str(tmp_path))
+
+
+def mistakes() -> list[str]:
+    with pytest.raises(config.ConfigurationError) as told:
+        config.load()
+    return str(told.value).splitlines()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("MAX_CONCURRENCY", "four", "MAX_CONCURRENCY='four': must be a whole number"),
+        ("MAX_CONCURRENCY", "0", "MAX_CONCURRENCY='0': must be at least 1"),
+        ("MAX_CONCURRENCY", "1000", "MAX_CONCURRENCY='1000': must be at most 256"),
+        ("IGNORE_INITIAL", "perhaps", "IGNORE_INITIAL='perhaps': must be true or false"),
+        ("MALFORMED_ROWS", "drop", "MALFORMED_ROWS='drop': must be refuse, reject-object or keep"),
+        ("S3_BUCKET", "ab", "S3_BUCKET='ab': must have at least 3 characters"),
+        ("S3_SSE", "aes", "S3_SSE='aes': must be one of AES256, aws:kms, or empty"),
+        ("HTTP_LISTEN", "nonsense", "HTTP_LISTEN='nonsense': must be host:port, such as 127.0.0.1:9464"),
+        ("HTTP_LISTEN", ":9464", "HTTP_LISTEN=':9464': must be host:port"),
+    ],
+)
+def test_a_wrong_value_is_told_in_our_words(monkeypatch: pytest.MonkeyPatch, name: str, value: str, told: str) -> None:
+    monkeypatch.setenv(name, value)
+    [line] = mistakes()
+    assert line.startswith(told)
+    assert "Input should" not in line
+
+
+def test_all_mistakes_are_told_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAX_RETRIES", "-1")
+    monkeypatch.setenv("LOG_LEVEL", "loud")
+    monkeypatch.delenv("S3_BUCKET")
+    assert [line.partition("=")[0].partition(" ")[0] for line in mistakes()] == [
+        "S3_BUCKET",
+        "MAX_RETRIES",
+        "LOG_LEVEL",
+    ]
+
+
+@pytest.mark.parametrize(("wrong", "right"), [("S3_ENDPONT", "S3_ENDPOINT"), ("MAX_CONCURENCY", "MAX_CONCURRENCY")])
+def test_a_variable_that_looks_like_a_setting_is_a_mistake(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, wrong: str, right: str
+) -> None:
+    monkeypatch.setenv(wrong, "4")
+    assert mistakes() == [f"{wrong} in the environment is no setting: did you mean {right}?"]
+    monkeypatch.delenv(wrong)
+    (tmp_path / ".env").write_text(f"{wrong}=4\n")
+    assert mistakes() == [f"{wrong} in {tmp_path / '.env'} is no setting: did you mean {right}?"]
+
+
+def test_variables_of_other_programs_are_none_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in (
+        "HTTP_PROXY",
+        "AWS_CA_BUNDLE",
+        "S3_URL",
+        "LOG_DIR",
+        "AWS_PROFILE",
+        "DASK_CONFIG",
+        "WATCHDOG_USEC",
+        "NO_COLOR",
+    ):
+        monkeypatch.setenv(name, "x")
+    assert config.load().s3_bucket == "bucket"
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [("9464", "127.0.0.1:9464"), ("0.0.0.0:9464", "0.0.0.0:9464"), ("[::1]:9464", "[::1]:9464"), ("", "")],
+)
+def test_a_port_alone_means_loopback(monkeypatch: pytest.MonkeyPatch, given: str, meant: str) -> None:
+    monkeypatch.setenv("HTTP_LISTEN", given)
+    assert config.load().http_listen == meant

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -11,7 +12,8 @@ from processor.actors.messages import BringBack, BroughtBack, FilePutAway, Proce
 from processor.actors.stage import Stage
 from processor.config import EngineChoice, Settings
 from processor.delivery import quarantine
-from processor.delivery.examine import examine_in_parts
+from processor.delivery.digests import HashingStopped
+from processor.delivery.examine import examine_for_upload
 from processor.domain.feeds import AfterUpload
 from processor.domain.files import FileMetadata, FileType, proposed_kind
 from processor.domain.jobs import Status, Step
@@ -21,6 +23,8 @@ from processor.trees.held import ExchangedError, Seen
 
 # One thread hashes at 1.5 GB/s, which is more than most disks give.
 _THREADS = 2
+# Files from this size on have threads of their own: small ones do not wait until a large one is read.
+_LARGE_BYTES = 64 << 20
 # Hashing this takes about as long as a worker takes to be ready.
 _WORTH_AWAKENING_BYTES = 32 << 20
 
@@ -31,6 +35,8 @@ class Checksummer(Stage):
     def __init__(self, died: DeathNotice, settings: Settings, awaken: Callable[[], None]) -> None:
         """Call `awaken` where it takes a while until a worker is needed: it can start meanwhile."""
         super().__init__(died, _THREADS)
+        self._large = ThreadPoolExecutor(_THREADS, thread_name_prefix=f"{self.name}-large")
+        self._stopping = False
         self._settings = settings
         self._awaken = awaken
         self._root = os.fsencode(settings.watch_path)
@@ -38,8 +44,10 @@ class Checksummer(Stage):
     def handle(self, message: Any) -> Any:
         """Hash, or put away."""
         match message:
-            case PutFileAway():
-                self.in_thread(lambda: self._put_away(message))
+            case PutFileAway(file):
+                self.in_thread(lambda: self._put_away(message), self._large if _is_large(file) else None)
+            case Process(job) if _is_large(job.file):
+                self.in_thread(lambda: self.guarded(message), self._large)
             case BringBack():
                 self.in_thread(lambda: self._bring_back(message))
             case _:
@@ -49,7 +57,12 @@ class Checksummer(Stage):
         """Find out checksum and kind; with them the job's whole slip is known."""
         if message.job.file.size_bytes >= _WORTH_AWAKENING_BYTES and self._is_for_workers(message.job.file):
             self._awaken()
-        examined = examine_in_parts(self._root, message.job.file, self._settings.file_part_size)
+        try:
+            examined = examine_for_upload(
+                self._root, message.job.file, self._settings.file_part_size, lambda: self._stopping
+            )
+        except HashingStopped:
+            return  # the next start begins anew
         file = examined.file
         if file.kind.mismatch:
             self.log.warning("file.type-mismatch", path=escape(file.relative_path), reason=file.kind.mismatch)
@@ -59,6 +72,12 @@ class Checksummer(Stage):
             self.pass_on(job, replace(message, digests=examined.digests))
         # Else the content is in the store already: Progress, which has the report, knows what is left to do.
 
+    def on_stop(self) -> None:
+        """Stop hashing within a piece: the process would live on until the last thread has ended."""
+        self._stopping = True
+        self._large.shutdown(wait=False, cancel_futures=True)
+        super().on_stop()
+
     def _is_for_workers(self, file: FileMetadata) -> bool:
         here = self._settings.engine is EngineChoice.LOCAL
         return here and proposed_kind(file.name).type is not FileType.REGULAR
@@ -66,13 +85,14 @@ class Checksummer(Stage):
     def _put_away(self, message: PutFileAway) -> None:
         file = message.file
         where: bytes | None = None
+        gone = held = False
         try:
             if file.status is Status.FAILED:
                 where, gone = self._set_aside(message), True
             else:
                 gone = self._after_upload(message)
         except ExchangedError:
-            gone = False
+            held = True
         except OSError as error:
             self.log.error(
                 "file.not-put-away",
@@ -80,8 +100,7 @@ class Checksummer(Stage):
                 reason=str(error),
                 hint="make the directory writable for the daemon; the file stays where it is until then",
             )
-            gone = False
-        self.routes.progress.tell(FilePutAway(file, gone, None if where is None else escape(where)))
+        self.routes.progress.tell(FilePutAway(file, gone, None if where is None else escape(where), held=held))
 
     def _set_aside(self, message: PutFileAway) -> bytes | None:
         file = message.file
@@ -116,6 +135,10 @@ class Checksummer(Stage):
 
 def _seen(file: PutAway) -> Seen:
     return Seen(file.size_bytes, file.modified_ns, file.identity)
+
+
+def _is_large(file: FileMetadata | PutAway) -> bool:
+    return file.size_bytes >= _LARGE_BYTES
 
 
 def _reason(message: PutFileAway) -> dict[str, Any]:

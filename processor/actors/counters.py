@@ -43,6 +43,7 @@ class Counters:
     failed: Counter[str] = field(default_factory=Counter)  # by error code
     retries: Counter[str] = field(default_factory=Counter)  # by error code
     changing: Counter[tuple[int, bytes]] = field(default_factory=Counter)  # row and path: tries that met a change
+    open: dict[int, bytes] = field(default_factory=dict)  # row and path: pending, but open for writing
     objects: int = 0
     object_bytes: int = 0
     step_seconds: defaultdict[str, Spread] = field(default_factory=lambda: defaultdict(Spread))
@@ -67,8 +68,8 @@ class Counters:
         self.files_changed += intake.changed
 
     def restless(self, tries: int) -> dict[int, bytes]:
-        """Return the files, by row, that were another at each of more than `tries` readings."""
-        return {row: path for (row, path), met in self.changing.items() if met > tries}
+        """Return the files, by row, that changed at each of more than `tries` readings or are open for writing."""
+        return {row: path for (row, path), met in self.changing.items() if met > tries} | self.open
 
     def count_stored(self, size_bytes: int) -> None:
         """Count an object that is stored and verified."""

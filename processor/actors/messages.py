@@ -201,12 +201,14 @@ class PutFileAway:
 class FilePutAway:
     """It is gone from the watched directory, or had to stay (`gone` is False). Told by the Checksummer to Progress.
 
-    `where` it lies now, escaped; None when nothing was moved.
+    `where` it lies now, escaped; None when nothing was moved. `held`: somebody has it open for writing, or it is
+    another by now; it stays until it is found again.
     """
 
     file: PutAway
     gone: bool
     where: str | None = None
+    held: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,19 +50,21 @@ from processor.actors.messages import (
 from processor.actors.outages import Outages, of_cluster, of_root
 from processor.config import Settings
 from processor.domain.credits import Credits
-from processor.domain.errors import SOURCE_CHANGED, SOURCE_VANISHED, ErrorClass, Failure
+from processor.domain.errors import SOURCE_CHANGED, SOURCE_OPEN, SOURCE_VANISHED, ErrorClass, Failure
 from processor.domain.feeds import NO_FEEDS, AfterUpload, Feeds
+from processor.domain.files import FileMetadata
 from processor.domain.jobs import FIRST_STEPS, Delivered, Job, Status, Step
 from processor.domain.keys import escape
 from processor.domain.retry import GiveUp, RetryPolicy, TryAgain
 from processor.ledger.database import LedgerFullError
 from processor.ledger.keys import key_of
-from processor.ledger.records import Intake
+from processor.ledger.records import Intake, PutAway
 from processor.ledger.writer import Ledger
 
 _GROUP = 256
 _FULL_PAUSE_SECONDS = 1.0
 _PUT_AWAY_AT_ONCE = 100
+_OPEN_MS = 300_000  # then a file that was open is tried once more, should nobody have told that it was closed
 
 _Result = TypeVar("_Result")
 Effect = Callable[[], None]
@@ -172,7 +174,7 @@ class Progress(BaseActor):
         self._record_group()
         intake = self._durably(lambda: self._ledger.found(files, _now_ms()))
         self.counters.count_found(intake)
-        if intake.new or intake.changed:
+        if intake.new or intake.changed or intake.released:
             self._may_be_due = True
             self._admit()
         if intake.released:
@@ -190,6 +192,7 @@ class Progress(BaseActor):
             lambda: self._ledger.admit(free, _now_ms(), time.monotonic_ns(), cost, self._feeds)
         )
         for job in (*jobs, *(job for job, _failure in refused)):
+            self.counters.open.pop(job.row, None)
             self._flights[job.row] = Flight(job, cost(job.file))
             free -= cost(job.file)
         self._may_be_due = free <= 0
@@ -319,6 +322,9 @@ class Progress(BaseActor):
 
     def _apply_failure(self, message: StepFailed) -> list[Effect]:
         job, failure, now = message.job, message.failure, _now_ms()
+        if failure.code == SOURCE_OPEN:
+            self._ledger.handed_back(job, now + _OPEN_MS, now)
+            return [lambda: self._handed_back(job)]
         if failure.code == SOURCE_VANISHED and self._ledger.vanished(job, now):
             return [lambda: self._vanished(job)]
         if failure.error_class is ErrorClass.OUTAGE and not self._outages.confirmed and not self._draining:
@@ -354,21 +360,28 @@ class Progress(BaseActor):
             self.log.warning("file.retry", **facts, retry_seconds=round(decision.delay_seconds, 3))
             self._may_be_due = True
             if failure.code == SOURCE_CHANGED:  # no event tells of truncate(2), nor of what is written through mmap(2)
-                self._look_again(job)
+                self._look_again(job.file)
         else:
             self.log.error("file.failed", **facts)
             self._settle_accounts()
+
+    def _handed_back(self, job: Job) -> None:
+        """Leave it to the watcher, which sees when its writer closes it."""
+        self._flights.pop(job.row)
+        self.counters.open[job.row] = job.file.relative_path
+        self.log.debug("file.open", path=escape(job.file.relative_path))
+        self._look_again(job.file)
 
     def _vanished(self, job: Job) -> None:
         self._flights.pop(job.row)
         self.counters.changing.pop((job.row, job.file.relative_path), None)
         self.log.warning("file.vanished", path=escape(job.file.relative_path), delivered=bool(job.delivered))
         # It may have come back, and been told of as known, in the moment before it was forgotten.
-        self._look_again(job)
+        self._look_again(job.file)
 
-    def _look_again(self, job: Job) -> None:
+    def _look_again(self, file: FileMetadata | PutAway) -> None:
         with contextlib.suppress(pykka.ActorDeadError):  # it ends before we do
-            self.routes.watcher.tell(LookAgain(job.file.relative_path))
+            self.routes.watcher.tell(LookAgain(file.relative_path))
 
     # The end of a file's stay
 
@@ -381,11 +394,13 @@ class Progress(BaseActor):
                     self.routes.checksummer.tell(PutFileAway(file))
 
     def _apply_put_away(self, message: FilePutAway) -> list[Effect]:
-        self._ledger.put_away(message.file, _now_ms(), gone=message.gone)
+        self._ledger.put_away(message.file, _now_ms(), gone=message.gone, held=message.held)
         return [lambda: self._was_put_away(message)]
 
     def _was_put_away(self, message: FilePutAway) -> None:
         self._putting_away.discard(message.file.row)
+        if message.held:
+            self._look_again(message.file)
         if message.where is not None:
             self.log.info("file.set-aside", path=escape(message.file.relative_path), where=message.where)
         self._settle_accounts()

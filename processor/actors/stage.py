@@ -33,9 +33,9 @@ class Stage(BaseActor):
         """Do this stage's steps and pass the job on. Raises DeliveryError."""
         raise NotImplementedError
 
-    def in_thread(self, task: Callable[[], None]) -> None:
-        """Run `task` in one of the threads; whatever it raises is a bug and ends the actor's usefulness."""
-        self._threads.submit(self._to_the_end, task)
+    def in_thread(self, task: Callable[[], None], threads: ThreadPoolExecutor | None = None) -> None:
+        """Run `task` in one of the threads, or of others; whatever it raises is a bug, ends the actor's usefulness."""
+        (threads or self._threads).submit(self._to_the_end, task)
 
     def report(self, job: Job, *steps: Step) -> Job:
         """Tell Progress that `steps` are done and return the job after them. Report first, then pass on."""

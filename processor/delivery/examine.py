@@ -3,14 +3,15 @@
 import os
 from dataclasses import dataclass, replace
 
-from processor.delivery.digests import digests_of, sha256_of
-from processor.domain.changed import changed
+from processor.delivery.digests import Stopping, digests_of, never, sha256_of
+from processor.domain.changed import changed, still_open
 from processor.domain.detection import HEAD_BYTES, detect
-from processor.domain.errors import transient
+from processor.domain.errors import refused, transient
 from processor.domain.files import ArchiveKind, FileMetadata, FileType, proposed_kind
 from processor.domain.identity import Identity, is_still
-from processor.domain.uploads import FileDigests, part_size_for
+from processor.domain.uploads import LARGEST_OBJECT_BYTES, FileDigests, part_size_for
 from processor.streams.source import FileSource, open_file
+from processor.trees.open_writers import is_open_for_writing
 
 # A zip's end record lies in the last 22 bytes plus a comment of at most 65,535 (PKWARE APPNOTE 4.3.16).
 _ZIP_END_REACH = 22 + 65_535
@@ -18,7 +19,7 @@ _ZIP_END = b"PK\x05\x06"
 
 
 @dataclass(frozen=True, slots=True)
-class Examined:
+class ExaminedFile:
     """A file with checksum and kind; `digests` only of one that is going to be sent as it is, in several parts."""
 
     file: FileMetadata
@@ -31,25 +32,48 @@ def examine(root: bytes, file: FileMetadata) -> FileMetadata:
     Raises DeliveryError: what `open_file` raises, `source.unreadable`, and `source.changed` when the file is not the
     one that was found or changes while it is read.
     """
-    return examine_in_parts(root, file, file.size_bytes).file
-
-
-def examine_in_parts(root: bytes, file: FileMetadata, part_size_bytes: int) -> Examined:
-    """Do as `examine`; a regular file of more than one part is digested part by part in the same reading."""
     with open_file(root, file.relative_path) as source:
-        before = os.fstat(source.path_fd)
-        if not file.is_still(before):
-            raise changed(file.relative_path)
-        head = _read(source, HEAD_BYTES, 0)
-        kind = detect(file.name, head, has_zip_directory=_ends_in_zip(source, file), feed=file.feed)
+        return _examined(source, file, file.size_bytes, never).file
+
+
+def examine_for_upload(
+    root: bytes, file: FileMetadata, part_size_bytes: int, stopping: Stopping = never
+) -> ExaminedFile:
+    """Do as `examine` for a file that is to be delivered.
+
+    A regular file of more than one part is digested part by part in the same reading. Raises also DeliveryError
+    `source.open` while somebody has the file open for writing, `store.too-large`, and HashingStopped.
+    """
+    with open_file(root, file.relative_path) as source:
+        # First: what is written after this look shows in what the status says.
+        if is_open_for_writing(source.path_fd):
+            raise still_open(file.relative_path)
+        return _examined(source, file, part_size_bytes, stopping)
+
+
+def _examined(source: FileSource, file: FileMetadata, part_size_bytes: int, stopping: Stopping) -> ExaminedFile:
+    before = os.fstat(source.path_fd)
+    if not file.is_still(before):
+        raise changed(file.relative_path)
+    head = _read(source, HEAD_BYTES, 0)
+    kind = detect(file.name, head, has_zip_directory=_ends_in_zip(source, file), feed=file.feed)
+    digests = None
+    if kind.type is FileType.REGULAR:
+        _see_that_it_fits(source)
         part_size = part_size_for(file.size_bytes, part_size_bytes)
-        digests = None
-        if kind.type is FileType.REGULAR and file.size_bytes > part_size:
-            digests = digests_of(source.path_fd, file.size_bytes, part_size)
-        checksum = sha256_of(source.path_fd, file.size_bytes) if digests is None else digests.sha256
-        if not is_still(before.st_size, before.st_mtime_ns, Identity.of(before), os.fstat(source.path_fd)):
-            raise changed(file.relative_path)
-    return Examined(replace(file, checksum=checksum, kind=kind), digests)
+        if file.size_bytes > part_size:
+            digests = digests_of(source.path_fd, file.size_bytes, part_size, stopping)
+    checksum = sha256_of(source.path_fd, file.size_bytes, stopping) if digests is None else digests.sha256
+    if not is_still(before.st_size, before.st_mtime_ns, Identity.of(before), os.fstat(source.path_fd)):
+        raise changed(file.relative_path)
+    return ExaminedFile(replace(file, checksum=checksum, kind=kind), digests)
+
+
+def _see_that_it_fits(source: FileSource) -> None:
+    """Refuse what no store takes before hours are spent on reading it."""
+    if source.size_bytes > LARGEST_OBJECT_BYTES:
+        text = f"{source.name!r} has {source.size_bytes} bytes; an object has at most {LARGEST_OBJECT_BYTES}"
+        raise refused("store.too-large", text, "split the file")
 
 
 def _read(source: FileSource, size_bytes: int, offset: int) -> bytes:

@@ -3,7 +3,7 @@
 No I/O, no third party.
 
 archives      Options and limits for opening archives
-changed       The error for a file that changed during its delivery
+changed       Errors for files that are not, or no longer, whole
 circuit       Circuit breaker for outages: a pure state machine
 column_types  Types that a feed may declare for its columns
 conversion    Conversion options, and the receipt of a written table

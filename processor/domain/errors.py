@@ -7,6 +7,7 @@ from typing import Any
 
 # The codes that decide something: see retry, and what Progress does about a failure.
 SOURCE_CHANGED = "source.changed"
+SOURCE_OPEN = "source.open"
 SOURCE_VANISHED = "source.vanished"
 SOURCE_NO_ROOT = "source.no-root"
 

@@ -3,7 +3,7 @@
 import random
 from dataclasses import dataclass
 
-from processor.domain.errors import SOURCE_CHANGED, ErrorClass, Failure
+from processor.domain.errors import SOURCE_CHANGED, SOURCE_OPEN, ErrorClass, Failure
 
 _LONGEST_DELAY_SECONDS = 300.0
 
@@ -37,7 +37,7 @@ class RetryPolicy:
         An outage or a throttled store is not the file's fault and costs it no try; nor does a change on the way, after
         which it is another file: who writes on is not to find the file gone.
         """
-        if failure.code == SOURCE_CHANGED:
+        if failure.code in (SOURCE_CHANGED, SOURCE_OPEN):
             return TryAgain(self.delay_seconds * chance.uniform(1.0, 1.5), counts=False)
         match failure.error_class:
             case ErrorClass.PERMANENT:

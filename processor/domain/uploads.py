@@ -11,6 +11,8 @@ PART_SIZE_BYTES = 8 * 1024 * 1024
 
 # "Amazon S3 multipart upload limits", Amazon S3 user guide.
 MOST_PARTS = 10_000
+LARGEST_PART_BYTES = 5 << 30
+LARGEST_OBJECT_BYTES = min(5 << 40, MOST_PARTS * LARGEST_PART_BYTES)
 SMALLEST_PART_BYTES = 5 * 1024 * 1024
 
 COMPLETED = "x-completed"

@@ -34,8 +34,8 @@ class Arrivals(Keys, Reached):
         for file in sorted(files, key=_path):
             path, seen = self._prefix + escape(file.relative_path), tuple(columns_of(file).values())
             row = self._write(
-                "SELECT id, status, due_at, size_bytes, modified_ns, device, inode, changed_ns FROM file_progress"
-                " WHERE file_path=?",
+                "SELECT id, status, due_at, error_message, size_bytes, modified_ns, device, inode, changed_ns"
+                " FROM file_progress WHERE file_path=?",
                 path,
             ).fetchone()
             if row is None:
@@ -45,12 +45,12 @@ class Arrivals(Keys, Reached):
                     *(path, now_ms, now_ms, now_ms, *seen),
                 )
                 new += 1
-            elif row[3:] != seen:
+            elif row[4:] != seen:
                 self._changed(row[0], Status(row[1]), file, now_ms)
                 changed += 1
             else:
                 known += 1
-                released += row[2] == HELD and self._released(row[0], now_ms)
+                released += _waits(row[1], row[2], row[3], now_ms) and self._released(row[0], now_ms)
         return Intake(new, changed, known, released)
 
     def _released(self, row: int, now_ms: int) -> bool:
@@ -179,3 +179,10 @@ class Arrivals(Keys, Reached):
             else:
                 break
         return tuple(ranges)
+
+
+def _waits(status: str, due_at: int | None, error_message: str | None, now_ms: int) -> bool:
+    """Tell whether all that a file waits for is to be found again; one that failed waits for its time."""
+    if status == Status.PENDING:
+        return due_at is not None and due_at > now_ms and error_message is None
+    return due_at == HELD

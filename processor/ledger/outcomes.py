@@ -45,6 +45,14 @@ class Ends(Transactions):
         self._set(job.row, now_ms, status=Status.PENDING, due_at=due_ms, error_message=_short(failure))
         self._remember(job, now_ms, "retry", failure, ())
 
+    def handed_back(self, job: Job, due_ms: int, now_ms: int) -> None:
+        """Record that somebody has the file open for writing: it waits until it is found again, at most until `due_ms`.
+
+        Nothing failed, so nothing is told of it; a file that changed meanwhile is due at once.
+        """
+        due = due_ms if self._unchanged(job) else now_ms
+        self._set(job.row, now_ms, status=Status.PENDING, due_at=due, error_message=None)
+
     def failed(self, job: Job, failure: Failure, bad_members: BadMembers, now_ms: int) -> bool:
         """Record the final failure; the file is still to be moved to the error directory: see `to_put_away`.
 
@@ -123,7 +131,7 @@ class Ends(Transactions):
     def put_away(self, file: PutAway, now_ms: int, *, gone: bool, held: bool = False) -> None:
         """Record that the file was moved, deleted (`gone`) or has to stay where it lies.
 
-        It stays until the next start, or while somebody has it open for writing (`held`). Of a file that was found
+        It stays until the next start, or until it is found again (`held`). Of a file that was found
         again with another content meanwhile nothing is recorded: that content has its own end before it.
         """
         status = self._read("SELECT status FROM file_progress WHERE id=?", file.row).fetchone()

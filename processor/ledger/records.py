@@ -10,7 +10,7 @@ from processor.domain.identity import Identity
 from processor.domain.jobs import Status
 from processor.domain.uploads import Resumption
 
-HELD = -1  # `due_at` of a file that is to be put away when its writer has closed it
+HELD = -1  # `due_at` of a file that is to be put away when it is found again: closed by its writer
 
 BadMembers = tuple[tuple[str, Failure], ...]
 
@@ -37,7 +37,7 @@ class Intake:
     new: int
     changed: int
     known: int
-    released: int = 0  # of the known ones: closed by their writer, to be put away once more
+    released: int = 0  # of the known ones: closed by their writer at last
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ CREATE TABLE file_progress (
   tries INTEGER NOT NULL DEFAULT 0,      -- that failed, since the content changed last or since `retry`
   attempt INTEGER NOT NULL DEFAULT 0,    -- counts every admission: fences late reports
   delivered TEXT NOT NULL DEFAULT '',    -- '', 'objects' or 'manifest': how much of `checksum` is in the store
-  due_at INTEGER,                        -- pending: when to try; completed, failed: the file is still to be put away (0: at the next start, -1: when its writer has closed it)
+  due_at INTEGER,                        -- pending: when to try; completed, failed: the file is still to be put away (0: at the next start, -1: when it is found again)
   device INTEGER,                        -- what else the file is known by; NULL: not known, its content is hashed again
   inode INTEGER,
   changed_ns INTEGER                     -- of its status (ctime)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import BinaryIO, Protocol, runtime_checkable
 
+from processor.domain.changed import still_open
 from processor.domain.errors import (
     SOURCE_NO_ROOT,
     SOURCE_VANISHED,
@@ -16,6 +17,7 @@ from processor.domain.errors import (
     ErrorClass,
     Failure,
     refused,
+    transient,
 )
 
 
@@ -148,6 +150,8 @@ def _cannot_open(relative_path: bytes, error: OSError) -> DeliveryError:
     shown = os.fsdecode(relative_path)
     if isinstance(error, FileNotFoundError | NotADirectoryError):
         return refused(SOURCE_VANISHED, f"{shown!r} vanished before it was delivered", "nothing is left to deliver")
+    if isinstance(error, BlockingIOError):
+        return still_open(relative_path)  # under a lease to write, such as Samba takes for a client
     if isinstance(error, PermissionError):
-        return refused("source.unreadable", f"{shown!r} may not be read", "give the daemon's user read permission")
+        return transient("source.unreadable", f"{shown!r} may not be read", "give the daemon's user read permission")
     return DeliveryError(Failure(ErrorClass.TRANSIENT, "source.unreadable", f"{shown!r}: {error.strerror}"))

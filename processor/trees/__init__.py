@@ -2,9 +2,10 @@
 
 Nothing else may rename, delete, create or write files that strangers can reach; a test holds it.
 
-beneath    Open directories below a root, never through a link
-held       A plain file, held open while it moves
-moves      Rename, copy, delete and write files, whatever strangers do
-ownership  Directories that belong to the daemon's user alone
-syscalls   Call openat2 and renameat2, or what stands in for them
+beneath       Open directories below a root, never through a link
+held          A plain file, held open while it moves
+moves         Rename, copy, delete and write files, whatever strangers do
+open_writers  Ask the kernel if anybody has a file open for writing
+ownership     Directories that belong to the daemon's user alone
+syscalls      Call openat2 and renameat2, or what stands in for them
 """

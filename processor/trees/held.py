@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 from processor.domain.identity import Identity, is_still
+from processor.trees.open_writers import is_open_for_writing
 from processor.trees.syscalls import open_beneath
 
 
 class ExchangedError(Exception):
-    """Another file lies there than the one that was seen, or it has changed since: it is found again by itself."""
+    """It is another file than was seen, has changed since or is open for writing: it is found again by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +56,13 @@ class Held:
 
 
 def last_look(held: Held, seen: Seen, *, renamed: bool = False) -> None:
-    """Look at a file once more, by its descriptor. Raises ExchangedError when it is not as it was seen.
+    """Look at a file once more, by its descriptor. Raises ExchangedError when it is not as it was seen, or is open.
 
     The one check before a source goes: called immediately before each rename of it, and with `renamed` immediately
     after, which is before anything is deleted.
     """
-    if not seen.is_still(os.fstat(held.fd), renamed=renamed):
+    # Its writers first: what they write after this look shows in the status.
+    if is_open_for_writing(held.fd) or not seen.is_still(os.fstat(held.fd), renamed=renamed):
         raise ExchangedError
 
 

@@ -12,7 +12,9 @@ from processor.watch.found import FoundFile, found_file
 from processor.watch.initial import InitialFiles
 from processor.watch.rescans import Rescans
 from processor.watch.settings import WatchSettings
-from processor.watch.stability import Settling
+from processor.watch.stability import IsOpen, Settling
+
+STILL_OPEN = "watch.still-open"
 
 # The kernel stamps files by a clock that may lag behind by one tick.
 _TICK_NS = 10_000_000
@@ -31,8 +33,16 @@ class EntryIntake:
     """Decides about each sighting: none of our business, there from the start, to be waited for, or found."""
 
     def __init__(
-        self, settings: WatchSettings, exclusions: Exclusions, rescans: Rescans, notes: EventLog, wall_ns: int
+        self,
+        settings: WatchSettings,
+        exclusions: Exclusions,
+        rescans: Rescans,
+        notes: EventLog,
+        wall_ns: int,
+        is_open: IsOpen,
     ) -> None:
+        """`is_open` tells whether somebody has a file open for writing; `wall_ns` is when watching begins."""
+        self._is_open = is_open
         self._settings = settings
         self._exclusions = exclusions
         self._rescans = rescans
@@ -53,6 +63,19 @@ class EntryIntake:
     def unsettled_since(self, then: float) -> tuple[bytes, ...]:
         """Return the files that were being waited for then, and have been ever since."""
         return self._settling.waiting_since(then)
+
+    @property
+    def open_count(self) -> int:
+        """Return how many of them stand still and are open for writing."""
+        return self._settling.open_count
+
+    def open_files(self) -> tuple[tuple[bytes, float], ...]:
+        """Return those, each with the seconds it has stood still."""
+        return tuple(
+            (path, seconds)
+            for path in self._settling.open_files()
+            if (seconds := self._settling.open_seconds(path, self._now)) is not None
+        )
 
     def clock(self, now: float, wall_ns: int) -> None:
         """Take the time, monotonic and wall clock, for all that follows."""
@@ -85,7 +108,9 @@ class EntryIntake:
             case Reason.TOUCHED:
                 return False
             case Reason.LISTED | Reason.INITIAL:
-                return self._age.is_old(found)
+                # One that is known to be open is asked about at its time; of others whoever reads them finds out.
+                waits = self._settling.open_seconds(found.relative_path, self._now) is not None
+                return not waits and self._age.is_old(found)
 
     def _wait_for(self, found: FoundFile, reason: Reason) -> None:
         closed = reason is Reason.CLOSED
@@ -106,8 +131,18 @@ class EntryIntake:
         """Take note of what is at a path that was due (None: nothing); return it when it has become whole."""
         plain = status is not None and stat.S_ISREG(status.st_mode)
         seen = found_file(path, status) if status is not None and plain else None
-        settled = self._settling.looked(path, seen, self._now)
+        settled = self._settling.looked(path, seen, self._now, self._is_open)
+        self._tell_of_writer(path)
         return self._wanted(settled) if settled else None
+
+    def _tell_of_writer(self, path: bytes) -> None:
+        seconds = self._settling.open_seconds(path, self._now)
+        if seconds is None:
+            self._notes.recant(STILL_OPEN, path)
+        elif seconds >= self._settings.open_told_seconds:
+            detail = f"unchanged for {seconds:.0f} s, but a program has it open for writing"
+            hint = "it is delivered when that program closes it; fuser -v or lsof names it"
+            self._notes.tell_once(WatchEvent(STILL_OPEN, Level.WARNING, path, detail, hint))
 
     def next_look(self) -> float:
         """Return when a file is due; infinity when none is waited for."""

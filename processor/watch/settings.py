@@ -17,6 +17,7 @@ class WatchSettings:
     ignore_initial: bool = False
     excluded: tuple[bytes, ...] = ()
     unsettled_limit: int = 20_000
+    open_told_seconds: float = 60.0  # a file that stands still for so long with a writer is told of
 
     @property
     def quiet_seconds(self) -> float:

@@ -1,6 +1,7 @@
 """Decide when a file is stable."""
 
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from processor.watch.found import FoundFile
@@ -18,8 +19,11 @@ class _Waiting:
     next_look: float
 
 
+IsOpen = Callable[[FoundFile], bool]
+
+
 class Settling:
-    """The files that are still changing or have changed lately; at most `limit` of them.
+    """The files that are still changing, have changed lately or are open for writing; at most `limit` of them.
 
     The caller looks at the file system: it tells what it saw by `track`, asks for what is `due`, looks at that again
     and says by `looked` what it saw. All times are of one monotonic clock.
@@ -29,6 +33,7 @@ class Settling:
         self._poll_seconds = poll_seconds
         self._limit = limit
         self._waiting: OrderedDict[bytes, _Waiting] = OrderedDict()
+        self._open: set[bytes] = set()  # of those: all that keeps them is that somebody has them open
 
     def __len__(self) -> int:
         """Return how many files are waiting."""
@@ -61,16 +66,23 @@ class Settling:
             paths.append(path)
         return paths
 
-    def looked(self, path: bytes, seen: FoundFile | None, now: float) -> FoundFile | None:
-        """Take note of what lies at `path` (None: nothing that is a plain file) and return it once it has settled."""
+    def looked(self, path: bytes, seen: FoundFile | None, now: float, is_open: IsOpen) -> FoundFile | None:
+        """Take note of what lies at `path` (None: nothing that is a plain file) and return it once it has settled.
+
+        It has when it was unchanged for its time and nobody has it open for writing, which is asked only then.
+        """
         waiting = self._waiting.get(path)
         if waiting is None:
             return None
+        self._open.discard(path)
         if seen is None:
             del self._waiting[path]
             return None
         _observe(waiting, seen, now)
         if now - waiting.since < waiting.quiet_seconds:
+            return None
+        if is_open(seen):
+            self._open.add(path)
             return None
         del self._waiting[path]
         return seen
@@ -78,6 +90,20 @@ class Settling:
     def forget(self, path: bytes) -> None:
         """Stop waiting for `path`, if anyone does."""
         self._waiting.pop(path, None)
+        self._open.discard(path)
+
+    @property
+    def open_count(self) -> int:
+        """Return how many files stand still and are waited for only because somebody has them open for writing."""
+        return len(self._open)
+
+    def open_seconds(self, path: bytes, now: float) -> float | None:
+        """Return for how long a file that is open for writing stands still; None when that is not what it is."""
+        return now - self._waiting[path].since if path in self._open else None
+
+    def open_files(self) -> tuple[bytes, ...]:
+        """Return the files of `open_count`."""
+        return tuple(self._open)
 
     def waiting_since(self, then: float) -> tuple[bytes, ...]:
         """Return the files that were waiting then, and have been ever since."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from processor.trees.beneath import GONE, open_root, status_below
+from processor.trees.open_writers import has_open_writer
 from processor.watch.dispatch import Dispatch
 from processor.watch.events import EventLog, Level, WatchEvent
 from processor.watch.exclusions import Exclusions
@@ -50,12 +51,14 @@ class WatchCounters:
     watches: int
     unwatched: int
     unsettled: int
+    open: int
 
 
 class Tree:
     """The tree at `settings.root`, which need not exist yet and may go and come back.
 
-    Of one thread; only `wake` may be called from another. Reads directories and the status of files, never a file.
+    Of one thread; only `wake` may be called from another. Reads directories and the status of files, never a file:
+    one that has settled is opened to ask the kernel for its writers.
     """
 
     def __init__(self, settings: WatchSettings, clock: Clock | None = None) -> None:
@@ -66,7 +69,7 @@ class Tree:
         self._exclusions = Exclusions(settings.root, settings.excluded)
         self._rescans = Rescans(settings.rescan_seconds)
         start_ns = self._clock.wall_ns()
-        self._intake = EntryIntake(settings, self._exclusions, self._rescans, self._notes, start_ns)
+        self._intake = EntryIntake(settings, self._exclusions, self._rescans, self._notes, start_ns, self._is_open)
         self._identity: tuple[int, int] | None = None  # of the root; None while there is none
         self._root_fd: int | None = None  # held no longer than one look takes, or the root could not be unmounted
         self._watches: Watches | None = None
@@ -139,6 +142,10 @@ class Tree:
         """Return the files that had time to settle and go on changing; for the thread that looks, or after its end."""
         return self._intake.unsettled_since(self._clock.monotonic() - self._patience_seconds)
 
+    def open_files(self) -> tuple[tuple[bytes, float], ...]:
+        """Return the files that stand still and are open for writing, with seconds; for the thread that looks."""
+        return self._intake.open_files()
+
     @property
     def identity(self) -> tuple[int, int] | None:
         """Return device and inode of the root as it was when it was looked for last; None when it was not there."""
@@ -159,6 +166,7 @@ class Tree:
             watches=0 if watches is None else len(watches),
             unwatched=self._scans.unwatched,
             unsettled=self._intake.unsettled,
+            open=self._intake.open_count,
         )
 
     def _is_patience_over(self) -> bool:
@@ -266,6 +274,9 @@ class Tree:
     def _take_due(self, found: list[FoundFile]) -> None:
         for path in self._intake.due(_BATCH):
             self._take(found, self._intake.looked(path, self._status(path)))
+
+    def _is_open(self, file: FoundFile) -> bool:
+        return has_open_writer(self._root + b"/" + file.relative_path, file.device, file.inode)
 
     def _take(self, found: list[FoundFile], file: FoundFile | None) -> None:
         if file is not None:

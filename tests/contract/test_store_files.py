@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from processor.delivery.examine import examine_in_parts
+from processor.delivery.examine import examine_for_upload
 from processor.delivery.file_upload import transfer_file
 from processor.delivery.object_upload import TransferStopped
 from processor.domain.errors import DeliveryError, ErrorClass
@@ -34,7 +34,7 @@ def digests_of(path: Path) -> FileDigests:
     status = path.stat()
     root, name = os.fsencode(path.parent), os.fsencode(path.name)
     found = FileMetadata(os.fsencode(path), name, status.st_size, status.st_mtime_ns, 0)
-    examined = examine_in_parts(root, found, PART)
+    examined = examine_for_upload(root, found, PART)
     assert examined.digests is not None
     assert examined.file.checksum == examined.digests.sha256
     return examined.digests

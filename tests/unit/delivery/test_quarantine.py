@@ -282,6 +282,32 @@ def test_a_file_exchanged_during_the_move_is_put_back(
     assert not os.path.exists(errors) or os.listdir(errors) == []
 
 
+@pytest.mark.parametrize("move", ["aside", "delete", "put"])
+@pytest.mark.parametrize("during", [False, True])
+def test_a_file_that_is_open_for_writing_stays_where_it_is(
+    root: bytes, errors: bytes, monkeypatch: pytest.MonkeyPatch, move: str, during: object
+) -> None:
+    drop(root, b"a", b"seen")
+    status = seen(root, b"a")
+    rename = moves.rename_new
+    writers = [] if during else [os.open(os.path.join(root, b"a"), os.O_WRONLY)]
+
+    def open_first(source_fd: int, name: bytes, target_fd: int, new_name: bytes, *, sole: bool) -> None:
+        if not writers:
+            writers.append(os.open(os.path.join(root, b"a"), os.O_WRONLY))
+        rename(source_fd, name, target_fd, new_name, sole=sole)
+
+    monkeypatch.setattr(moves, "rename_new", open_first)
+    with pytest.raises(ExchangedError):
+        act(move, root, errors, status)
+    assert os.listdir(root) == [b"a"]
+    assert not os.path.exists(errors) or os.listdir(errors) == []
+
+    os.close(writers[0])
+    act(move, root, errors, seen(root, b"a"))
+    assert os.listdir(root) == []
+
+
 def test_a_copy_is_never_setuid(root: bytes, errors: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     drop(root, b"a", b"content")
     os.chmod(os.path.join(root, b"a"), 0o6777)

@@ -10,11 +10,19 @@ FILE = FoundFile(b"a", size_bytes=1, mtime_ns=1, ctime_ns=1, inode=1, device=1)
 POLL, QUIET = 0.1, 2.0
 
 
+def closed(_file: FoundFile) -> bool:
+    return False
+
+
+def opened(_file: FoundFile) -> bool:
+    return True
+
+
 def test_a_file_settles_when_nothing_about_it_has_changed_for_the_quiet_time() -> None:
     settling = Settling(POLL, limit=10)
     assert settling.track(FILE, QUIET, now=0.0)
-    assert settling.looked(b"a", FILE, now=1.99) is None
-    assert settling.looked(b"a", FILE, now=2.0) == FILE
+    assert settling.looked(b"a", FILE, now=1.99, is_open=closed) is None
+    assert settling.looked(b"a", FILE, now=2.0, is_open=closed) == FILE
     assert len(settling) == 0
 
 
@@ -23,16 +31,16 @@ def test_every_attribute_counts() -> None:
         settling = Settling(POLL, limit=10)
         settling.track(FILE, QUIET, now=0.0)
         changed = replace(FILE, **{field: 2})
-        assert settling.looked(b"a", changed, now=2.0) is None
-        assert settling.looked(b"a", changed, now=3.9) is None
-        assert settling.looked(b"a", changed, now=4.0) == changed
+        assert settling.looked(b"a", changed, now=2.0, is_open=closed) is None
+        assert settling.looked(b"a", changed, now=3.9, is_open=closed) is None
+        assert settling.looked(b"a", changed, now=4.0, is_open=closed) == changed
 
 
 def test_an_event_without_a_change_does_not_prolong_the_waiting() -> None:
     settling = Settling(POLL, limit=10)
     settling.track(FILE, QUIET, now=0.0)
     settling.track(FILE, QUIET, now=1.0)
-    assert settling.looked(b"a", FILE, now=2.0) == FILE
+    assert settling.looked(b"a", FILE, now=2.0, is_open=closed) == FILE
 
 
 def test_a_file_that_its_writer_has_closed_needs_no_more_than_that() -> None:
@@ -40,13 +48,36 @@ def test_a_file_that_its_writer_has_closed_needs_no_more_than_that() -> None:
     settling.track(FILE, 1.0, now=0.0)
     settling.track(FILE, 0.2, now=0.1)
     settling.track(FILE, 1.0, now=0.1)
-    assert settling.looked(b"a", FILE, now=0.2) == FILE
+    assert settling.looked(b"a", FILE, now=0.2, is_open=closed) == FILE
+
+
+def test_a_file_that_stands_still_and_is_open_is_waited_for_and_counted() -> None:
+    settling = Settling(POLL, limit=10)
+    settling.track(FILE, QUIET, now=0.0)
+    assert settling.looked(b"a", FILE, now=1.0, is_open=opened) is None
+    assert settling.open_count == 0, "it has not stood still for long enough"
+    assert settling.looked(b"a", FILE, now=9.0, is_open=opened) is None
+    assert (settling.open_count, settling.open_seconds(b"a", 10.0)) == (1, 10.0)
+    written = replace(FILE, size_bytes=2)
+    assert settling.looked(b"a", written, now=11.0, is_open=opened) is None
+    assert (settling.open_count, settling.open_seconds(b"a", 11.0)) == (0, None)
+    assert settling.looked(b"a", written, now=12.0, is_open=closed) is None, "it was written to a second ago"
+    assert settling.looked(b"a", written, now=13.0, is_open=closed) == written
+
+
+def test_an_open_file_that_is_removed_is_no_longer_counted() -> None:
+    for gone in (lambda each: each.looked(b"a", None, 4.0, opened), lambda each: each.forget(b"a")):
+        settling = Settling(POLL, limit=10)
+        settling.track(FILE, QUIET, now=0.0)
+        settling.looked(b"a", FILE, now=3.0, is_open=opened)
+        gone(settling)
+        assert (settling.open_count, len(settling), settling.open_files()) == (0, 0, ())
 
 
 def test_what_is_gone_is_forgotten() -> None:
     settling = Settling(POLL, limit=10)
     settling.track(FILE, QUIET, now=0.0)
-    assert settling.looked(b"a", None, now=1.0) is None
+    assert settling.looked(b"a", None, now=1.0, is_open=closed) is None
     assert (len(settling), settling.next_look()) == (0, None)
 
 
@@ -108,7 +139,7 @@ def test_a_file_settles_exactly_when_it_has_been_left_alone_long_enough(
                 settling.track(current, QUIET, now)
             moment, size = next(changes)
         for path in settling.due(now, limit=10):
-            file = settling.looked(path, current, now)
+            file = settling.looked(path, current, now, is_open=closed)
             if file:
                 assert file == current
                 assert now - last_change >= QUIET - 1e-6

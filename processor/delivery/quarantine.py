@@ -51,7 +51,8 @@ def set_aside(
         except FileNotFoundError:
             return None
         except (OSError, ExchangedError):
-            discard(directory_fd, reason_name(chosen))  # it would lie beside nothing
+            if not exists(directory_fd, chosen):
+                discard(directory_fd, reason_name(chosen))  # it would lie beside nothing
             raise
         return where
 

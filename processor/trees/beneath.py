@@ -4,6 +4,7 @@ import errno
 import os
 import stat
 from collections import deque
+from contextlib import suppress
 
 from processor.trees.syscalls import open_beneath, open_without_links
 
@@ -97,6 +98,12 @@ def sync(directory_fd: int) -> None:
     except OSError as error:
         if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EROFS):
             raise
+
+
+def try_sync(directory_fd: int) -> None:
+    """Do as `sync` where nothing is lost if it fails: a file then has its old name or its new one."""
+    with suppress(OSError):
+        sync(directory_fd)
 
 
 def _follow(path: bytes) -> int:

@@ -12,7 +12,7 @@ import secrets
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 
-from processor.trees.beneath import status_below, sync
+from processor.trees.beneath import status_below, sync, try_sync
 from processor.trees.held import ExchangedError, Held, Seen, hold, last_look
 from processor.trees.syscalls import exists, rename_new
 
@@ -48,7 +48,7 @@ def delete(held: Held, seen: Seen) -> None:
     except OSError:
         _put_back(held.directory_fd, leaving, held.directory_fd, held.name)
         raise
-    sync(held.directory_fd)
+    try_sync(held.directory_fd)
 
 
 def move_in(held: Held, seen: Seen, target_fd: int, name: bytes) -> None:
@@ -66,8 +66,8 @@ def move_in(held: Held, seen: Seen, target_fd: int, name: bytes) -> None:
         return
     _verify(held, seen, target_fd, name)
     # The new name first: a file is rather found twice after a power failure than not at all.
-    sync(target_fd)
-    sync(held.directory_fd)
+    try_sync(target_fd)
+    try_sync(held.directory_fd)
 
 
 def move_out(held: Held, root_fd: int, relative_path: bytes, target_fd: int) -> None:
@@ -91,8 +91,8 @@ def move_out(held: Held, root_fd: int, relative_path: bytes, target_fd: int) -> 
         if held.is_at(target_fd, name):
             rename_new(target_fd, name, held.directory_fd, held.name, sole=True)
         raise
-    sync(target_fd)
-    sync(held.directory_fd)
+    try_sync(target_fd)
+    try_sync(held.directory_fd)
 
 
 def _copy_out(held: Held, root_fd: int, relative_path: bytes, target_fd: int) -> None:
@@ -101,15 +101,15 @@ def _copy_out(held: Held, root_fd: int, relative_path: bytes, target_fd: int) ->
     copy = Held(target_fd, name, fd)
     try:
         _arrived(copy, root_fd, relative_path)
-    except ExchangedError:
+        sync(target_fd)
+        os.unlink(held.name, dir_fd=held.directory_fd)
+    except (OSError, ExchangedError):
         if copy.is_at(target_fd, name):
             discard(target_fd, name)
         raise
     finally:
         os.close(fd)
-    sync(target_fd)
-    os.unlink(held.name, dir_fd=held.directory_fd)
-    sync(held.directory_fd)
+    try_sync(held.directory_fd)
 
 
 def resume(directory_fd: int, name: bytes, seen: Seen) -> None:
@@ -165,7 +165,7 @@ def _verify(held: Held, seen: Seen, target_fd: int, name: bytes) -> None:
     """See that it was the file held that was renamed to `name`, and that it is unchanged. Else put back what was."""
     try:
         _look_at(held, seen, target_fd, name)
-    except ExchangedError:
+    except (OSError, ExchangedError):
         with suppress(FileNotFoundError):  # whoever took it has it
             _put_back(target_fd, name, held.directory_fd, held.name)
         raise
@@ -182,7 +182,7 @@ def _put_back(source_fd: int, name: bytes, directory_fd: int, old_name: bytes) -
     for candidate in variants(old_name):
         with suppress(FileExistsError):
             _rename_back(source_fd, name, directory_fd, candidate)
-            sync(directory_fd)
+            try_sync(directory_fd)
             return
 
 
@@ -198,8 +198,8 @@ def _rename_back(source_fd: int, name: bytes, directory_fd: int, old_name: bytes
 def _copy_in(held: Held, seen: Seen, target_fd: int, name: bytes) -> None:
     """Copy to another file system; the source goes when the copy is durable, and only if it is what was copied."""
     os.close(_copy(held, target_fd, name, sole=True, check=lambda: last_look(held, seen)))
-    sync(target_fd)
     try:
+        sync(target_fd)
         delete(held, seen)
     except FileNotFoundError:
         pass  # somebody removed it meanwhile; the copy stays

@@ -29,7 +29,7 @@ FAULTS = (
     "fsync,fdatasync:error=EIO:when=5+40",
     "pwrite64:error=ENOSPC:when=20+60",
     "openat:error=EMFILE:when=1200+90",
-    "rename:error=EIO:when=1+3",
+    "renameat2:error=EIO:when=1+3",
     "pread64:error=EIO:when=4+9",
     "sendto,sendmsg:error=ECONNRESET:when=8+9",
     "read:error=EINTR:when=100+50",

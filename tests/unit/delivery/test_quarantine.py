@@ -183,6 +183,33 @@ def test_killed_at_any_call_it_is_done_when_repeated(
     assert not [name for name in os.listdir(root) if is_passing(name)]
 
 
+@pytest.mark.parametrize("fails_at", range(1, 40))
+@pytest.mark.parametrize("move", ["aside", "delete", "put", "back"])
+@pytest.mark.parametrize("copied", [False, True])
+def test_whichever_call_fails_nothing_is_lost_and_the_next_try_completes_it(
+    root: bytes, errors: bytes, monkeypatch: pytest.MonkeyPatch, fails_at: int, move: str, *, copied: bool
+) -> None:
+    drop(root, b"a", b"content")
+    status = seen(root, b"a")
+    if move == "back":
+        quarantine.set_aside(root, b"a", errors, {"why": 1}, status)
+    if copied:
+        on_another_file_system(monkeypatch)
+    with monkeypatch.context() as patched:
+        crash_at_call(patched, fails_at, OSError(errno.EIO, "of no use"))
+        with suppress(OSError):
+            act(move, root, errors, status)
+    kept = [read(os.path.join(top, name)) for top in (root, errors) if os.path.exists(top) for name in os.listdir(top)]
+    assert b"content" in kept or move == "delete"
+    act(move, root, errors, status)
+
+    left = [read(os.path.join(root, name)) for name in os.listdir(root)]
+    assert left == ([b"content"] if move == "back" else [])
+    if move == "aside":
+        assert sorted(os.listdir(errors)) == [b"a", b"a.reason.json"]
+        assert read(os.path.join(errors, b"a")) == b"content"
+
+
 def act(move: str, root: bytes, errors: bytes, status: Seen) -> None:
     recorded = Seen(status.size_bytes, status.modified_ns)
     if move == "aside":
@@ -193,16 +220,18 @@ def act(move: str, root: bytes, errors: bytes, status: Seen) -> None:
         quarantine.put_away(root, b"a", errors if move == "put" else None, recorded)
 
 
-def crash_at_call(patched: pytest.MonkeyPatch, number: int) -> None:
-    """Raise, as if the process had been killed, instead of the n-th call that changes anything; none comes after it."""
+def crash_at_call(patched: pytest.MonkeyPatch, number: int, error: OSError | None = None) -> None:
+    """Let the n-th call that changes anything fail; without an error, as if the process was killed: none follows."""
     calls = 0
 
     def counted(original: Callable[..., Any]) -> Callable[..., Any]:
         def call(*arguments: Any, **options: Any) -> Any:
             nonlocal calls
             calls += 1
-            if calls >= number:
+            if error is None and calls >= number:
                 raise KeyboardInterrupt
+            if error is not None and calls == number:
+                raise error
             return original(*arguments, **options)
 
         return call

@@ -10,7 +10,7 @@ from threading import Event
 
 from processor.actors.routes import Routes
 from processor.domain.errors import Failure
-from processor.domain.feeds import Feeds
+from processor.domain.feeds import FeedMark, Feeds
 from processor.domain.jobs import Job, Step
 from processor.domain.uploads import FileDigests, Part
 from processor.ledger.records import BadMembers, Found, PutAway, UnfinishedUpload
@@ -128,6 +128,7 @@ class ObjectStored:
     content: int
     details: Mapping[str, object]
     size_bytes: int
+    feed: FeedMark | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,11 +238,12 @@ class Order(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Obey:
-    """An operator's order: asked by the control socket. `path` is absolute; None means all."""
+    """An operator's order: asked by the control socket. `path` is absolute; None means all. `feed`: all of it."""
 
     order: Order
     path: bytes | None = None
     since_ms: int | None = None
+    feed: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -170,6 +170,11 @@ class Progress(BaseActor):
 
     # Intake
 
+    def _reprocess(self, message: Obey) -> int:
+        if message.feed is not None:
+            return self._ledger.reprocess_feed(message.feed, self._feeds, _now_ms())
+        return self._ledger.reprocess(message.path, message.since_ms, _now_ms())
+
     def _found(self, files: tuple[Any, ...]) -> Intake:
         self._record_group()
         intake = self._durably(lambda: self._ledger.found(files, _now_ms()))
@@ -251,8 +256,8 @@ class Progress(BaseActor):
                 return [recorded.set, lambda: _add_bytes(flight, part.size_bytes)]
             case UploadClosed(_, key):
                 self._ledger.upload_closed(row, key)
-            case ObjectStored(_, member, content, details, size_bytes):
-                self._ledger.object_stored(row, member, content, details, size_bytes)
+            case ObjectStored(_, member, content, details, size_bytes, feed):
+                self._ledger.object_stored(row, member, content, details, size_bytes, feed)
                 return [lambda: self.counters.count_stored(size_bytes)]
             case FileStored(job, sizes):
                 return self._apply_file_stored(job, sizes, flight)
@@ -452,7 +457,7 @@ class Progress(BaseActor):
                 self.routes.checksummer.tell(BringBack(failed))
                 return len(failed)
             case Order.REPROCESS:
-                count = self._durably(lambda: self._ledger.reprocess(message.path, message.since_ms, _now_ms()))
+                count = self._durably(lambda: self._reprocess(message))
                 self._more_may_be_due()
                 self._admit()
                 return count

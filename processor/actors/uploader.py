@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 from threading import Event
 from typing import Any
@@ -254,8 +255,9 @@ class Uploader(Stage):
 
 def _head(file: FileMetadata) -> ManifestHead:
     assert file.checksum is not None, "its objects are stored, so its checksum is known"
+    feed = None if file.feed is None or file.kind.type is FileType.ARCHIVE else file.feed.mark
     return ManifestHead(
-        file.relative_path, file.checksum, file.size_bytes, file.modified_ns, file.kind.type, datetime.now(UTC)
+        file.relative_path, file.checksum, file.size_bytes, file.modified_ns, file.kind.type, datetime.now(UTC), feed
     )
 
 
@@ -290,6 +292,9 @@ class _Recorder:
         if receipt is not None:
             columns = tuple(ManifestColumn(column.name, column.type) for column in receipt.columns)
             entry = ManifestObject(stored, member, receipt.rows, receipt.rejected_rows, columns, receipt.facts)
+        feed = None if member is None else self._job.file.feed_of_member(begin.name)
+        if feed is not None:
+            entry = replace(entry, feed=feed.mark)
         if self._holds and not stored.parts:
             self._held.append((begin, entry))
         else:
@@ -311,4 +316,5 @@ class _Recorder:
         self._record(member.member, _NO_CONTENT, Omission(member.name, member.reason), 0)
 
     def _record(self, member: int, content: int, entry: Entry, size_bytes: int) -> None:
-        self._tell(ObjectStored(self._job, member, content, entry_fields(entry), size_bytes))
+        feed = entry.feed if isinstance(entry, ManifestObject) else None
+        self._tell(ObjectStored(self._job, member, content, entry_fields(entry), size_bytes, feed))

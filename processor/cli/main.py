@@ -21,6 +21,7 @@ import orjson
 import typer
 
 from processor import config
+from processor.cli.feeds import app as feeds_app
 from processor.cli.runtime import FAILED, OK, run_daemon, settings_for, told_plainly
 from processor.commands.humanize import plain
 from processor.domain.errors import DeliveryError, Failure
@@ -62,6 +63,9 @@ def options(
     ] = False,
 ) -> None:
     """Deliver files from Linux to S3 as verified data."""
+
+
+app.add_typer(feeds_app, name="feed", rich_help_panel=LOOK)
 
 
 @app.command(rich_help_panel=DELIVER)
@@ -319,13 +323,19 @@ def reprocess(
     path: Annotated[Path | None, typer.Argument(help="A delivered file.")] = None,
     *,
     since: Annotated[datetime | None, typer.Option(help="All that was delivered since then (UTC).")] = None,
+    feed: Annotated[str | None, typer.Option(help="What this feed concerns and was read otherwise.")] = None,
 ) -> None:
     """Deliver files once more, though they have not changed."""
     settings = settings_for()
     from processor.commands.ledger import reprocess as command  # noqa: PLC0415
+    from processor.commands.ledger import reprocess_feed  # noqa: PLC0415
 
-    if (path is None) is (since is None):
-        raise typer.BadParameter("give PATH, or --since TIME")
+    if sum(given is not None for given in (path, since, feed)) != 1:
+        raise typer.BadParameter("give PATH, --since TIME or --feed NAME")
+    if feed is not None:
+        with told_plainly():
+            _say_count(reprocess_feed(settings, feed), "file is pending again", "files are pending again", None)
+        return
     since_ms = None if since is None else int(since.replace(tzinfo=UTC).timestamp() * 1000)
     with told_plainly():
         _say_count(command(settings, path, since_ms), "file is pending again", "files are pending again", path)

@@ -3,6 +3,7 @@
 convert           `processor convert`: one data file to one Parquet file
 directories       Check the directories that the settings name
 extract           `processor extract`: unpack one archive into a directory
+feeds             `processor feed`: list, check and infer
 humanize          Format sizes, durations and times for people
 ledger            Ledger commands: `status`, `why`, `retry`, `reprocess`
 local_worker      A confined worker for the time of one command

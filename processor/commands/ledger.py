@@ -9,28 +9,31 @@ import re
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import orjson
 
 from processor.actors.messages import Order
-from processor.config import Settings
+from processor.config import ConfigurationError, Settings
 from processor.daemon.control_api import request
 from processor.daemon.control_socket import NotRunningError, ask
 from processor.daemon.factories import own_ledger
 from processor.delivery import quarantine
+from processor.domain.feeds import FeedMark, Feeds
 from processor.domain.jobs import Status
 from processor.domain.keys import escape, unescape
+from processor.feeds.load import load_feeds
 from processor.ledger.database import Lock
-from processor.ledger.reader import reading
+from processor.ledger.reader import delivered_by_feed, reading
 from processor.ledger.records import Found
 from processor.ledger.writer import Ledger
 
 MOST_OBJECTS = 1000
 _MOST_SHOWN = 20
 _MOST_COMPLETED = 200
+_FEEDS_OF_FILE = "SELECT name, digest FROM feed_files ff JOIN feeds f ON f.id=ff.feed WHERE file_id=? ORDER BY name"
 _HARMLESS = re.compile(r"[\w/.,:=@%+-]+")
 
 
@@ -49,6 +52,7 @@ class LedgerState:
     ledger_bytes: int
     at_ms: int
     hindrances: tuple[str, ...] = ()
+    outdated: dict[str, int] = field(default_factory=dict)  # by feed: files delivered under an older declaration
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values, for --json."""
@@ -96,7 +100,15 @@ def state(settings: Settings) -> LedgerState:
         ledger_bytes=settings.progress_db_path.stat().st_size,
         at_ms=now,
         hindrances=_asked(settings, Order.HINDRANCES) or (),
+        outdated={} if settings.feeds is None else _outdated_if_usable(settings),
     )
+
+
+def _outdated_if_usable(settings: Settings) -> dict[str, int]:
+    try:
+        return outdated(settings, load_feeds(settings))
+    except ConfigurationError:
+        return {}  # the daemon goes on with those that it read before; `processor feed list` tells what is wrong
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +116,7 @@ class Story:
     """What is known of one file."""
 
     record: dict[str, Any]
+    feeds: tuple[FeedMark, ...]
     history: tuple[dict[str, Any], ...]
     objects: tuple[dict[str, Any], ...]
 
@@ -121,9 +134,10 @@ def story(settings: Settings, path: Path) -> Story | None:
             if row is None:
                 continue
             events = db.execute("SELECT at, event, detail FROM history WHERE file_id=? ORDER BY at", (row["id"],))
+            marks = [FeedMark(*mark) for mark in db.execute(_FEEDS_OF_FILE, (row["id"],))]
             history = tuple({"at": at, "event": event, **orjson.loads(detail)} for at, event, detail in events)
             details = db.execute("SELECT details FROM objects WHERE file_id=? LIMIT ?", (row["id"], MOST_OBJECTS))
-            return Story(dict(row), history, tuple(orjson.loads(detail) for (detail,) in details))
+            return Story(dict(row), tuple(marks), history, tuple(orjson.loads(detail) for (detail,) in details))
     return None
 
 
@@ -170,6 +184,32 @@ def reprocess(settings: Settings, path: Path | None, since_ms: int | None) -> in
         if count:
             return count
     return 0
+
+
+def reprocess_feed(settings: Settings, name: str) -> int:
+    """Have what the feed concerns, and was read otherwise than it says now, delivered once more; return how many.
+
+    Raises ConfigurationError when there is no such feed, now or of any delivered file.
+    """
+    feeds = load_feeds(settings)
+    if feeds.named(name) is None and name not in outdated(settings, feeds):
+        known = ", ".join(feed.name for feed in feeds.feeds) or "none"
+        raise ConfigurationError(f"there is no feed {name!r} in FEEDS={settings.feeds or ''} (feeds: {known})")
+    try:
+        return int(ask(settings.control_socket_path, request(Order.REPROCESS, feed=name)))
+    except NotRunningError:
+        with _ledger_alone(settings) as ledger:
+            return ledger.reprocess_feed(name, feeds, _now_ms())
+
+
+def outdated(settings: Settings, feeds: Feeds) -> dict[str, int]:
+    """Return, by feed, how many files are delivered as an older declaration of it had them read."""
+    current = {feed.mark for feed in feeds.feeds}
+    counts: dict[str, int] = {}
+    for mark, count in delivered_by_feed(settings.progress_db_path).items():
+        if mark not in current:
+            counts[mark.name] = counts.get(mark.name, 0) + count
+    return counts
 
 
 def _retry_alone(settings: Settings, path: bytes | None) -> int:

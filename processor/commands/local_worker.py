@@ -54,7 +54,7 @@ class LocalWorker(AbstractContextManager["LocalWorker"]):
         """
         whole = os.fsencode(os.path.abspath(path))
         root, name = os.path.split(whole)
-        self._admit(os.fsdecode(root))
+        self.admit(os.fsdecode(root))
         try:
             status = os.stat(whole)
         except OSError as error:
@@ -90,7 +90,7 @@ class LocalWorker(AbstractContextManager["LocalWorker"]):
         assert self._pool is not None, "nothing was examined yet"
         return self._pool.submit(function, request)
 
-    def _admit(self, directory: str) -> None:
+    def admit(self, directory: str) -> None:
         """Let the worker read below `directory`: a new worker, since a confined one can not be given more."""
         if any(directory == known or directory.startswith(f"{known.rstrip('/')}/") for known in self._readable):
             return

@@ -52,7 +52,9 @@ def _plan(worker: LocalWorker, settings: Settings, path: Path) -> FilePlan:
     relative = _relative_to_watched(settings, file)
     kind = file.kind
     name = str(kind.archive or kind.data or kind.type)
-    reading = (("type-mismatch", kind.mismatch),) if kind.mismatch else ()
+    reading: Facts = () if file.feed is None else (("feed", file.feed.name),)
+    if kind.mismatch:
+        reading = (*reading, ("type-mismatch", kind.mismatch))
     plan = FilePlan(path, settings.s3_prefix + key_of(relative), name, file.size_bytes, file.checksum or "", reading)
     if kind.type is not FileType.DATABASE:
         return plan
@@ -60,7 +62,7 @@ def _plan(worker: LocalWorker, settings: Settings, path: Path) -> FilePlan:
         table = worker.call(_look, _Request(root, file, file.reading(settings.conversion)))
     except DeliveryError as error:
         return replace(plan, failure=error.failure)
-    return replace(plan, reading=table.facts, columns=table.columns, failure=table.refusal)
+    return replace(plan, reading=(*reading, *table.facts), columns=table.columns, failure=table.refusal)
 
 
 def _relative_to_watched(settings: Settings, file: FileMetadata) -> FileMetadata:

@@ -50,6 +50,7 @@ def show_story(story: Story) -> None:
         ("type", record["kind"] or "not looked at yet"),
         ("size", size(record["size_bytes"])),
         ("sha256", record["checksum"] or ""),
+        ("feed", ", ".join(dict.fromkeys(mark.name for mark in story.feeds))),
         ("stored as", record["s3_key"] if record["delivered"] else ""),
         ("failed tries", str(record["tries"] or "")),
         ("first seen", moment(record["created_at"])),
@@ -86,6 +87,10 @@ def _state(state: LedgerState, before: LedgerState | None) -> RenderableType:
         parts.append(Text("no daemon is running", style="yellow"))
     elif state.flights:
         parts.append(_flights(state.flights))
+    parts += [
+        Text(f"feed {name}: {count:,} delivered under an older declaration: processor reprocess --feed {name}")
+        for name, count in state.outdated.items()
+    ]
     if state.failures:
         parts.append(_failures(state))
     return Group(*parts)

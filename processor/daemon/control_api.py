@@ -20,7 +20,12 @@ class ControlApi:
     def answer(self, request: dict[str, Any]) -> Any:
         """Return plain values. Raises ValueError for what is no order."""
         path = request.get("path")
-        obey = Obey(Order(request["order"]), None if path is None else unescape(path), request.get("since_ms"))
+        obey = Obey(
+            Order(request["order"]),
+            None if path is None else unescape(path),
+            request.get("since_ms"),
+            request.get("feed"),
+        )
         answer: Any = self._routes.progress.ask(obey, timeout=_ANSWER_SECONDS)
         if obey.order is not Order.FLIGHTS:
             return answer
@@ -37,7 +42,9 @@ class ControlApi:
         ]
 
 
-def request(order: Order, path: Path | None = None, since_ms: int | None = None) -> dict[str, Any]:
+def request(
+    order: Order, path: Path | None = None, since_ms: int | None = None, feed: str | None = None
+) -> dict[str, Any]:
     """Return what to send over the control socket."""
     shown = None if path is None else escape(bytes(path))
-    return {"order": order, "path": shown, "since_ms": since_ms}
+    return {"order": order, "path": shown, "since_ms": since_ms, "feed": feed}

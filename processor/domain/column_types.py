@@ -12,6 +12,8 @@ _OTHER_NAMES = {
     "BOOL": "BOOLEAN", "DATETIME": "TIMESTAMP", "TIMESTAMP WITH TIME ZONE": "TIMESTAMPTZ", "HUGEINT": "DECIMAL(38,0)",
     "STRING": "VARCHAR", "TEXT": "VARCHAR", "CHAR": "VARCHAR", "UUID": "VARCHAR", "JSON": "VARCHAR", "TIME": "VARCHAR",
 }  # fmt: skip
+_DECIMAL = re.compile(r"DECIMAL\((\d+),(\d+)\)")
+_ZONED = " WITH TIME ZONE"  # as DuckDB writes TIMESTAMPTZ
 _TOKEN = re.compile(r'\s*("(?:[^"]|"")+"|\[\]|[A-Za-z_][A-Za-z0-9_]*|\d+|.)', re.DOTALL)
 
 
@@ -20,7 +22,7 @@ class UnknownTypeError(ValueError):
 
 
 def canonical(text: str) -> str:
-    """Return the type as DuckDB writes it, such as `DECIMAL(18,2)` or `STRUCT(a BIGINT, b VARCHAR[])`.
+    """Return the type as DuckDB writes it, such as `DECIMAL(18,2)` or `STRUCT("a" BIGINT)`.
 
     Raises UnknownTypeError.
     """
@@ -29,6 +31,26 @@ def canonical(text: str) -> str:
     if parser.ahead:
         raise UnknownTypeError(f"{text!r} goes on behind {found} with {parser.ahead!r}")
     return found
+
+
+def struct_fields(type_: str) -> tuple[tuple[str, str], ...]:
+    """Return names and types of the fields of `STRUCT(...)`; none of anything else. Raises UnknownTypeError."""
+    parser = _Parser(type_)
+    if not type_.startswith("STRUCT(") or type_.endswith("[]"):
+        return ()
+    parser.take("STRUCT")
+    parser.take("(")
+    fields = [(parser.name(), parser.type())]
+    while parser.ahead == ",":
+        parser.take(",")
+        fields.append((parser.name(), parser.type()))
+    return tuple(fields)
+
+
+def decimal_digits(type_: str) -> tuple[int, int] | None:
+    """Return digits before and behind the point of `DECIMAL(p,s)`; None of anything else."""
+    match = _DECIMAL.fullmatch(type_)
+    return None if match is None else (int(match[1]) - int(match[2]), int(match[2]))
 
 
 def is_nested(type_: str) -> bool:
@@ -63,6 +85,9 @@ class _Parser:
                 found = self._decimal()
             case "STRUCT":
                 found = self._struct()
+            case "TIMESTAMP" if self.text[self.at :].upper().startswith(_ZONED):
+                self.at += len(_ZONED)
+                found = "TIMESTAMPTZ"
             case _ if name in SCALARS:
                 found = name
             case _:
@@ -99,8 +124,12 @@ class _Parser:
         return f"STRUCT({', '.join(fields)})"
 
     def _field(self) -> str:
+        return f"{self.name()} {self.type()}"
+
+    def name(self) -> str:
+        """Take a field's name and return it in quotes, as DuckDB writes it."""
         name = self.take()
-        return f"{name} {self.type()}"
+        return name if name.startswith('"') else f'"{name}"'
 
 
 def _unknown(name: str) -> str:

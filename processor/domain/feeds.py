@@ -68,6 +68,14 @@ class FeedTable:
 
 
 @dataclass(frozen=True, slots=True)
+class FeedMark:
+    """A feed as it was when a file was read by it: its name, and the digest of its declaration."""
+
+    name: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
 class Feed:
     """All that is declared of one feed."""
 
@@ -81,6 +89,11 @@ class Feed:
     def matches(self, path: str) -> bool:
         """Tell whether the path is in the feed: the last pattern that matches decides, as in gitignore."""
         return next((pattern.include for pattern in reversed(self.match) if pattern.matches(path)), False)
+
+    @property
+    def mark(self) -> FeedMark:
+        """Return what is recorded of files that are read by this declaration."""
+        return FeedMark(self.name, self.declaration.digest)
 
     @property
     def facts(self) -> Facts:

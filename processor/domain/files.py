@@ -136,6 +136,10 @@ class FileMetadata:
         facts: Facts = (("source-sha256", self.checksum or ""), ("source-path", escape(self.relative_path)))
         return facts if self.feed is None or self.kind.type is FileType.ARCHIVE else (*facts, *self.feed.facts)
 
+    def feed_of_member(self, member: bytes) -> Feed | None:
+        """Return the feed of a member of the archive; of "" the file's own."""
+        return self.feeds.of(self.relative_path + b"/" + member) if member else self.feed
+
     def reading(self, options: ConversionOptions) -> ConversionOptions:
         """Return the options with what the file's feed declares."""
         return options if self.feed is None else replace(options, declaration=self.feed.declaration)

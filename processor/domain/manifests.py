@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from processor.domain.conversion import Facts
+from processor.domain.feeds import FeedMark
 from processor.domain.files import FileType
 from processor.domain.uploads import StoredObject
 
@@ -18,6 +19,7 @@ class ManifestHead:
     modified_ns: int
     type: FileType
     delivered_at: datetime
+    feed: FeedMark | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,7 @@ class ManifestObject:
     """One object the file was delivered as.
 
     `member` is the name in the archive, None when the object is the file itself. `rows` and `columns` are those of a
-    Parquet object, None and empty for all others; `facts` are the conversion's decisions, by name.
+    Parquet object, None and empty for all others; `facts` are the conversion's decisions. `feed` is a member's.
     """
 
     stored: StoredObject
@@ -42,6 +44,7 @@ class ManifestObject:
     rejected_rows: int = 0
     columns: tuple[ManifestColumn, ...] = ()
     facts: Facts = ()
+    feed: FeedMark | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 checkpoints   Record a job's progress: content, uploads, parts, objects
 database      Open the ledger: lock, pragmas, schema, integrity check
+feeds         Record by which declarations files were read
 intake        Record files that arrive and jobs that start
 keys          Owners of keys: two sources never write one object
 outcomes      Record how jobs end: completed, retried or failed

@@ -2,16 +2,17 @@
 
 import orjson
 
+from processor.domain.feeds import FeedMark
 from processor.domain.jobs import Delivered, Job, Status
 from processor.domain.uploads import Part, Resumption
+from processor.ledger.feeds import FeedFiles
 from processor.ledger.keys import key_of
 from processor.ledger.records import UnfinishedUpload
-from processor.ledger.transactions import Transactions
 
 ORPHAN_PLACES = "orphan-places"
 
 
-class Reached(Transactions):
+class Reached(FeedFiles):
     """Reports of jobs on their way."""
 
     def content_known(self, job: Job, now_ms: int) -> list[UnfinishedUpload]:
@@ -31,6 +32,8 @@ class Reached(Transactions):
             s3_key=key_of(job.file),
             **({} if same else {"delivered": Delivered.NOTHING, "processed_bytes": 0}),
         )
+        if job.delivered is Delivered.NOTHING:
+            self.feed_known(job.row, job.file)
         return stale
 
     def upload_opened(self, row: int, key: str, upload_id: str) -> None:
@@ -83,8 +86,12 @@ class Reached(Transactions):
         rows = self._read(query, *map(str, (Status.COMPLETED, Status.FAILED))).fetchall()
         return [upload for (row,) in rows for upload in self.open_uploads(row)]
 
-    def object_stored(self, row: int, member: int, content: int, details: object, size_bytes: int) -> None:
+    def object_stored(
+        self, row: int, member: int, content: int, details: object, size_bytes: int, feed: FeedMark | None = None
+    ) -> None:
         """Record an object that is stored and verified; `details` is what the manifest will say of it."""
+        if feed is not None:
+            self.member_of(row, feed)
         self._write(
             "INSERT OR REPLACE INTO objects (file_id,member,content,details) VALUES (?,?,?,?)",
             *(row, member, content, orjson.dumps(details).decode()),
@@ -98,6 +105,7 @@ class Reached(Transactions):
         self._set(row, now_ms, delivered=Delivered.OBJECTS)
 
     def _forget_reached(self, row: int) -> None:
+        self.forget_feeds(row)
         self._write("DELETE FROM objects WHERE file_id=?", row)
         self._write("DELETE FROM parts WHERE upload IN (SELECT id FROM uploads WHERE file_id=?)", row)
         self._write("DELETE FROM uploads WHERE file_id=?", row)

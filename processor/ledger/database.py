@@ -13,7 +13,8 @@ from pathlib import Path
 
 from processor.config import ConfigurationError
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
+FEEDS_SINCE = 3  # the version that began to record them; commands may read a ledger that no daemon migrated yet
 _BUSY_SECONDS = 10.0
 # By the version that is left behind. A column is added without touching a row.
 _MIGRATIONS = {
@@ -21,7 +22,25 @@ _MIGRATIONS = {
         ALTER TABLE file_progress ADD COLUMN device INTEGER;
         ALTER TABLE file_progress ADD COLUMN inode INTEGER;
         ALTER TABLE file_progress ADD COLUMN changed_ns INTEGER;
-    """
+    """,
+    2: """
+        CREATE TABLE feeds (
+          id INTEGER PRIMARY KEY,
+          name TEXT NOT NULL,
+          digest TEXT NOT NULL,
+          UNIQUE (name, digest)
+        );
+        CREATE TABLE feed_files (
+          file_id INTEGER NOT NULL REFERENCES file_progress (id),
+          feed INTEGER NOT NULL REFERENCES feeds (id),
+          PRIMARY KEY (file_id, feed)
+        ) WITHOUT ROWID;
+        CREATE TABLE claimed_keys (
+          s3_key TEXT PRIMARY KEY,
+          file_id INTEGER NOT NULL REFERENCES file_progress (id)
+        ) WITHOUT ROWID;
+        CREATE INDEX idx_claimed_keys ON claimed_keys (file_id);
+    """,
 }
 # Beyond this the whole check would hold up every start; a damaged page is then found when it is read.
 _CHECKED_WHOLE_BYTES = 256 << 20

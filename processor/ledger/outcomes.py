@@ -83,6 +83,8 @@ class Ends(Transactions):
         if self._read(never_read, job.row).fetchone() is None:
             return False
         self._write("DELETE FROM history WHERE file_id=?", job.row)
+        self._write("DELETE FROM feed_files WHERE file_id=?", job.row)
+        self._write("DELETE FROM claimed_keys WHERE file_id=?", job.row)
         self._write("DELETE FROM file_progress WHERE id=?", job.row)
         return True
 

@@ -10,8 +10,9 @@ from typing import Any
 
 import orjson
 
+from processor.domain.feeds import FeedMark
 from processor.domain.jobs import Status
-from processor.ledger.database import connect_reader
+from processor.ledger.database import FEEDS_SINCE, connect_reader
 
 
 @contextmanager
@@ -41,6 +42,18 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
     """Yield a connection whose rows are read by column name, for the commands that show things."""
     with closing(connect_reader(path)) as connection:
         yield connection
+
+
+def delivered_by_feed(path: Path) -> dict[FeedMark, int]:
+    """Return how many delivered files were read by each declaration."""
+    with reading(path) as db:
+        if db.execute("PRAGMA user_version").fetchone()[0] < FEEDS_SINCE:
+            return {}
+        rows = db.execute(
+            "SELECT d.name, d.digest, count(*) FROM feeds d JOIN feed_files ff ON ff.feed=d.id"
+            " JOIN file_progress f ON f.id=ff.file_id WHERE f.status='completed' GROUP BY d.id"
+        ).fetchall()
+    return {FeedMark(name, digest): count for name, digest, count in rows}
 
 
 @dataclass(frozen=True, slots=True)

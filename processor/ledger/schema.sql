@@ -61,7 +61,27 @@ CREATE TABLE history (
 );
 CREATE INDEX idx_history ON history (file_id, at);
 
+-- Declarations by which files were read: a feed, and the digest of what it said then.
+CREATE TABLE feeds (
+  id INTEGER PRIMARY KEY,
+  name TEXT NOT NULL,
+  digest TEXT NOT NULL,
+  UNIQUE (name, digest)
+);
+CREATE TABLE feed_files (
+  file_id INTEGER NOT NULL REFERENCES file_progress (id),
+  feed INTEGER NOT NULL REFERENCES feeds (id),
+  PRIMARY KEY (file_id, feed)
+) WITHOUT ROWID;
+
+-- Keys that templates made. Each is one file's for as long as the file is known.
+CREATE TABLE claimed_keys (
+  s3_key TEXT PRIMARY KEY,
+  file_id INTEGER NOT NULL REFERENCES file_progress (id)
+) WITHOUT ROWID;
+CREATE INDEX idx_claimed_keys ON claimed_keys (file_id);
+
 -- Facts about this ledger: the store it belongs to, the store's profile.
 CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 
-PRAGMA user_version = 2;
+PRAGMA user_version = 3;

@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 
 from processor.domain.errors import DeliveryError, ErrorClass, Failure
+from processor.domain.feeds import FeedMark
 from processor.domain.files import FileType
 from processor.domain.keys import MANIFESTS, escape, unescape
 from processor.domain.manifests import (
@@ -77,9 +78,9 @@ def read_manifest(store: S3Store, key: str) -> OpenManifest:
     return decoded(key, store.get(key))
 
 
-def list_manifests(store: S3Store) -> Iterator[str]:
-    """Yield the key of every manifest below the store's prefix."""
-    for key, _ in store.list_keys(f"{MANIFESTS}/"):
+def list_manifests(store: S3Store, path: str = "") -> Iterator[str]:
+    """Yield the key of every manifest below the store's prefix, of files whose escaped paths begin with `path`."""
+    for key, _ in store.list_keys(f"{MANIFESTS}/{path}"):
         if key.endswith(".json"):
             yield key
 
@@ -117,6 +118,7 @@ def _lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _head_fields(head: ManifestHead) -> dict[str, Any]:
+    feed = {} if head.feed is None else {"feed": head.feed}
     return {
         "version": VERSION,
         "source_path": escape(head.source_path),
@@ -125,6 +127,7 @@ def _head_fields(head: ManifestHead) -> dict[str, Any]:
         "modified_ns": head.modified_ns,
         "type": head.type,
         "delivered_at": head.delivered_at.isoformat(),
+        **feed,
     }
 
 
@@ -138,6 +141,7 @@ def _head(fields: dict[str, Any]) -> ManifestHead:
         modified_ns=int(fields["modified_ns"]),
         type=FileType(fields["type"]),
         delivered_at=datetime.fromisoformat(fields["delivered_at"]),
+        feed=_feed(fields),
     )
 
 
@@ -160,6 +164,8 @@ def entry_fields(entry: Entry) -> dict[str, Any]:
         fields["rows"] = entry.rows
         fields["rejected_rows"] = entry.rejected_rows
         fields["columns"] = [[column.name, column.type] for column in entry.columns]
+    if entry.feed is not None:
+        fields["feed"] = {"name": entry.feed.name, "digest": entry.feed.digest}
     if entry.facts:
         fields["facts"] = [list(fact) for fact in entry.facts]
     return fields
@@ -185,7 +191,13 @@ def entry_from(fields: dict[str, Any]) -> Entry:
         rejected_rows=int(fields.get("rejected_rows", 0)),
         columns=tuple(ManifestColumn(name, kind) for name, kind in fields.get("columns", ())),
         facts=tuple((name, value) for name, value in fields.get("facts", ())),
+        feed=_feed(fields),
     )
+
+
+def _feed(fields: dict[str, Any]) -> FeedMark | None:
+    mark = fields.get("feed")
+    return None if mark is None else FeedMark(_text(mark["name"]), _text(mark["digest"]))
 
 
 def _text(value: object) -> str:

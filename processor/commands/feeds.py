@@ -1,0 +1,223 @@
+"""`processor feed`: list, check and infer."""
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from processor.commands.local_worker import LocalWorker
+from processor.config import ConfigurationError, Settings
+from processor.confined.formats.base import TablePlan, format_of
+from processor.daemon.factories import open_store
+from processor.domain.conversion import Column, ConversionOptions, DataFormat
+from processor.domain.declarations import ColumnsDeclaration
+from processor.domain.errors import DeliveryError, Failure
+from processor.domain.feeds import Feed, FeedMark
+from processor.domain.files import FileMetadata, FileType
+from processor.domain.keys import escape
+from processor.domain.manifests import ManifestObject
+from processor.feeds.infer import NO_VALUE, Inference, ReadColumn, ReadFile
+from processor.feeds.lattice import NOTHING, holds
+from processor.feeds.load import load_feeds
+from processor.ledger.reader import delivered_by_feed
+from processor.store.manifests import list_manifests, read_manifest
+from processor.streams.source import open_file
+
+
+@dataclass(frozen=True, slots=True)
+class ListedFeed:
+    """A feed, and how many delivered files were read by it as it is now, and as it was."""
+
+    feed: Feed
+    delivered: int
+    outdated: int
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedFile:
+    """What a feed would make of a file; `differs` tells what is not as declared."""
+
+    path: Path
+    feed: str
+    rows_are: str  # the format, or the file's type
+    columns: tuple[Column, ...] = ()
+    differs: tuple[str, ...] = ()
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _FeedRequest:
+    root: bytes
+    file: FileMetadata
+    options: ConversionOptions
+
+
+def listed(settings: Settings) -> list[ListedFeed]:
+    """Return the feeds in their order. Raises ConfigurationError."""
+    feeds = load_feeds(settings)
+    try:
+        delivered = delivered_by_feed(settings.progress_db_path)
+    except FileNotFoundError:
+        delivered = {}
+    return [_listed(feed, delivered) for feed in feeds.feeds]
+
+
+def _listed(feed: Feed, delivered: dict[FeedMark, int]) -> ListedFeed:
+    ever = sum(count for mark, count in delivered.items() if mark.name == feed.name)
+    now = delivered.get(feed.mark, 0)
+    return ListedFeed(feed, now, ever - now)
+
+
+def checked(settings: Settings, paths: Iterable[Path]) -> Iterator[CheckedFile]:
+    """Yield for each file which feed it is in, and whether it is as declared. Raises ConfigurationError."""
+    with LocalWorker(settings) as worker:
+        for path in files_of(worker, paths):
+            yield _checked(worker, settings, path)
+
+
+def _checked(worker: LocalWorker, settings: Settings, path: Path) -> CheckedFile:
+    try:
+        root, file = worker.examine(path)
+    except DeliveryError as error:
+        return CheckedFile(path, "", "unreadable", failure=error.failure)
+    name, kind = "" if file.feed is None else file.feed.name, file.kind
+    rows_are = str(kind.archive or kind.data or kind.type)
+    if kind.type is not FileType.DATABASE:
+        return CheckedFile(path, name, rows_are, differs=_not_a_table(file))
+    declared = _planned(worker, _FeedRequest(root, file, file.reading(settings.conversion)))
+    result = CheckedFile(path, name, rows_are, declared.columns, failure=declared.refusal)
+    columns = None if file.feed is None else file.feed.declaration.columns
+    if columns is None:
+        return result
+    found = _planned(worker, _FeedRequest(root, file, _without_columns(file, settings)))
+    return replace(result, differs=tuple(_differences(columns, _found_columns(found))))
+
+
+def _not_a_table(file: FileMetadata) -> tuple[str, ...]:
+    if file.kind.archive is not None:
+        names = ", ".join(feed.name for feed in file.feeds.feeds)
+        return (f"its members may be in: {names}",) if names else ()
+    return (file.kind.mismatch,) if file.kind.mismatch else ()
+
+
+def _differences(declared: ColumnsDeclaration, found: dict[str, ReadColumn]) -> Iterator[str]:
+    if not found:
+        return
+    for column in declared.columns:
+        there = found.pop(column.source or column.name, None)
+        if there is None:
+            yield f"{column.source or column.name} is missing (on_missing = {declared.on_missing})"
+        elif not column.format and not column.true and not holds(column.type, there.type):
+            yield f"{there.name} is no {column.type}: {there.reason} (on_surprise = {declared.on_surprise})"
+    for name, there in found.items():
+        yield f"{name} is not declared; it is {there.type or 'empty'} (on_extra = {declared.on_extra})"
+
+
+def infer(settings: Settings, paths: Iterable[Path], progress: Iterable[None] = ()) -> Inference:
+    """Return what many files are together; a step of `progress` is taken with each. Raises ConfigurationError.
+
+    Each is read as its feed says, but for the columns: those are what is asked.
+    """
+    inference, steps = Inference(), iter(progress)
+    with LocalWorker(settings) as worker:
+        for path in files_of(worker, paths):
+            found = _found(worker, settings, path)
+            if found is not None:
+                inference.add(found)
+            next(steps, None)
+    return inference
+
+
+def _found(worker: LocalWorker, settings: Settings, path: Path) -> ReadFile | None:
+    """Return how one file reads; None of what is no data file by its name or feed."""
+    shown = escape(worker.feed_path(path))
+    try:
+        root, file = worker.examine(path)
+        if file.kind.data is None:
+            return ReadFile(shown, None, refusal=file.kind.mismatch) if file.kind.mismatch else None
+        plan = _planned(worker, _FeedRequest(root, file, _without_columns(file, settings)))
+    except DeliveryError as error:
+        return ReadFile(shown, None, refusal=str(error))
+    if plan.refusal is not None:
+        return ReadFile(shown, None, refusal=str(plan.refusal))
+    return ReadFile(shown, file.kind.data, tuple(_found_columns(plan).values()), plan.facts)
+
+
+def infer_from_store(settings: Settings, prefix: str, progress: Iterable[None] = ()) -> Inference:
+    """Return what delivered files whose paths begin with `prefix` are together. Raises DeliveryError.
+
+    A manifest does not tell text from a column without values: both are VARCHAR there.
+    """
+    inference, steps = Inference(), iter(progress)
+    with open_store(settings) as (_reached, store):
+        for key in list_manifests(store, prefix):
+            manifest = read_manifest(store, key)
+            for entry in manifest.entries:
+                if isinstance(entry, ManifestObject) and entry.columns:
+                    inference.add(_delivered(manifest.head.source_path, entry))
+            next(steps, None)
+    return inference
+
+
+def _delivered(source: bytes, entry: ManifestObject) -> ReadFile:
+    path = escape(source if entry.member is None else source + b"/" + entry.member)
+    suffix = path.rpartition(".")[2].lower()
+    format_ = DataFormat(suffix) if suffix in set(DataFormat) else DataFormat.CSV
+    columns = (ReadColumn(column.name, column.type if entry.rows else NOTHING) for column in entry.columns)
+    return ReadFile(path, format_, tuple(columns), entry.facts)
+
+
+def feed_to_update(settings: Settings, name: str | None, paths: list[Path]) -> Feed:
+    """Return the feed called so, or the one that the first file is in. Raises ConfigurationError."""
+    feeds = load_feeds(settings)
+    if name is not None:
+        feed = feeds.named(name)
+    else:
+        with LocalWorker(settings) as worker:
+            found = (feeds.of(worker.feed_path(path)) for path in files_of(worker, paths))
+            feed = next((each for each in found if each is not None), None)
+    if feed is None:
+        what = f"called {name!r}" if name is not None else "that any of the files is in"
+        raise ConfigurationError(f"there is no feed {what} in FEEDS={settings.feeds or ''}")
+    return feed
+
+
+def files_of(worker: LocalWorker, paths: Iterable[Path]) -> Iterator[Path]:
+    """Yield every file, directories gone through; one worker may read them all."""
+    for path in paths:
+        if path.is_dir():
+            worker.admit(os.path.abspath(path))
+        for each in sorted(path.rglob("*")) if path.is_dir() else [path]:
+            if each.is_file() and not each.is_symlink():
+                yield each
+
+
+def _without_columns(file: FileMetadata, settings: Settings) -> ConversionOptions:
+    options = file.reading(settings.conversion)
+    if options.declaration is None:
+        return options
+    return replace(options, declaration=replace(options.declaration, columns=None))
+
+
+def _found_columns(plan: TablePlan) -> dict[str, ReadColumn]:
+    """Return the columns by the names they have in the file."""
+    return {
+        name: ReadColumn(name, NOTHING if column.reason.endswith(NO_VALUE) else column.type, column.reason)
+        for column in plan.columns
+        for name in (column.original_name or column.name,)
+    }
+
+
+def _planned(worker: LocalWorker, request: _FeedRequest) -> TablePlan:
+    try:
+        return worker.call(_look, request)
+    except DeliveryError as error:
+        return TablePlan((), (), error.failure)
+
+
+def _look(request: _FeedRequest) -> TablePlan:
+    """Return how the file reads; runs in the worker."""
+    data = request.file.kind.data
+    assert data is not None, "only data files are looked at"
+    with open_file(request.root, request.file.relative_path) as source:
+        return format_of(data).plan(source, data, request.options)

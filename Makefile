@@ -38,7 +38,7 @@ accidents: .venv/dev
 
 heavy: .venv/dev
 	tests/install-programs.sh
-	TORTURE=1 $(BIN)/pytest tests/faults tests/unit/confined/archives/test_limits.py tests/unit/confined/formats/parquet/test_wide.py tests/certainty
+	TORTURE=1 $(BIN)/pytest tests/faults tests/unit/confined/archives/test_limits.py tests/unit/confined/formats/parquet/test_wide.py tests/certainty tests/contract/test_formats_memory.py
 
 soak: .venv/bench
 	$(BIN)/python -m tests.faults.soak --minutes 120 $(SOAKED)

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TextIO
 
 from tests.golden.record import Record, digest, read_table
 from tests.tools.batch import Batch, clean_environment
@@ -65,8 +66,8 @@ def make(making: Making, out: Path) -> None:
     print(f"{time.monotonic() - begun:6.0f} s  {out}", file=sys.stderr)
 
 
-def _write(lines: object, value: Mapping[str, object]) -> None:
-    print(json.dumps(value, sort_keys=True), file=lines)  # type: ignore[call-overload]
+def _write(lines: TextIO, value: Mapping[str, object]) -> None:
+    print(json.dumps(value, sort_keys=True), file=lines)
 
 
 def _converted(making: Making, files: list[Path], choice: dict[str, str]) -> list[Record]:

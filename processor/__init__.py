@@ -1,8 +1,8 @@
 """Deliver files from Linux to S3 as verified data.
 
 Nobody imports upward (setup.cfg holds it). From the ground up: `domain`; `trees`; `config`, `logs`, `streams`;
-`engine`, `feeds`, `ledger`, `store`; `confined`, `watch`; `delivery`; `remote`; `actors`; `daemon`; `commands`;
-`dashboard`; `cli`.
+`sandbox`; `engine`, `feeds`, `ledger`, `store`; `confined`, `watch`; `delivery`; `remote`; `actors`; `daemon`;
+`commands`; `dashboard`; `cli`.
 
 actors/     Actors: who sends which message to whom
 cli/        The command line
@@ -16,8 +16,9 @@ engine/     Run heavy work in processes of our own
 feeds/      The file of feeds: read and checked as a whole
 ledger/     The ledger: one SQLite file that remembers every file's progress
 remote/     Convert and unpack on the hosts of a Dask cluster
+sandbox/    Start and confine workers
 store/      S3-compatible storage, and everything known about it
-streams/    Bytes in motion: sources, frames on pipes, the worker's sandbox
+streams/    Bytes in motion: sources and frames on pipes
 trees/      Change directories that strangers may write to, by descriptor only
 watch/      Notice files, wait until they are whole, hand them over
 config      Settings from the environment and `.env`, validated together

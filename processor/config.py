@@ -47,6 +47,21 @@ class EngineChoice(StrEnum):
     DASK = "dask"
 
 
+class SandboxMode(StrEnum):
+    """What a worker that lacks a protection means."""
+
+    REQUIRE = "require"
+    WARN = "warn"
+
+
+class WorkerRenewal(StrEnum):
+    """How long one worker serves: one that a file has taken over reads what it may read."""
+
+    FILE = "file"
+    DIRECTORY = "directory"
+    NEVER = "never"
+
+
 class ConfigurationError(Exception):
     """One or more settings are wrong; the text lists them all, a line each."""
 
@@ -99,6 +114,14 @@ class Settings(BaseSettings):
     workers: int = Field(0, ge=0, le=256, description="worker processes; 0: one for each processor")
     worker_memory: int = Field(1024, ge=512, description="MiB of private memory that a worker may use")
     worker_timeout: int = Field(3_600_000, ge=1000, description="a worker that is silent for so long is ended")
+    worker_renewal: WorkerRenewal = Field(
+        WorkerRenewal.DIRECTORY,
+        description="one worker reads one `file`, or one `directory` right below WATCH_PATH, or (`never`) all",
+    )
+    sandbox: SandboxMode = Field(
+        SandboxMode.REQUIRE, description="workers that lack a protection get no work (`require`), or a warning (`warn`)"
+    )
+    allow_root: bool = Field(False, description="let the daemon run as root; better give it a user of its own")
     max_retries: int = Field(3, ge=0, le=100, description="further tries for a file whose first try failed")
     retry_delay: int = Field(
         1000, ge=0, description="wait before the first further try; doubled each time, with jitter"
@@ -329,6 +352,17 @@ class Settings(BaseSettings):
             if self.watch_path.is_relative_to(here):
                 return Path(there) / self.watch_path.relative_to(here)
         return None
+
+    def part_for_worker(self, relative_path: bytes) -> str:
+        """Return what the worker that reads this file may read, below WATCH_PATH; "": all of it."""
+        directory, nested, _name = relative_path.partition(b"/")
+        match self.worker_renewal:
+            case WorkerRenewal.FILE:
+                return os.fsdecode(relative_path)
+            case WorkerRenewal.DIRECTORY:
+                return os.fsdecode(directory) if nested else ""
+            case WorkerRenewal.NEVER:
+                return ""
 
     @property
     def control_socket_path(self) -> Path:

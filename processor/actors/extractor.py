@@ -42,7 +42,7 @@ class Extractor(WorkerStage):
         )
         shares: tuple[range | None, ...] = (None,)
         if job.file.kind.archive is ArchiveKind.ZIP and request.workers > 1 and job.file.size_bytes >= _WORTH_SHARING:
-            shares = tuple(self.call(share_extraction, request))
+            shares = tuple(range(*share) for share in self.call(share_extraction, request))
         streams = [
             self.start_stream(stream_extraction, lambda id_: replace(request, stream_id=id_, members=share))  # noqa: B023
             for share in shares
@@ -62,4 +62,4 @@ class Extractor(WorkerStage):
         root = os.fsencode(self.settings.watch_path)
         request = ExtractRequest("", root, job.file, options, metadata, workers=max(2, elsewhere.slots()))
         for share in self.call(share_extraction, replace(request, most_members=MOST_OBJECTS)):
-            yield replace(whole, members=share)
+            yield replace(whole, members=range(*share))

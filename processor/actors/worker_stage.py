@@ -10,6 +10,7 @@ from processor.actors.base import DeathNotice
 from processor.actors.messages import Process
 from processor.actors.stage import Stage
 from processor.config import Settings
+from processor.confined.entrypoint import ConvertRequest, ExtractRequest
 from processor.domain.errors import DeliveryError
 from processor.domain.jobs import Job
 from processor.engine.pool import Pool
@@ -23,7 +24,7 @@ _LARGE_BYTES = 32 << 20
 # More of them than this bring nothing: each reads and writes as fast as the store takes.
 _MOST_THREADS = 16
 
-_Request = TypeVar("_Request")
+_Request = TypeVar("_Request", ConvertRequest, ExtractRequest)
 _Result = TypeVar("_Result")
 
 
@@ -44,7 +45,8 @@ class WorkerStage(Stage):
         """Submit `function(request(stream_id))` to the pool and return its stream."""
         stream_id = str(uuid.uuid4())
         arrived = self._inbox.expect(stream_id)
-        work = self._pool.submit(function, request(stream_id))
+        asked = request(stream_id)
+        work = self._pool.submit(function, asked, self.settings.part_for_worker(asked.file.relative_path))
         self._at_work = {each for each in (*self._at_work, work) if not each.done()}
         return ObjectStream(stream_id, self._inbox, arrived, work, self.settings.worker_timeout / 1000)
 
@@ -58,7 +60,7 @@ class WorkerStage(Stage):
 
     def call(self, function: Callable[[_Request], _Result], request: _Request) -> _Result:
         """Return `function(request)` as computed by a worker. Raises DeliveryError."""
-        work = self._pool.submit(function, request)
+        work = self._pool.submit(function, request, self.settings.part_for_worker(request.file.relative_path))
         try:
             return work.result(self.settings.worker_timeout / 1000)
         except DeliveryError:

@@ -10,15 +10,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
-from processor.config import Settings
+from processor.config import SandboxMode, Settings
 from processor.delivery.examine import examine
 from processor.domain.errors import DeliveryError, refused
 from processor.domain.files import FileMetadata
 from processor.engine.pool import Pool
 from processor.feeds.load import load_feeds
+from processor.sandbox.confine import Limits
 from processor.streams.inbox import Inbox
 from processor.streams.object_stream import ObjectStream, worker_failed
-from processor.streams.sandbox import Limits
+
+_LONGEST_ANSWER = 16 << 20  # the columns of the widest table, with the reason for each type
 
 _OUTWARDS = re.compile(rb"^/+|^(?:\.\./)+")
 
@@ -27,15 +29,16 @@ _Result = TypeVar("_Result")
 
 
 class LocalWorker(AbstractContextManager["LocalWorker"]):
-    """One worker, which may read only below the directories that `admit` was told."""
+    """One worker at a time, which may read what was admitted last, and nothing else."""
 
     def __init__(self, settings: Settings) -> None:
         """Raise ConfigurationError when the settings name feeds that can not be used."""
         self._settings = settings
         self._feeds = load_feeds(settings)
-        self._readable: tuple[str, ...] = ()
         self._inbox = Inbox()
-        self._pool: Pool | None = None
+        limits = Limits(settings.worker_memory, ("/",), required=settings.sandbox is SandboxMode.REQUIRE)
+        self._pool = Pool(1, limits, self._inbox.worker_end, longest_answer=_LONGEST_ANSWER)
+        self._below: str | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -43,8 +46,7 @@ class LocalWorker(AbstractContextManager["LocalWorker"]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._pool is not None:
-            self._pool.stop()
+        self._pool.stop()
         self._inbox.close()
 
     def examine(self, path: Path) -> tuple[bytes, FileMetadata]:
@@ -87,17 +89,13 @@ class LocalWorker(AbstractContextManager["LocalWorker"]):
             raise worker_failed(error) from error
 
     def _submit(self, function: Callable[[_Request], _Result], request: _Request) -> "Future[_Result]":
-        assert self._pool is not None, "nothing was examined yet"
-        return self._pool.submit(function, request)
+        return self._pool.submit(function, request, self._below or "")
 
     def admit(self, directory: str) -> None:
-        """Let the worker read below `directory`: a new worker, since a confined one can not be given more."""
-        if any(directory == known or directory.startswith(f"{known.rstrip('/')}/") for known in self._readable):
-            return
-        if self._pool is not None:
-            self._pool.stop()
-        self._readable = (*self._readable, directory)
-        self._pool = Pool(1, Limits(self._settings.worker_memory, self._readable), self._inbox.worker_end)
+        """Let the worker read below `directory`, unless it may: another worker, which reads nothing else."""
+        wanted = os.path.realpath(directory).lstrip("/")
+        if self._below is None or not f"{wanted}/".startswith(f"{self._below}/".lstrip("/")):
+            self._below = wanted
 
 
 def unreadable(path: Path, error: OSError) -> DeliveryError:

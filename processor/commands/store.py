@@ -16,12 +16,12 @@ from processor.domain.errors import DeliveryError, Failure
 from processor.domain.keys import manifest_key
 from processor.engine.pool import Pool
 from processor.ledger.database import Lock
+from processor.sandbox.confine import Protections
 from processor.store.manifests import entry_fields, list_manifests, read_manifest
 from processor.store.probe import StoreProfile, adopt, probe
 from processor.store.s3 import S3Store
 from processor.store.verification import Finding, Verified, verify_entries
 from processor.streams.inbox import Inbox
-from processor.streams.sandbox import Protections, protections
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ def check(settings: Settings) -> CheckReport:
         parts.callback(inbox.close)
         pool = Pool(1, worker_limits(settings), inbox.worker_end)
         parts.callback(pool.stop)
-        protections = pool.submit(_protections, None).result(_START_SECONDS)
+        protections = pool.protections()
         profile = probe(store)
         return CheckReport(problems_of_places(settings), profile, protections, _cluster(settings, store, profile))
 
@@ -70,13 +70,6 @@ def _cluster(settings: Settings, store: S3Store, profile: StoreProfile) -> Failu
         return elsewhere.problem() or elsewhere.engine.slots()
     finally:
         elsewhere.engine.stop()
-
-
-_START_SECONDS = 30.0
-
-
-def _protections(_nothing: None) -> Protections:
-    return protections()
 
 
 def stored_keys(settings: Settings, prefix: str) -> Iterator[tuple[str, int]]:

@@ -112,14 +112,18 @@ def stream_extraction(request: ExtractRequest) -> None:
         frames.write(EndOfStream(members))
 
 
-def share_extraction(request: ExtractRequest) -> list[range]:
-    """Return how several workers can share the archive. Raises DeliveryError when it can not be read."""
+def share_extraction(request: ExtractRequest) -> list[tuple[int, int]]:
+    """Return how several workers can share the archive, each as its first member and the one after its last.
+
+    Raises DeliveryError when it can not be read.
+    """
     from processor.confined.archives.zip_shares import plan_ranges  # noqa: PLC0415 - only workers need it, main stays small
 
     archive = request.file.kind.archive
     assert archive is not None, "only archives are extracted"
     with _source(request) as source:
-        return plan_ranges(source, archive, request.options, request.workers, request.most_members)
+        ranges = plan_ranges(source, archive, request.options, request.workers, request.most_members)
+        return [(share.start, share.stop) for share in ranges]
 
 
 def _extract(source: Source, archive: ArchiveKind, request: ExtractRequest, sink: "_FramedSink") -> int:

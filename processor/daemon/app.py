@@ -21,11 +21,18 @@ from processor.actors.progress import Progress
 from processor.actors.routes import Routes
 from processor.actors.uploader import Uploader
 from processor.actors.watcher import Watcher
-from processor.config import ConfigurationError, EngineChoice, Settings
+from processor.config import ConfigurationError, EngineChoice, SandboxMode, Settings
 from processor.confined.entrypoint import prepare
 from processor.daemon.control_api import ControlApi
 from processor.daemon.control_socket import ControlServer
-from processor.daemon.factories import claim_directories, open_ledger, open_store, watch_settings, worker_limits
+from processor.daemon.factories import (
+    claim_directories,
+    open_ledger,
+    open_store,
+    unsafe,
+    watch_settings,
+    worker_limits,
+)
 from processor.daemon.liveness import LOST_SECONDS, Liveness
 from processor.daemon.malloc import settle
 from processor.daemon.supervisor import Died, Event, Idle, ReloadAsked, StopAsked, Supervisor, Ticked
@@ -35,11 +42,12 @@ from processor.domain.feeds import Feeds
 from processor.domain.keys import escape
 from processor.domain.uploads import Protection
 from processor.engine.pool import Pool
-from processor.engine.semaphores import name_semaphores
+from processor.engine.processes import unconfined
 from processor.feeds.load import load_feeds
 from processor.ledger.database import Lock
 from processor.ledger.writer import Ledger
 from processor.remote.engine_link import Elsewhere
+from processor.sandbox.confine import Protections
 from processor.store.probe import StoreProfile, adopt, probe
 from processor.store.s3 import S3Store
 from processor.streams.inbox import Inbox
@@ -63,6 +71,8 @@ def run(settings: Settings, *, once: bool = False) -> int:
     Raises LedgerBusyError, LedgerTooNewError, ConfigurationError (FEEDS, HTTP_LISTEN, a directory that another user may
     write in), and DeliveryError when the store can not be used as it is configured.
     """
+    if problem := unsafe(settings):
+        raise ConfigurationError(problem)
     feeds = load_feeds(settings)
     supervisor = Supervisor()
     supervisor.take_signals()
@@ -71,7 +81,6 @@ def run(settings: Settings, *, once: bool = False) -> int:
         lock = Lock(settings.progress_db_path)
         parts.callback(lock.release)
         claim_directories(settings)
-        name_semaphores(lock.name)
         inbox = Inbox()
         parts.callback(inbox.close)
         # A daemon's workers start while this process asks the store what it does, and before anything reads the
@@ -83,12 +92,13 @@ def run(settings: Settings, *, once: bool = False) -> int:
         profile = _probed(store)
         ledger = open_ledger(settings, store)
         _adopt(store, ledger, profile)
+        protections = None if once else _confined(settings, pool)
         recovered = ledger.recover(_now_ms())
         ledger.commit()
         tree = Tree(watch_settings(settings))
         liveness = Liveness({}, time.monotonic(), lambda: counters.ledger_full)
         if settings.http_listen:  # before the actors are started, which a wrong address would leave behind
-            parts.callback(_metrics(settings, counters, tree, liveness).close)
+            parts.callback(_metrics(settings, counters, tree, liveness, protections).close)
         elsewhere = None if settings.engine is EngineChoice.LOCAL else _cluster(settings, store)
         if elsewhere is not None:
             parts.callback(elsewhere.engine.stop)
@@ -126,14 +136,27 @@ class _ActorParts:
     elsewhere: Elsewhere | None
 
 
-def _metrics(settings: Settings, counters: Counters, tree: Tree, liveness: Liveness) -> "MetricsServer":
+def _confined(settings: Settings, pool: Pool) -> Protections:
+    """Return the protections of workers; tell of those they lack. Raises ConfigurationError when all must be on."""
+    protections = pool.protections()
+    if protections.missing:
+        error = unconfined(protections)
+        if settings.sandbox is SandboxMode.REQUIRE:
+            raise ConfigurationError(str(error))
+        log.warning("worker.protections-missing", missing=protections.missing, hint=error.failure.hint)
+    return protections
+
+
+def _metrics(
+    settings: Settings, counters: Counters, tree: Tree, liveness: Liveness, protections: Protections | None
+) -> "MetricsServer":
     from processor.daemon.metrics import MetricsServer, Sources  # noqa: PLC0415 - 3 MB that few need
 
     def not_ready() -> tuple[str, ...]:
         silent = tuple(f"{name} does not answer" for name in liveness.silent(time.monotonic()))
         return (*silent, *counters.hindrances, *(() if tree.present else ("the watched directory is not there",)))
 
-    sources = Sources(counters, settings.progress_db_path, tree.counters, not_ready)
+    sources = Sources(counters, settings.progress_db_path, tree.counters, not_ready, protections)
     try:
         server = MetricsServer(settings.http_listen, sources)
     except (OSError, ValueError, OverflowError) as error:

@@ -10,16 +10,16 @@ import orjson
 from pydantic import SecretStr
 
 from processor import logs
-from processor.config import EMBEDDED, ConfigurationError, Settings, env_file
+from processor.config import EMBEDDED, ConfigurationError, SandboxMode, Settings, env_file
 from processor.delivery.rebuild_ledger import rebuild
 from processor.domain.feeds import AfterUpload
 from processor.domain.keys import escape
 from processor.ledger.database import LedgerDamagedError, set_aside
 from processor.ledger.writer import Ledger
+from processor.sandbox.confine import Limits
 from processor.store.embedded import EmbeddedStore
 from processor.store.from_settings import store_settings
 from processor.store.s3 import S3Store
-from processor.streams.sandbox import Limits
 from processor.trees.ownership import claim
 from processor.watch.settings import WatchSettings
 
@@ -150,6 +150,30 @@ def _own_paths(settings: Settings) -> Iterator[Path]:
         yield settings.progress_db_path.with_name(settings.progress_db_path.name + suffix)
 
 
+def unsafe(settings: Settings) -> str | None:
+    """Return why the daemon should not run like this: as root unasked, or with its secrets where workers can read."""
+    if os.geteuid() == 0 and not settings.allow_root:
+        return "the daemon runs as root, which it does not need (give it a user of its own, or set ALLOW_ROOT=true)"
+    root = settings.watch_path.resolve()
+    for name, path in _secrets(settings):
+        if path.resolve().is_relative_to(root):
+            return (
+                f"{name} ({path}) lies in WATCH_PATH, where workers could read it (move it, or watch another directory)"
+            )
+    return None
+
+
+def _secrets(settings: Settings) -> Iterator[tuple[str, Path]]:
+    yield "PROGRESS_DB_PATH", settings.progress_db_path
+    if settings.s3_endpoint == EMBEDDED:
+        yield "STORE_DIRECTORY", settings.store_directory
+    if settings.dask_tls_key is not None:
+        yield "DASK_TLS_KEY", settings.dask_tls_key
+    if env_file().exists():
+        yield "the file of settings", env_file().absolute()
+
+
 def worker_limits(settings: Settings) -> Limits:
-    """Return what a worker may use: its memory, and the watched directory to read."""
-    return Limits(settings.worker_memory, (str(settings.watch_path),))
+    """Return what workers may use: memory, and the watched directory to read."""
+    required = settings.sandbox is SandboxMode.REQUIRE
+    return Limits(settings.worker_memory, (str(settings.watch_path),), required=required)

@@ -25,6 +25,7 @@ from prometheus_client.metrics_core import Metric
 from processor.actors.counters import Counters
 from processor.daemon.control_socket import end_serving
 from processor.ledger.reader import Standing, standing
+from processor.sandbox.confine import Protections
 from processor.watch.tree import WatchCounters
 
 _FRESH_SECONDS = 5.0
@@ -34,12 +35,16 @@ _WORKER_DEATHS = ("worker.died", "worker.silent", "worker.memory")
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Where figures come from; `not_ready` returns the reasons, none when all is well."""
+    """Where figures come from; `not_ready` returns the reasons, none when all is well.
+
+    `protections` are those of workers; None before any was made.
+    """
 
     counters: Counters
     ledger: Path
     tree: Callable[[], WatchCounters]
     not_ready: Callable[[], tuple[str, ...]]
+    protections: Protections | None = None
 
 
 class MetricsServer:
@@ -134,6 +139,8 @@ class _Collector:
         yield from self._of_counters(self._sources.counters)
         yield from self._of_ledger()
         yield from self._of_tree(self._sources.tree())
+        if (protections := self._sources.protections) is not None:
+            yield _protections(protections)
         memory = GaugeMetricFamily("processor_resident_bytes", "Resident memory of the main process.")
         memory.add_metric([], _resident_bytes())
         yield memory
@@ -193,6 +200,14 @@ class _Collector:
         yield _gauge("processor_unwatched_directories", "Directories that are only scanned.", tree.unwatched)
         yield _gauge("processor_unsettled_files", "Files that are not yet whole.", tree.unsettled)
         yield _gauge("processor_open_files", "Files that stand still and are open for writing.", tree.open)
+
+
+def _protections(protections: Protections) -> GaugeMetricFamily:
+    text = "Whether a protection of worker processes is on."
+    family = GaugeMetricFamily("processor_worker_protection", text, labels=["protection"])
+    for name in Protections.__slots__:
+        family.add_metric([name], getattr(protections, name))
+    return family
 
 
 def _counter(name: str, text: str, value: float) -> CounterMetricFamily:

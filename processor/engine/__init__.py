@@ -1,6 +1,7 @@
 """Run heavy work in processes of our own.
 
-pool        Pool of confined worker processes
-seam        Interface of an engine: submit a function, get a future
-semaphores  Name the pool's semaphores, so that leftovers can be removed
+pool       Pool of confined worker processes
+processes  Worker processes, as the daemon sees them
+replies    Check a worker's answer by its type
+seam       Interface of an engine: submit a function, get a future
 """

@@ -29,6 +29,7 @@ from processor.engine.pool import Pool
 from processor.remote.dask_engine import given_up, worker_slots
 from processor.remote.split_upload import FillingUpload, Fills, abort_fills
 from processor.remote.tasks import MOST_COLUMNS, MOST_OBJECTS, Filled, Target, Unit, UnitReceipt, as_ranges, staging_key
+from processor.sandbox.confine import Limits
 from processor.store.from_settings import store_settings
 from processor.store.patience import patiently
 from processor.store.s3 import S3Store
@@ -36,7 +37,6 @@ from processor.streams.frames import Bad, Begin, Content, End, Frame, Skipped
 from processor.streams.inbox import Inbox
 from processor.streams.object_stream import ObjectStream
 from processor.streams.ranges import RangeServer, range_id
-from processor.streams.sandbox import Limits
 from processor.streams.source import open_file
 
 _STAGED = ()  # a subprocess that reads what lies in the store sees no directory
@@ -118,7 +118,9 @@ class WorkerContext:
         readable = _STAGED if root is None else (os.fsdecode(root),)
         with self._lock:
             if readable not in self._pools:
-                limits = Limits(self.settings.worker_memory, readable)
+                limits = Limits(
+                    self.settings.worker_memory, readable, required=self.settings.sandbox is config.SandboxMode.REQUIRE
+                )
                 self._pools[readable] = Pool(worker_slots(), limits, self.inbox.worker_end, prepare)
             return self._pools[readable]
 
@@ -226,7 +228,8 @@ class _Gathering:
         pool = context.pool(unit.root)
         arrived = inbox.expect(stream_id)
         ranges = None if unit.root is not None else RangeServer(inbox.expect(range_id(stream_id)), self._fetch)
-        work = pool.submit(*_request(unit, stream_id))
+        below = "" if unit.root is None else context.settings.part_for_worker(unit.file.relative_path)
+        work = pool.submit(*_request(unit, stream_id), below)
         stream = ObjectStream(stream_id, inbox, arrived, work, context.settings.worker_timeout / 1000)
         try:
             yield stream, ranges

@@ -1,4 +1,4 @@
-"""Bytes in motion: sources, frames on pipes, the worker's sandbox.
+"""Bytes in motion: sources and frames on pipes.
 
 feed           Give a source to a reader that needs a descriptor
 frames         The frames of an object stream on a pipe
@@ -7,7 +7,7 @@ object_stream  Read an object stream in the main process
 output         The destination of a conversion (protocol)
 pipes          Pipes with larger buffers
 ranges         Read a file in ranges through the process that can
-sandbox        Confine a worker process
 source         Sources of bytes, readable again and again from the start
 worker_end     A worker's end of the inbox
+worker_errors  Errors of tasks that a worker was given
 """

@@ -1,31 +1,34 @@
 """The frames of an object stream on a pipe.
 
     stream := object* (END_OF_STREAM | FAILED), with a PROVED between any two frames
-    object := BEGIN (DATA | RESTART)* (END | BAD)   |   BAD   |   SKIPPED
+    object := BEGIN (DATA | RESTART)* (COLUMNS* END | BAD)   |   BAD   |   SKIPPED
     frame  := type: u8, length: u32 big-endian, payload of that length
 
-Payloads are JSON, except DATA, which is the object's bytes. Bytes without their END are never a complete object, and a
-stream without END_OF_STREAM is never a complete stream. The reader trusts nobody: lengths are bounded, every field is
-checked, and a frame out of its order is an error.
+Payloads are JSON, except DATA, which is the object's bytes; COLUMNS are those of the END that follows. Bytes without
+their END are never a complete object, and a stream without END_OF_STREAM is never a complete stream. The reader trusts
+nobody: lengths are bounded before memory is taken for them, every field is checked, and a frame out of its order is an
+error.
 """
 
 import os
 import struct
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Any, BinaryIO
 
 import orjson
 
 from processor.domain.conversion import Column, Receipt
-from processor.domain.errors import DeliveryError, ErrorClass, Failure, failure_from
+from processor.domain.errors import DeliveryError, ErrorClass, Failure, failure_from, refused
 from processor.domain.keys import escape, unescape
 
 _HEADER = struct.Struct(">BI")
 MOST_HELD = 16  # objects that wait for a `Proved` at a time
 LONGEST_DATA_BYTES = 256 << 10
-_LONGEST_JSON_BYTES = 64 << 20  # a receipt names up to 20,000 columns with the reason for each type
+_LONGEST_JSON_BYTES = 1 << 20  # what it says takes up to some 30 times as much memory
+_SOME_COLUMNS = 200
+_MOST_COLUMNS_BYTES = 16 << 20  # of all columns of one object: up to 20,000, with the reason for the type of each
 
 
 class _Type(IntEnum):
@@ -38,6 +41,7 @@ class _Type(IntEnum):
     END_OF_STREAM = 7
     FAILED = 8
     PROVED = 9
+    COLUMNS = 10
 
 
 _HELD = frozenset({_Type.BEGIN, _Type.DATA, _Type.RESTART})
@@ -158,9 +162,18 @@ class FrameWriter:
             case Data(data):
                 for start in range(0, len(data), LONGEST_DATA_BYTES):
                     self._put(_Type.DATA, memoryview(data)[start : start + LONGEST_DATA_BYTES])
+            case End(receipt=Receipt(columns=columns) as receipt) if columns:
+                for start in range(0, len(columns), _SOME_COLUMNS):
+                    self._put_json(_Type.COLUMNS, columns[start : start + _SOME_COLUMNS])
+                self._put_json(*_encode(replace(frame, receipt=replace(receipt, columns=()))))
             case _:
-                kind, payload = _encode(frame)
-                self._put(kind, memoryview(orjson.dumps(payload)))
+                self._put_json(*_encode(frame))
+
+    def _put_json(self, kind: _Type, payload: Any) -> None:
+        text = orjson.dumps(payload)
+        if len(text) > _LONGEST_JSON_BYTES:
+            raise refused("stream.too-long", f"{kind.name} would be {len(text)} bytes", "names are too long")
+        self._put(kind, memoryview(text))
 
     def _put(self, kind: _Type, payload: memoryview) -> None:
         self._held += _HEADER.pack(kind, len(payload))
@@ -183,12 +196,23 @@ def read_frames(pipe: BinaryIO) -> Iterator[Frame]:
     Raises BrokenStreamError on anything that `frames` does not describe, an early end included.
     """
     within = False
+    columns: list[Column] = []
+    columns_bytes = 0
     while True:
         kind, length = _HEADER.unpack(_exactly(pipe, _HEADER.size))
         if length > (LONGEST_DATA_BYTES if kind == _Type.DATA else _LONGEST_JSON_BYTES):
             raise BrokenStreamError(f"has a frame of {length} bytes")
         payload = _exactly(pipe, length)
-        frame = Data(payload) if kind == _Type.DATA else _decode(kind, payload)
+        if kind == _Type.COLUMNS:
+            columns_bytes += length
+            if not within:
+                raise BrokenStreamError("has columns out of order")
+            if columns_bytes > _MOST_COLUMNS_BYTES:
+                raise BrokenStreamError("has too many columns")
+            columns += _columns(payload)
+            continue
+        frame = Data(payload) if kind == _Type.DATA else _decode(kind, payload, columns)
+        columns, columns_bytes = [], 0
         within = _in_order(frame, within=within)
         yield frame
         if isinstance(frame, EndOfStream | Failed):
@@ -250,7 +274,7 @@ def _encode(frame: Frame) -> tuple[_Type, dict[str, Any]]:
             raise AssertionError("data is not JSON")
 
 
-def _decode(kind: int, payload: bytes) -> Frame:
+def _decode(kind: int, payload: bytes, columns: Sequence[Column] = ()) -> Frame:
     try:
         fields = orjson.loads(payload)
         match kind:
@@ -267,7 +291,7 @@ def _decode(kind: int, payload: bytes) -> Frame:
                 return Restart()
             case _Type.END:
                 size, sha256 = _count(fields["size"]), _sha256(fields["sha256"])
-                return End(size, sha256, _receipt(fields["receipt"]), held=fields["held"] is True)
+                return End(size, sha256, _receipt(fields["receipt"], columns), held=fields["held"] is True)
             case _Type.PROVED:
                 return Proved()
             case _Type.BAD:
@@ -286,32 +310,38 @@ def _decode(kind: int, payload: bytes) -> Frame:
         raise BrokenStreamError(f"has a damaged frame ({error})") from error
 
 
-def _receipt(fields: dict[str, Any] | None) -> Receipt | None:
+def _columns(payload: bytes) -> list[Column]:
+    try:
+        return [
+            Column(
+                _text(c["name"]),
+                _text(c["type"]),
+                _count(c["null_count"]),
+                _text(c["reason"]),
+                None if c["original_name"] is None else _text(c["original_name"]),
+            )
+            for c in orjson.loads(payload)
+        ]
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise BrokenStreamError(f"has damaged columns ({error})") from error
+
+
+def _receipt(fields: dict[str, Any] | None, columns: Sequence[Column]) -> Receipt | None:
     if fields is None:
         return None
-    columns = tuple(
-        Column(
-            _text(c["name"]),
-            _text(c["type"]),
-            _count(c["null_count"]),
-            _text(c["reason"]),
-            None if c["original_name"] is None else _text(c["original_name"]),
-        )
-        for c in fields["columns"]
-    )
     facts = tuple((_text(k), _text(v)) for k, v in fields["facts"])
-    return Receipt(_count(fields["rows"]), columns, _count(fields["rejected_rows"]), facts)
+    return Receipt(_count(fields["rows"]), tuple(columns), _count(fields["rejected_rows"]), facts)
 
 
 def _text(value: Any) -> str:
     if not isinstance(value, str):
-        raise TypeError(f"{value!r} is not text")
+        raise TypeError(f"{value!r:.100} is not text")
     return value
 
 
 def _count(value: Any, least: int = 0) -> int:
     if type(value) is not int or value < least:
-        raise TypeError(f"{value!r} is not a count")
+        raise TypeError(f"{value!r:.100} is not a count")
     return value
 
 

@@ -4,12 +4,13 @@ import io
 import os
 import select
 from collections.abc import Iterator
-from concurrent.futures import BrokenExecutor, CancelledError, Future, wait
+from concurrent.futures import CancelledError, Future, wait
 from concurrent.futures import TimeoutError as FutureTimeoutError
 
 from processor.domain.errors import DeliveryError, ErrorClass, Failure
 from processor.streams.frames import BrokenStreamError, EndOfStream, Failed, Frame, read_frames
 from processor.streams.inbox import Inbox
+from processor.streams.worker_errors import WorkerBugError, WorkerDiedError
 
 _BUFFER_BYTES = 64 << 10
 _LOOK_EVERY_SECONDS = 0.2
@@ -127,19 +128,16 @@ def _silent(seconds: float) -> DeliveryError:
 
 def worker_failed(error: BaseException) -> DeliveryError:
     """Return what it means that a worker's task ended with `error`."""
-    if how := _end(error):
+    if isinstance(error, DeliveryError):
+        return error
+    if isinstance(error, WorkerDiedError):
+        code = error.exitcode
+        how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
         hint = "out of memory (WORKER_MEMORY) or a crash of a parser; other files are not affected"
         return DeliveryError(Failure(ErrorClass.INFRASTRUCTURE, "worker.died", f"the worker {how}", hint))
     if isinstance(error, MemoryError):
         hint = "raise WORKER_MEMORY, or the file is made to bloat parsers"
         return DeliveryError(Failure(ErrorClass.INFRASTRUCTURE, "worker.memory", "the worker ran out of memory", hint))
-    text = f"a bug in the worker: {type(error).__name__}: {error}"
+    told = str(error) if isinstance(error, WorkerBugError) else f"{type(error).__name__}: {error}"
+    text = f"a bug in the worker: {told}"
     return DeliveryError(Failure(ErrorClass.TRANSIENT, "worker.bug", text, "please report it with the file"))
-
-
-def _end(error: BaseException) -> str | None:
-    """Return how the worker ended, if it did."""
-    exit_code = getattr(error, "exitcode", None)
-    if exit_code is not None:
-        return f"was killed by signal {-exit_code}" if exit_code < 0 else f"ended with exit code {exit_code}"
-    return "ended, and all others with it" if isinstance(error, BrokenExecutor) else None

@@ -1,5 +1,6 @@
 """Sources of bytes, readable again and again from the start."""
 
+import errno
 import io
 import os
 import stat
@@ -117,18 +118,19 @@ def open_file(root: bytes, relative_path: bytes) -> Iterator[FileSource]:
 def open_beneath(root: bytes, relative_path: bytes) -> int:
     """Return a descriptor open for reading; every component is opened by itself and none may be a link.
 
-    A directory that is exchanged for a link between two looks can therefore not lead out of `root`.
+    A directory that is exchanged for a link between two looks can therefore not lead out of `root`. Directories are
+    entered, not read (O_PATH): a confined worker may not list those of other senders.
     """
     *directories, last = relative_path.split(b"/")
     try:
-        here = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        here = _enter(root)
     except (FileNotFoundError, NotADirectoryError, PermissionError) as error:
         raise DeliveryError(no_root(root, error)) from error
     except OSError as error:
         raise _cannot_open(relative_path, error) from error
     try:
         for directory in directories:
-            flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+            flags = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
             below = os.open(directory, flags, dir_fd=here)
             os.close(here)
             here = below
@@ -138,6 +140,12 @@ def open_beneath(root: bytes, relative_path: bytes) -> int:
         raise _cannot_open(relative_path, error) from error
     finally:
         os.close(here)
+
+
+def _enter(directory: bytes) -> int:
+    if os.path.isdir(directory) and not os.access(directory, os.X_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    return os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
 
 
 def no_root(root: bytes, error: OSError) -> Failure:

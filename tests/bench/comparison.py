@@ -84,6 +84,7 @@ class Bench:
             "ERROR_DIRECTORY": str(home / "errors"),
             "PROGRESS_DB_PATH": str(home / "ledger.db"),
             "STABILITY_THRESHOLD": "0",
+            "ALLOW_ROOT": "true",
             "S3_ENDPOINT": self.store.endpoint,
             "S3_BUCKET": self.bucket,
             "S3_PREFIX": prefix,

@@ -71,7 +71,7 @@ def test_parsers_on_workers_hold_no_credentials_and_have_no_network(
     programs = [psutil.Process(worker.process.pid) for worker in running.workers]
     assert all("S3_SECRET_ACCESS_KEY" in program.environ() for program in programs)
     children = [child for program in programs for child in program.children(recursive=True)]
-    parsers = [child for child in children if "spawn_main" in " ".join(child.cmdline())]
+    parsers = [child for child in children if "fork_server" in " ".join(child.cmdline())]
     assert len(parsers) >= len(programs)
     for parser in parsers:
         assert not [name for name in parser.environ() if name.startswith(("S3_", "DASK_"))]

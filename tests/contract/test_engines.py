@@ -13,9 +13,9 @@ from processor.domain.errors import DeliveryError, ErrorClass, Failure
 from processor.engine.pool import Pool
 from processor.engine.seam import Engine
 from processor.remote.dask_engine import Cluster, ClusterAddress
+from processor.sandbox.confine import Limits
 from processor.streams.inbox import Inbox
 from processor.streams.object_stream import worker_failed
-from processor.streams.sandbox import Limits
 from tests.cluster.programs import ClusterPrograms
 from tests.contract import engine_work as work
 from tests.e2e.daemon import ROOT

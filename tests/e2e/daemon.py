@@ -60,6 +60,7 @@ class Daemon:
             "STABILITY_THRESHOLD": "300",
             "RETRY_DELAY": "50",
             "SHUTDOWN_TIMEOUT": "20000",
+            "ALLOW_ROOT": "true",
             **store.environment(),
             **{name: str(value) for name, value in settings.items()},
         }
@@ -126,8 +127,9 @@ class Daemon:
             return []
 
     def workers(self) -> list[psutil.Process]:
-        """Return the pool's processes (not multiprocessing's resource tracker)."""
-        return [each for each in self.descendants() if "spawn_main" in _command(each)]
+        """Return the processes that read strangers' files, not the server that forks them."""
+        servers = {each.pid for each in self.descendants() if "fork_server" in _command(each)}
+        return [each for each in self.descendants() if each.pid in servers and each.ppid() in servers]
 
     # What it has said and written
 

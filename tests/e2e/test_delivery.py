@@ -140,10 +140,7 @@ def test_ours_inside_the_watched_directory_is_never_delivered(
     make_daemon: MakeDaemon, objects: Bucket, tmp_path: Path
 ) -> None:
     watch = tmp_path / "home/in"
-    daemon = make_daemon(
-        ERROR_DIRECTORY=watch / "errors", PROGRESS_DB_PATH=watch / "ledger.db", STORE_DIRECTORY=watch / "store"
-    )
-    daemon.ledger = watch / "ledger.db"
+    daemon = make_daemon(ERROR_DIRECTORY=watch / "errors", STORE_DIRECTORY=watch / "store")
     write(watch / "errors/old.txt", b"failed long ago")
     write(watch / "store/data/x", b"the store's")
     write(watch / "a.txt", b"ours to deliver")

@@ -8,7 +8,6 @@ import stat
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
@@ -72,13 +71,21 @@ def test_settings_in_another_encoding_are_told_plainly(daemon: Daemon) -> None:
     assert "Traceback" not in daemon.tail()
 
 
-def test_the_file_of_the_settings_is_never_delivered(daemon: Daemon, objects: Bucket) -> None:
-    settings = daemon.watch / "processor.env"
-    write(settings, b"MAX_RETRIES=1\n")
+@pytest.mark.parametrize("setting", ["PROCESSOR_ENV_FILE", "PROGRESS_DB_PATH"])
+def test_secrets_where_workers_could_read_them_are_refused(daemon: Daemon, objects: Bucket, setting: str) -> None:
+    write(daemon.watch / "ours/secret", b"MAX_RETRIES=1\n")
     write(daemon.watch / "a", b"a")
-    daemon.environment["PROCESSOR_ENV_FILE"] = str(settings)
-    assert daemon.once() == 0
-    assert objects.delivered() == {"a"}
+    daemon.environment[setting] = str(daemon.watch / "ours/secret")
+    assert daemon.once() == 78
+    assert "lies in WATCH_PATH, where workers could read it" in daemon.log.read_text()
+    assert objects.delivered() == set()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_root_is_refused_unless_it_is_allowed(daemon: Daemon) -> None:
+    daemon.environment["ALLOW_ROOT"] = "false"
+    assert daemon.once() == 78
+    assert "ALLOW_ROOT=true" in daemon.log.read_text()
 
 
 @pytest.mark.parametrize("setting", ["WATCH_PATH", "S3_PREFIX"])
@@ -171,20 +178,6 @@ def test_a_second_signal_ends_at_once(make_daemon: MakeDaemon) -> None:
 
     assert daemon.wait(5) == -signal.SIGTERM
     assert time.monotonic() - began < 5
-
-
-def test_what_a_daemon_killed_with_all_its_processes_left_in_shared_memory_is_removed_at_the_next_start(
-    daemon: Daemon,
-) -> None:
-    daemon.start()
-    lock = daemon.ledger.with_name(f"{daemon.ledger.name}.lock").stat()
-    own = f"sem.processor-{lock.st_dev:x}-{lock.st_ino:x}-*"
-    assert list(Path("/dev/shm").glob(own))
-    os.killpg(daemon.pid, signal.SIGKILL)
-    daemon.wait()
-
-    assert daemon.once() == 0
-    assert not list(Path("/dev/shm").glob(own))
 
 
 def test_a_damaged_ledger_is_made_again_and_nothing_is_delivered_twice(daemon: Daemon) -> None:

@@ -117,7 +117,7 @@ class Chaos:
             (15, self._kill_worker),
             (5, self._freeze_worker),
             (8, self._freeze_daemon),
-            (4, self._kill_tracker),
+            (4, self._kill_fork_server),
             (6, self._kill_store),
             (4, self._freeze_store),
         ]
@@ -145,9 +145,9 @@ class Chaos:
             self._rng.choice(workers).kill()
             self.report.kills += 1
 
-    def _kill_tracker(self) -> None:
-        for each in self.daemon.descendants():
-            if "resource_tracker" in " ".join(each.cmdline()):
+    def _kill_fork_server(self) -> None:
+        for each in psutil.Process(self.daemon.pid).children():
+            if "fork_server" in " ".join(each.cmdline()):
                 each.kill()
                 self.report.kills += 1
 

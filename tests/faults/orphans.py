@@ -48,7 +48,7 @@ def reap(awaited: Collection[int]) -> None:
 
 def _is_processor(process: psutil.Process) -> bool:
     command = _command(process)
-    return "multiprocessing" in command or "-m processor" in command
+    return "fork_server" in command or "-m processor" in command
 
 
 def _command(process: psutil.Process) -> str:

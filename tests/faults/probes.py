@@ -6,15 +6,13 @@ import socket
 import time
 from pathlib import Path
 
-from processor.streams import sandbox
+
+def loaded() -> None:
+    """Import this module where workers are forked: they may not read it."""
 
 
 def answer(_request: object) -> str:
     return "here"
-
-
-def missing_protections(_request: object) -> tuple[str, ...]:
-    return sandbox.protections().missing
 
 
 def connect(port: int) -> str:
@@ -59,3 +57,22 @@ def _tried(attempt: object) -> str:
         return f"succeeded: {attempt()}"
     except OSError as error:
         return f"refused: {error.strerror or error}"
+
+
+def say_nonsense(_request: object) -> None:
+    """Write what no worker of ours writes to whoever listens."""
+    for fd in range(3, 64):
+        try:
+            with socket.socket(fileno=os.dup(fd)) as end:
+                end.send(b"\xff" * 100)
+        except OSError:
+            continue
+
+
+def chatter(lines: int) -> None:
+    for number in range(lines):
+        print(f"line {number} \x1b[31m" + "x" * 5000)
+
+
+def process(_request: object) -> int:
+    return os.getpid()

@@ -5,14 +5,16 @@ from collections.abc import Iterator
 from concurrent.futures import CancelledError
 from pathlib import Path
 
-import pebble
 import psutil
 import pytest
+import structlog.testing
 
 from processor.engine.pool import Pool
+from processor.sandbox.channel import BrokenReplyError
+from processor.sandbox.confine import Limits
 from processor.store.s3 import S3Store
 from processor.streams.inbox import Inbox
-from processor.streams.sandbox import Limits
+from processor.streams.worker_errors import WorkerDiedError
 from tests.conftest import WaitUntil
 from tests.e2e.daemon import ROOT, Daemon
 from tests.faults import probes
@@ -57,8 +59,7 @@ def test_a_worker_can_not_write_a_byte_into_any_file(pool: Pool, readable: Path,
 def test_a_worker_reads_what_it_is_to_convert_and_nothing_of_ours(pool: Pool, readable: Path, tmp_path: Path) -> None:
     (tmp_path / "ledger.db").write_text("ours")
     assert pool.submit(probes.read, str(readable / "file")).result(_SECONDS) == "succeeded: to be converted"
-    if "file_system_confined" in pool.submit(probes.missing_protections, None).result(_SECONDS):
-        pytest.skip("this kernel has no Landlock")
+    assert not pool.protections().missing
     for path in (tmp_path / "ledger.db", Path("/etc/passwd"), Path(f"/proc/{os.getpid()}/environ")):
         assert pool.submit(probes.read, str(path)).result(_SECONDS).startswith("refused"), path
 
@@ -66,7 +67,7 @@ def test_a_worker_reads_what_it_is_to_convert_and_nothing_of_ours(pool: Pool, re
 def test_no_secret_is_in_a_workers_environment_or_command_line(pool: Pool) -> None:
     assert "hush-hush" not in str(pool.submit(probes.environment, None).result(_SECONDS))
     for child in psutil.Process().children(recursive=True):
-        if child.status() != psutil.STATUS_ZOMBIE and "spawn_main" in " ".join(child.cmdline()):
+        if child.status() != psutil.STATUS_ZOMBIE and "fork_server" in " ".join(child.cmdline()):
             assert "hush-hush" not in str(child.environ())
             assert "hush-hush" not in " ".join(child.cmdline())
 
@@ -80,7 +81,7 @@ def test_a_worker_that_bloats_fails_alone(pool: Pool) -> None:
 def test_a_worker_that_crashes_fails_alone(pool: Pool) -> None:
     doomed = pool.submit(probes.crash, None)
     fine = [pool.submit(probes.answer, None) for _ in range(20)]
-    with pytest.raises(pebble.ProcessExpired):
+    with pytest.raises(WorkerDiedError):
         doomed.result(_SECONDS)
     assert [each.result(_SECONDS) for each in fine] == ["here"] * 20
 
@@ -100,7 +101,7 @@ def test_workers_killed_while_they_have_nothing_to_do_are_replaced(pool: Pool, w
     assert pool.submit(probes.answer, None).result(_SECONDS) == "here"
     for _ in range(3):
         for child in psutil.Process().children():
-            if child.status() != psutil.STATUS_ZOMBIE and "spawn_main" in " ".join(child.cmdline()):
+            if child.status() != psutil.STATUS_ZOMBIE and "fork_server" in " ".join(child.cmdline()):
                 child.kill()
         wait_until(lambda: _answers(pool), timeout=_SECONDS)
 
@@ -131,3 +132,79 @@ def test_no_secret_is_told_by_the_daemon_or_held_by_its_workers(daemon: Daemon) 
     for path in (*daemon.errors.rglob("*"), *daemon.home.glob("ledger*")):
         if path.is_file():
             assert secret.encode() not in path.read_bytes(), path
+
+
+@pytest.fixture
+def senders(tmp_path: Path) -> Path:
+    for name in ("a", "b"):
+        (tmp_path / "senders" / name).mkdir(parents=True)
+        (tmp_path / "senders" / name / "file").write_text(f"of {name}")
+    (tmp_path / "senders/file").write_text("of nobody")
+    return tmp_path / "senders"
+
+
+@pytest.fixture
+def shared(senders: Path) -> Iterator[Pool]:
+    """One worker at a time for all senders."""
+    inbox = Inbox()
+    pool = Pool(1, Limits(1024, (str(senders),)), inbox.worker_end, probes.loaded)
+    yield pool
+    pool.stop()
+    inbox.close()
+
+
+def _read(pool: Pool, path: Path, below: str) -> str:
+    return pool.submit(probes.read, str(path), below).result(_SECONDS)
+
+
+def test_a_worker_reads_the_files_of_one_sender_and_another_is_made_for_the_next(shared: Pool, senders: Path) -> None:
+    pids = {}
+    for own, other in (("a", "b"), ("b", "a")):
+        assert _read(shared, senders / own / "file", own) == f"succeeded: of {own}"
+        for path in (senders / other / "file", senders / "file"):
+            assert _read(shared, path, own).startswith("refused"), path
+        pids[own] = {shared.submit(probes.process, None, own).result(_SECONDS) for _ in range(3)}
+    assert [len(each) for each in pids.values()] == [1, 1], "a sender's files share a worker"
+    assert pids["a"] != pids["b"]
+
+
+def test_a_worker_may_be_given_one_file_alone(shared: Pool, senders: Path) -> None:
+    assert _read(shared, senders / "a/file", "a/file") == "succeeded: of a"
+    (senders / "a/second").write_text("another")
+    assert _read(shared, senders / "a/second", "a/file").startswith("refused")
+
+
+def test_a_directory_that_is_made_anew_can_be_read(shared: Pool, senders: Path) -> None:
+    assert _read(shared, senders / "a/file", "a") == "succeeded: of a"
+    (senders / "a").rename(senders / "old")
+    (senders / "a").mkdir()
+    (senders / "a/file").write_text("new")
+    assert _read(shared, senders / "a/file", "a") == "succeeded: new"
+
+
+def test_a_link_in_the_place_of_a_directory_leads_no_worker_elsewhere(shared: Pool, senders: Path) -> None:
+    (senders / "link").symlink_to(senders / "b")
+    assert _read(shared, senders / "link/file", "link").startswith("refused")
+    assert _read(shared, senders / "b/file", "link").startswith("refused")
+
+
+def test_an_answer_that_is_nonsense_costs_only_the_worker_that_gave_it(pool: Pool) -> None:
+    with pytest.raises(BrokenReplyError):
+        pool.submit(probes.say_nonsense, None).result(_SECONDS)
+    assert [pool.submit(probes.answer, None).result(_SECONDS) for _ in range(4)] == ["here"] * 4
+
+
+def test_what_workers_print_is_logged_line_by_line_and_bounded(pool: Pool, wait_until: WaitUntil) -> None:
+    with structlog.testing.capture_logs() as lines:
+        pool.submit(probes.chatter, 2000).result(_SECONDS)
+        wait_until(lambda: len(lines) == 1000, timeout=_SECONDS)
+    assert {line["event"] for line in lines} == {"worker.output"}
+    assert all(len(line["text"]) <= 2000 for line in lines)
+
+
+def test_a_fork_server_that_is_killed_is_replaced(pool: Pool, wait_until: WaitUntil) -> None:
+    assert pool.submit(probes.answer, None).result(_SECONDS) == "here"
+    for child in psutil.Process().children():
+        if "fork_server" in " ".join(child.cmdline()):
+            child.kill()
+    wait_until(lambda: _answers(pool), timeout=_SECONDS)

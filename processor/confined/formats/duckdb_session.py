@@ -3,7 +3,7 @@
 A new connection costs 22 ms for a 10 KB CSV, a kept one 6. What DuckDB reads and writes is handed to it as open
 descriptors (`/dev/fd/N`), so no path of a stranger ever reaches SQL. Its own `enable_external_access=false` can not be
 used with a kept connection: `allowed_paths` are resolved when they are set, and may not be changed afterwards (DuckDB
-2.0). The kernel does this work instead: see streams.sandbox.
+2.0). The kernel does this work instead: see sandbox.confine.
 """
 
 import atexit

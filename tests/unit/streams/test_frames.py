@@ -3,8 +3,12 @@
 import io
 import os
 import select
+import struct
 import threading
+import tracemalloc
+from typing import BinaryIO, cast
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -126,3 +130,54 @@ def test_a_small_object_is_written_in_one_piece_and_a_large_one_does_not_wait_fo
     finally:
         os.close(read_end)
         os.close(write_end)
+
+
+def test_a_receipt_of_the_widest_table_is_read_back_whole() -> None:
+    columns = tuple(Column(f"column {n} " * 5, "VARCHAR", n, "why " * 20, None) for n in range(20_000))
+    frames = [Begin(-1, b"", Content.PARQUET), End(1, "ab" * 32, Receipt(1, columns)), EndOfStream(1)]
+    assert list(read_frames(io.BytesIO(encoded(frames)))) == frames
+
+
+@pytest.mark.parametrize("kind", range(256))
+def test_a_frame_of_enormous_length_takes_no_memory(kind: int) -> None:
+    class Endless(io.RawIOBase):
+        """As long as it is asked for; asking for much is the failure."""
+
+        def readable(self) -> bool:
+            return True
+
+        def read(self, size: int = -1) -> bytes:
+            assert 0 <= size <= 5, f"{size} bytes were asked for"
+            return struct.pack(">BI", kind, 0xFFFFFFFF)
+
+    with pytest.raises(BrokenStreamError, match="4294967295 bytes"):
+        list(read_frames(cast(BinaryIO, Endless())))
+
+
+def test_columns_without_end_are_an_error_before_they_are_much_memory() -> None:
+    column = {"name": "n" * 1000, "type": "VARCHAR", "null_count": 0, "reason": "", "original_name": None}
+    payload = orjson.dumps([column] * 900)
+    frame = struct.pack(">BI", 10, len(payload)) + payload
+    begin = encoded([Begin(-1, b"", Content.PARQUET), Data(bytes(64 << 10))])
+    tracemalloc.start()
+    with pytest.raises(BrokenStreamError, match="too many columns"):
+        list(read_frames(cast(BinaryIO, io.BufferedReader(_Repeated(begin, frame)))))
+    assert tracemalloc.get_traced_memory()[1] < 100 << 20
+    tracemalloc.stop()
+
+
+class _Repeated(io.RawIOBase):
+    """One beginning, then the same bytes for ever."""
+
+    def __init__(self, begin: bytes, again: bytes) -> None:
+        self._left = begin
+        self._again = again
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: "bytearray | memoryview") -> int:  # type: ignore[override]
+        self._left = self._left or self._again
+        size = min(len(buffer), len(self._left))
+        buffer[:size], self._left = self._left[:size], self._left[size:]
+        return size

@@ -38,7 +38,6 @@ ALLOWED = {
     "confined/formats/xml/parser": (_ELEMENTS, {".rename"}),
     "daemon/control_socket": ("the daemon's own socket, beside the ledger", {".unlink"}),
     "daemon/factories": (_LEDGER, {".rename", ".unlink"}),
-    "engine/semaphores": ("semaphores of a dead daemon, in /dev/shm", {"os.unlink"}),
     "ledger/database": (_LEDGER, {".rename", ".touch", "os.O_CREAT", "os.O_RDWR"}),
     "store/embedded": (
         "the embedded server's own files, in the daemon's own directory",

@@ -1,9 +1,14 @@
 """What the daemon leaves on the machine: its ledger, its log, failed files, and nothing else."""
 
+import os
+import re
 from pathlib import Path
 
 from tests.e2e.daemon import Daemon
 from tests.e2e.trees import BROKEN_JSON, MIB, write, write_csv, write_large
+
+# A name, and the open directory that it is relative to: strace -y tells where that lies.
+_NAMED = re.compile(r'(?:(?:\d+|AT_FDCWD)<([^>"]*)>, )?"([^"]*)"')
 
 
 def test_the_daemon_writes_nowhere_but_ledger_and_errors(daemon: Daemon) -> None:
@@ -13,7 +18,7 @@ def test_the_daemon_writes_nowhere_but_ledger_and_errors(daemon: Daemon) -> None
     trace = daemon.home / "trace"
     daemon.environment["PYTHONDONTWRITEBYTECODE"] = "1"
 
-    daemon.start("--once", prefix=("strace", "-f", "-qq", "-e", "trace=openat,creat,open,mkdir,mkdirat,mknodat,rename,renameat,renameat2,linkat,symlinkat", "-o", str(trace)), ready=False)  # fmt: skip  # noqa: E501
+    daemon.start("--once", prefix=("strace", "-f", "-qq", "-y", "-e", "trace=openat,creat,open,mkdir,mkdirat,mknodat,rename,renameat,renameat2,linkat,symlinkat", "-o", str(trace)), ready=False)  # fmt: skip  # noqa: E501
     assert daemon.wait(120) == 1
 
     created = {path for path in _created(trace) if not path.startswith(("/dev/", "/proc/", "/dev/shm/"))}
@@ -34,5 +39,5 @@ def _created(trace: Path) -> set[str]:
             continue
         if call in ("open", "openat") and not any(flag in line for flag in ("O_CREAT", "O_TMPFILE", "O_TRUNC")):
             continue
-        created.add(line.split('"')[-2])
+        created.update(os.path.join(directory, name) for directory, name in _NAMED.findall(line)[-1:])
     return created

@@ -110,6 +110,13 @@ class Settings(BaseSettings):
     ignore_initial: bool = Field(False, description="leave alone what lies there at the start, until it changes")
     rescan_interval: int = Field(300_000, ge=0, description="how often everything is looked at again; 0: never")
 
+    include: str = Field(
+        "", description="deliver these only: patterns of gitignore, separated by spaces; empty: everything"
+    )
+    exclude: str = Field(
+        "", description="leave these alone, beside names of temporary files: patterns of gitignore, separated by spaces"
+    )
+
     max_concurrency: int = Field(4, ge=1, le=256, description="files that are on their way at the same time")
     workers: int = Field(0, ge=0, le=256, description="worker processes; 0: one for each processor")
     worker_memory: int = Field(1024, ge=512, description="MiB of private memory that a worker may use")

@@ -242,6 +242,8 @@ def check() -> None:
     print("configuration: ok")
     for name, problem in result.places.items():
         print(plain(f"directory: {name}: {problem or 'ok'}"))
+    untold = f"NOT TOLD OF {result.untold_writers}: files are whole once they stand still, see STABILITY_THRESHOLD"
+    print(f"open files: {untold if result.untold_writers else 'ok, the kernel tells which are open for writing'}")
     for name, value in result.profile.as_dict().items():
         print(f"store: {name.replace('_', ' ')}: {value}")
     for name in result.protections.__slots__:

@@ -17,7 +17,7 @@ import orjson
 
 from processor.actors.messages import Order
 from processor.config import ConfigurationError, Settings
-from processor.daemon.control_api import request
+from processor.daemon.control_api import WATCH, request
 from processor.daemon.control_socket import NotRunningError, ask
 from processor.daemon.factories import own_ledger
 from processor.delivery import quarantine
@@ -39,7 +39,10 @@ _HARMLESS = re.compile(r"[\w/.,:=@%+-]+")
 
 @dataclass(frozen=True, slots=True)
 class LedgerState:
-    """Where everything stands. `flights` is None when no daemon runs; `hindrances` are why nothing is delivered."""
+    """Where everything stands. `flights` is None when no daemon runs; `hindrances` are why nothing is delivered.
+
+    `watch`: how many files are `open` for writing, which (`open_files`), how many are `left_out`; None like `flights`.
+    """
 
     counts: dict[str, int]
     bytes_by_status: dict[str, int]
@@ -53,6 +56,7 @@ class LedgerState:
     at_ms: int
     hindrances: tuple[str, ...] = ()
     outdated: dict[str, int] = field(default_factory=dict)  # by feed: files delivered under an older declaration
+    watch: dict[str, Any] | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values, for --json."""
@@ -88,6 +92,7 @@ def state(settings: Settings) -> LedgerState:
             " ORDER BY updated_at DESC LIMIT ?",
             (_MOST_SHOWN,),
         ).fetchall()
+    flights = _asked(settings, Order.FLIGHTS)
     return LedgerState(
         counts=dict.fromkeys(map(str, Status), 0) | {row[0]: row[1] for row in rows},
         bytes_by_status={row[0]: int(row[2]) for row in rows},
@@ -96,10 +101,11 @@ def state(settings: Settings) -> LedgerState:
         oldest_waiting_ms=None if oldest is None else now - oldest[0],
         oldest_waiting_path=None if oldest is None else oldest[1],
         failures=tuple(dict(row) for row in failures),
-        flights=_asked(settings, Order.FLIGHTS),
+        flights=None if flights is None else tuple(flights),
         ledger_bytes=settings.progress_db_path.stat().st_size,
         at_ms=now,
-        hindrances=_asked(settings, Order.HINDRANCES) or (),
+        hindrances=tuple(_asked(settings, Order.HINDRANCES) or ()),
+        watch=_asked(settings, WATCH),
         outdated={} if settings.feeds is None else _outdated_if_usable(settings),
     )
 
@@ -237,9 +243,9 @@ def _ledger_alone(settings: Settings) -> Iterator[Ledger]:
         lock.release()
 
 
-def _asked(settings: Settings, order: Order) -> tuple[Any, ...] | None:
+def _asked(settings: Settings, order: str) -> Any:
     try:
-        return tuple(ask(settings.control_socket_path, request(order)))
+        return ask(settings.control_socket_path, request(order))
     except (NotRunningError, OSError, ValueError):
         return None
 

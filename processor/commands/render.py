@@ -18,6 +18,7 @@ _REFRESH_SECONDS = 1.0
 _COST_FACTOR = 10  # a large ledger is asked less often
 _RATE_REFRESHES = 15  # a rate is that of so many refreshes: a shorter one jumps
 _SHOWN_FAILURES = 10
+_SHOWN_OPEN = 5
 _SHOWN_OBJECTS = 50
 
 
@@ -91,6 +92,8 @@ def _state(state: LedgerState, before: LedgerState | None) -> RenderableType:
         Text(f"feed {name}: {count:,} delivered under an older declaration: processor reprocess --feed {name}")
         for name, count in state.outdated.items()
     ]
+    if state.watch is not None and (state.watch["open"] or state.watch["left_out"]):
+        parts.append(_waited_for(state.watch))
     if state.failures:
         parts.append(_failures(state))
     return Group(*parts)
@@ -135,6 +138,18 @@ def _flights(flights: tuple[dict[str, Any], ...]) -> Progress:
             step=flight["step"].replace("_", " "),
         )
     return bars
+
+
+def _waited_for(watch: dict[str, Any]) -> Text:
+    lines = Text()
+    if watch["left_out"]:
+        lines.append(f"left out by INCLUDE and EXCLUDE: {watch['left_out']:,} files\n", style="dim")
+    if watch["open"]:
+        lines.append(f"open for writing, delivered once closed: {watch['open']:,} files\n", style="yellow")
+    for each in watch["open_files"][:_SHOWN_OPEN]:
+        lines.append(f"  {plain(each['path'])}  unchanged for {span(each['seconds'] * 1000)}\n")
+    lines.rstrip()
+    return lines
 
 
 def _failures(state: LedgerState) -> Text:

@@ -9,7 +9,7 @@ from typing import Any
 
 from processor.commands.directories import problems_of_places
 from processor.config import EngineChoice, Settings
-from processor.daemon.factories import open_store, own_ledger, worker_limits
+from processor.daemon.factories import open_store, own_ledger, selection, worker_limits
 from processor.delivery.rebuild_ledger import Rebuilt
 from processor.delivery.rebuild_ledger import rebuild as rebuild_ledger
 from processor.domain.errors import DeliveryError, Failure
@@ -22,19 +22,22 @@ from processor.store.probe import StoreProfile, adopt, probe
 from processor.store.s3 import S3Store
 from processor.store.verification import Finding, Verified, verify_entries
 from processor.streams.inbox import Inbox
+from processor.trees.open_writers import what_is_untold
 
 
 @dataclass(frozen=True, slots=True)
 class CheckReport:
     """What is wrong with the directories, by setting; what the store does; which protections a worker has.
 
-    `cluster`: what is wrong with it, or how much it does at once; None unless ENGINE=dask.
+    `cluster`: what is wrong with it, or how much it does at once; None unless ENGINE=dask. `untold_writers`: who may
+    still have files open for writing that stand still, and nobody tells.
     """
 
     places: dict[str, str | None]
     profile: StoreProfile
     protections: Protections
     cluster: Failure | int | None
+    untold_writers: str = ""
 
     @property
     def ready(self) -> bool:
@@ -46,8 +49,9 @@ class CheckReport:
 def check(settings: Settings) -> CheckReport:
     """Look at the directories, probe the store, start a worker and ask the cluster, if there is to be one.
 
-    Raises DeliveryError when the embedded store can not be started.
+    Raises DeliveryError when the embedded store can not be started, ConfigurationError (INCLUDE, EXCLUDE).
     """
+    selection(settings)
     with ExitStack() as parts:
         _reached, store = parts.enter_context(open_store(settings))
         inbox = Inbox()
@@ -56,7 +60,9 @@ def check(settings: Settings) -> CheckReport:
         parts.callback(pool.stop)
         protections = pool.protections()
         profile = probe(store)
-        return CheckReport(problems_of_places(settings), profile, protections, _cluster(settings, store, profile))
+        cluster = _cluster(settings, store, profile)
+        untold = what_is_untold(settings.watch_path)
+        return CheckReport(problems_of_places(settings), profile, protections, cluster, untold)
 
 
 def _cluster(settings: Settings, store: S3Store, profile: StoreProfile) -> Failure | int | None:

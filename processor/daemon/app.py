@@ -68,12 +68,12 @@ def run(settings: Settings, *, once: bool = False) -> int:
     """Deliver until told to stop, or once: what is there now. Return the exit code: 0, or 1 after a failure.
 
     75: `once` has left files that did not stop changing.
-    Raises LedgerBusyError, LedgerTooNewError, ConfigurationError (FEEDS, HTTP_LISTEN, a directory that another user may
-    write in), and DeliveryError when the store can not be used as it is configured.
+    Raises LedgerBusyError, LedgerTooNewError, ConfigurationError (FEEDS, INCLUDE, EXCLUDE, HTTP_LISTEN, a directory
+    that another user may write in), and DeliveryError when the store can not be used as it is configured.
     """
     if problem := unsafe(settings):
         raise ConfigurationError(problem)
-    feeds = load_feeds(settings)
+    feeds, watching = load_feeds(settings), watch_settings(settings)
     supervisor = Supervisor()
     supervisor.take_signals()
     counters = Counters()
@@ -95,7 +95,7 @@ def run(settings: Settings, *, once: bool = False) -> int:
         protections = None if once else _confined(settings, pool)
         recovered = ledger.recover(_now_ms())
         ledger.commit()
-        tree = Tree(watch_settings(settings))
+        tree = Tree(watching)
         liveness = Liveness({}, time.monotonic(), lambda: counters.ledger_full)
         if settings.http_listen:  # before the actors are started, which a wrong address would leave behind
             parts.callback(_metrics(settings, counters, tree, liveness, protections).close)
@@ -105,7 +105,7 @@ def run(settings: Settings, *, once: bool = False) -> int:
         needed = _ActorParts(store, ledger, pool, inbox, tree, counters, elsewhere)
         routes = _start_actors(settings, supervisor, needed, feeds)
         liveness.follow(routes.by_name, time.monotonic())
-        parts.callback(ControlServer(settings.control_socket_path, ControlApi(routes).answer).close)
+        parts.callback(ControlServer(settings.control_socket_path, ControlApi(routes, tree).answer).close)
         log.info("daemon.started", watch_path=str(settings.watch_path), recovered=recovered, pid=os.getpid())
         notify("READY=1", f"STATUS=delivering {settings.watch_path}")
         failure = _serve(supervisor, routes, liveness, lambda: _reload(settings, routes), once=once)

@@ -7,18 +7,24 @@ from typing import Any
 from processor.actors.messages import Obey, Order
 from processor.actors.routes import Routes
 from processor.domain.keys import escape, unescape
+from processor.watch.tree import Tree
 
+WATCH = "watch"  # beside Progress's orders: what the watcher leaves alone, and what it waits for
 _ANSWER_SECONDS = 20.0
+_MOST_OPEN = 20
 
 
 class ControlApi:
-    """Turns a request of the control socket into a question to Progress."""
+    """Turns a request of the control socket into a question to Progress, or to the watched tree."""
 
-    def __init__(self, routes: Routes) -> None:
+    def __init__(self, routes: Routes, tree: Tree) -> None:
         self._routes = routes
+        self._tree = tree
 
     def answer(self, request: dict[str, Any]) -> Any:
         """Return plain values. Raises ValueError for what is no order."""
+        if request["order"] == WATCH:
+            return self._watch()
         path = request.get("path")
         obey = Obey(
             Order(request["order"]),
@@ -41,9 +47,18 @@ class ControlApi:
             for flight in list(answer)
         ]
 
+    def _watch(self) -> dict[str, Any]:
+        counters = self._tree.counters()
+        longest = sorted(self._tree.open_files(), key=lambda each: -each[1])[:_MOST_OPEN]
+        return {
+            "open": counters.open,
+            "left_out": counters.left_out,
+            "open_files": [{"path": escape(path), "seconds": round(seconds, 1)} for path, seconds in longest],
+        }
+
 
 def request(
-    order: Order, path: Path | None = None, since_ms: int | None = None, feed: str | None = None
+    order: Order | str, path: Path | None = None, since_ms: int | None = None, feed: str | None = None
 ) -> dict[str, Any]:
     """Return what to send over the control socket."""
     shown = None if path is None else escape(bytes(path))

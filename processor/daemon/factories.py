@@ -12,8 +12,9 @@ from pydantic import SecretStr
 from processor import logs
 from processor.config import EMBEDDED, ConfigurationError, SandboxMode, Settings, env_file
 from processor.delivery.rebuild_ledger import rebuild
-from processor.domain.feeds import AfterUpload
+from processor.domain.feeds import AfterUpload, PathPattern
 from processor.domain.keys import escape
+from processor.feeds.patterns import path_patterns
 from processor.ledger.database import LedgerDamagedError, set_aside
 from processor.ledger.writer import Ledger
 from processor.sandbox.confine import Limits
@@ -21,6 +22,7 @@ from processor.store.embedded import EmbeddedStore
 from processor.store.from_settings import store_settings
 from processor.store.s3 import S3Store
 from processor.trees.ownership import claim
+from processor.watch.selection import TEMPORARY, Selection
 from processor.watch.settings import WatchSettings
 
 _BELONGS_TO = "belongs-to"
@@ -133,7 +135,25 @@ def watch_settings(settings: Settings) -> WatchSettings:
         rescan_seconds=settings.rescan_interval / 1000,
         ignore_initial=settings.ignore_initial,
         excluded=tuple(os.fsencode(path) for path in _own_paths(settings)),
+        selection=selection(settings),
     )
+
+
+def selection(settings: Settings) -> Selection:
+    """Return what INCLUDE and EXCLUDE select. Raises ConfigurationError that names every mistake in them."""
+    mistakes: list[str] = []
+
+    def patterns(name: str, text: str, always: str = "") -> tuple[PathPattern, ...]:
+        try:
+            return path_patterns(f"{always} {text}")
+        except ValueError as error:
+            mistakes.append(f"{name}={text!r}: {error} (patterns of gitignore, separated by spaces)")
+            return ()
+
+    include, exclude = patterns("INCLUDE", settings.include), patterns("EXCLUDE", settings.exclude, TEMPORARY)
+    if mistakes:
+        raise ConfigurationError("\n".join(mistakes))
+    return Selection(include, exclude)
 
 
 def _own_paths(settings: Settings) -> Iterator[Path]:

@@ -199,6 +199,7 @@ class _Collector:
         yield _gauge("processor_watched_directories", "Directories that are watched.", tree.watches)
         yield _gauge("processor_unwatched_directories", "Directories that are only scanned.", tree.unwatched)
         yield _gauge("processor_unsettled_files", "Files that are not yet whole.", tree.unsettled)
+        yield _gauge("processor_left_out_files", "Files that INCLUDE and EXCLUDE leave out.", tree.left_out)
         yield _gauge("processor_open_files", "Files that stand still and are open for writing.", tree.open)
 
 

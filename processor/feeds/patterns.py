@@ -1,8 +1,17 @@
 """Patterns of gitignore, compiled by pathspec."""
 
+import re
+
 from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
 
 from processor.domain.feeds import PathPattern
+
+_BETWEEN = re.compile(r"(?<!\\)\s+")
+
+
+def path_patterns(text: str) -> tuple[PathPattern, ...]:
+    """Return patterns that are separated by white space, unless a backslash is before it. Raises ValueError."""
+    return tuple(map(path_pattern, filter(None, _BETWEEN.split(text.strip()))))
 
 
 def path_pattern(text: str) -> PathPattern:

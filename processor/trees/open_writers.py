@@ -14,6 +14,7 @@ from pathlib import Path
 
 # There a refusal says that the server gave us no delegation, not that somebody writes.
 _SILENT = ("nfs", "cifs", "smb", "ceph", "afs", "9p", "virtiofs")
+_CAP_LEASE = 28  # capabilities(7)
 _silent_devices: dict[int, bool] = {}  # a mount is looked for once, not for each file
 
 
@@ -87,6 +88,30 @@ def file_system_of(fd: int) -> str:
 def hides_writers(file_system: str) -> bool:
     """Tell whether writers on other hosts are not told of on file systems of this type."""
     return file_system.startswith((*_SILENT, "fuse"))
+
+
+def what_is_untold(directory: Path) -> str:
+    """Return which writers of the files in a directory the kernel does not tell this process of; "": all are told."""
+    try:
+        fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        return ""
+    try:
+        name = file_system_of(fd)
+    finally:
+        os.close(fd)
+    if hides_writers(name):
+        return f"writers on other hosts ({name})"
+    return "" if _may_lease_all() else "writers of files that belong to other users (no CAP_LEASE)"
+
+
+def _may_lease_all() -> bool:
+    try:
+        status = Path("/proc/self/status").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    effective = next((line.split()[1] for line in status.splitlines() if line.startswith("CapEff:")), "0")
+    return bool(int(effective, 16) >> _CAP_LEASE & 1)
 
 
 def _is_silent(fd: int) -> bool:

@@ -11,6 +11,7 @@ from processor.watch.exclusions import Exclusions
 from processor.watch.found import FoundFile, found_file
 from processor.watch.initial import InitialFiles
 from processor.watch.rescans import Rescans
+from processor.watch.selection import LeftOut
 from processor.watch.settings import WatchSettings
 from processor.watch.stability import IsOpen, Settling
 
@@ -50,6 +51,7 @@ class EntryIntake:
         self._settling = Settling(settings.poll_seconds, settings.unsettled_limit)
         self._age = Age(settings.quiet_seconds)
         self._initial = InitialFiles()
+        self._left_out = LeftOut()
         self._start_ns = wall_ns - _TICK_NS
         self._now = 0.0
         self.collects_initial = settings.ignore_initial
@@ -77,6 +79,15 @@ class EntryIntake:
             if (seconds := self._settling.open_seconds(path, self._now)) is not None
         )
 
+    @property
+    def left_out(self) -> int:
+        """Return how many files lie there that INCLUDE and EXCLUDE leave out."""
+        return len(self._left_out)
+
+    def scanned(self) -> None:
+        """Take note that everything has been looked at."""
+        self._left_out.scanned()
+
     def clock(self, now: float, wall_ns: int) -> None:
         """Take the time, monotonic and wall clock, for all that follows."""
         self._now = now
@@ -88,6 +99,10 @@ class EntryIntake:
             return None
         if is_passing(path.rpartition(b"/")[2]):
             return None  # on its way out, to be deleted or moved, or on its way back
+        if self._settings.selection.leaves_out(path):
+            self._left_out.add(path, scanned=reason in (Reason.LISTED, Reason.INITIAL))
+            self._settling.forget(path)
+            return None
         if not stat.S_ISREG(status.st_mode):
             self._skip(path, status.st_mode)
             return None

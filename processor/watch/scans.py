@@ -37,6 +37,7 @@ class Scans:
         self._arrivals: deque[tuple[int, bytes]] = deque()
         self._entered = self._seen = 0
         self._closed = False
+        self.finished = 0  # walks through all
         self.unwatched = 0  # directories that the walk through all met and could not watch
 
     @property
@@ -75,6 +76,7 @@ class Scans:
         self._seen += len(seen)
         if self._whole.done:
             self._whole = None
+            self.finished += 1
             self._report(self._rescans.finish(now))
             if not self.unwatched:
                 self._notes.recant(LIMIT_REACHED, b"")

@@ -1,6 +1,8 @@
 """Settings of the watcher."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from processor.watch.selection import Selection
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +19,7 @@ class WatchSettings:
     ignore_initial: bool = False
     excluded: tuple[bytes, ...] = ()
     unsettled_limit: int = 20_000
+    selection: Selection = field(default_factory=Selection)
     open_told_seconds: float = 60.0  # a file that stands still for so long with a writer is told of
 
     @property

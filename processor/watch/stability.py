@@ -99,10 +99,11 @@ class Settling:
 
     def open_seconds(self, path: bytes, now: float) -> float | None:
         """Return for how long a file that is open for writing stands still; None when that is not what it is."""
-        return now - self._waiting[path].since if path in self._open else None
+        waiting = self._waiting.get(path) if path in self._open else None
+        return None if waiting is None else now - waiting.since
 
     def open_files(self) -> tuple[bytes, ...]:
-        """Return the files of `open_count`."""
+        """Return the files of `open_count`; may be asked from any thread."""
         return tuple(self._open)
 
     def waiting_since(self, then: float) -> tuple[bytes, ...]:

@@ -52,6 +52,7 @@ class WatchCounters:
     unwatched: int
     unsettled: int
     open: int
+    left_out: int
 
 
 class Tree:
@@ -143,7 +144,7 @@ class Tree:
         return self._intake.unsettled_since(self._clock.monotonic() - self._patience_seconds)
 
     def open_files(self) -> tuple[tuple[bytes, float], ...]:
-        """Return the files that stand still and are open for writing, with seconds; for the thread that looks."""
+        """Return the files that stand still and are open for writing, with seconds; may be asked from any thread."""
         return self._intake.open_files()
 
     @property
@@ -167,6 +168,7 @@ class Tree:
             unwatched=self._scans.unwatched,
             unsettled=self._intake.unsettled,
             open=self._intake.open_count,
+            left_out=self._intake.left_out,
         )
 
     def _is_patience_over(self) -> bool:
@@ -263,11 +265,13 @@ class Tree:
     def _take_walks(self, found: list[FoundFile]) -> None:
         if self._scans.next_due() <= self._clock.monotonic():
             self._quiet = False  # whatever happens to a directory while it is being read is told when it is closed
-        initial = self._intake.collects_initial
+        initial, finished = self._intake.collects_initial, self._scans.finished
         for path, status in self._scans.step_part(_BATCH):
             self._take(found, self._intake.sighted(path, status, Reason.LISTED))
         for path, status in self._scans.step_whole(self._clock.monotonic(), _BATCH):
             self._take(found, self._intake.sighted(path, status, Reason.INITIAL if initial else Reason.LISTED))
+        if self._scans.finished > finished:
+            self._intake.scanned()
         if initial and not self._scans.walks_whole:
             self._intake.collects_initial = False
 

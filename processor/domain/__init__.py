@@ -13,7 +13,7 @@ detection     Detect a file's type: its name proposes, its content confirms
 errors        Failures as values: class, code, message and hint
 feeds         Feeds: files that belong together, and where they match
 files         Files, their metadata, and the types their names propose
-foreign_text  Recognize texts that stand under a table's name but are no table
+foreign_text  Recognize texts named like tables that are none
 identity      Recognise a file by what changes with its content
 jobs          Jobs and their routing slips
 key_template  Templates of object keys

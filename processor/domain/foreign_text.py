@@ -1,4 +1,4 @@
-"""Recognize texts that stand under a table's name but are no table.
+"""Recognize texts named like tables that are none.
 
 Only what is certain counts: a page of HTML, an error that a store answered, an armored message, a pointer in place of a
 file, a JSON document. Whatever else does not fit its name is left to its parser, which refuses it with the place.

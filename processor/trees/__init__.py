@@ -5,7 +5,7 @@ Nothing else may rename, delete, create or write files that strangers can reach;
 beneath       Open directories below a root, never through a link
 held          A plain file, held open while it moves
 moves         Rename, copy, delete and write files, whatever strangers do
-open_writers  Ask the kernel if anybody has a file open for writing
+open_writers  Ask the kernel if a file is open for writing
 ownership     Directories that belong to the daemon's user alone
 syscalls      Call openat2 and renameat2, or what stands in for them
 """

@@ -1,4 +1,4 @@
-"""Ask the kernel if anybody has a file open for writing.
+"""Ask the kernel if a file is open for writing.
 
 A read lease is given only while nobody has the file open for writing, nor mapped so (fcntl(2), "Leases"). It is given
 back at once: whoever opens the file meanwhile waits for some microseconds.

@@ -68,6 +68,9 @@ def options(
 app.add_typer(feeds_app, name="feed", rich_help_panel=LOOK)
 
 
+_FORCE = "Overwrite what is there, but never IN itself."
+
+
 @app.command(rich_help_panel=DELIVER)
 def run(*, once: Annotated[bool, typer.Option("--once", help="Deliver what is there now, then end.")] = False) -> None:
     """Watch WATCH_PATH and deliver whatever arrives there, until SIGTERM or Ctrl-C."""
@@ -96,6 +99,7 @@ def convert(
     batch: Annotated[
         bool, typer.Option("--batch", help="Read lines IN<TAB>OUT; answer `ok` or `err MESSAGE`.")
     ] = False,
+    force: Annotated[bool, typer.Option("--force", help=_FORCE)] = False,
 ) -> None:
     """Convert one data file to Parquet on disk, by the code and under the protections of the daemon."""
     settings = settings_for(WATCH_PATH=Path("/"), S3_BUCKET="unused")
@@ -103,13 +107,13 @@ def convert(
     from processor.commands.local_worker import LocalWorker  # noqa: PLC0415
 
     if batch:
-        for answer in command.batch(settings, sys.stdin):
+        for answer in command.batch(settings, sys.stdin, force=force):
             print(answer, flush=True)
         return
     if source is None or target is None:
         raise typer.BadParameter("give IN and OUT, or --batch")
     with told_plainly(), LocalWorker(settings) as worker:
-        converted = command.convert_file(worker, settings, source, target)
+        converted = command.convert_file(worker, settings, source, target, force=force)
         receipt = converted.receipt
         print(f"{converted.parquet}: {receipt.rows} rows, {len(receipt.columns)} columns")
         if converted.rejects is not None:
@@ -120,13 +124,15 @@ def convert(
 def extract(
     source: Annotated[Path, typer.Argument(metavar="IN", help="An archive.")],
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="Where to; nothing is written outside it.")],
+    *,
+    force: Annotated[bool, typer.Option("--force", help=_FORCE)] = False,
 ) -> None:
     """Extract one archive to a directory; data files in it become Parquet, as they would in the store."""
     settings = settings_for(WATCH_PATH=Path("/"), S3_BUCKET="unused")
     from processor.commands.extract import extract_file  # noqa: PLC0415
 
     with told_plainly():
-        result = extract_file(settings, source, directory)
+        result = extract_file(settings, source, directory, force=force)
     print(f"{directory}: {result.written} members")
     for name, reason in result.skipped:
         print(plain(f"not a file: {name}: {reason}"))

@@ -6,7 +6,7 @@ from io import TextIOWrapper
 from pathlib import Path
 
 from processor.commands.local_worker import LocalWorker
-from processor.commands.output_directory import Directory, PartFile
+from processor.commands.output_directory import Directory, Overwriting, PartFile
 from processor.config import Settings
 from processor.confined.entrypoint import ConvertRequest, stream_conversion
 from processor.domain.conversion import DataFormat, Receipt
@@ -26,28 +26,29 @@ class Converted:
     rejects: Path | None
 
 
-def convert_file(worker: LocalWorker, settings: Settings, source: Path, target: Path) -> Converted:
+def convert_file(
+    worker: LocalWorker, settings: Settings, source: Path, target: Path, *, force: bool = False
+) -> Converted:
     """Convert `source` to `target`; rejected rows go to `<target>.rejects.jsonl`.
 
-    Files appear under their names only when they are whole. Raises DeliveryError.
+    Files appear under their names only when they are whole, in the place of others only with `force`, and never in that
+    of the source. Raises DeliveryError.
     """
     root, file = worker.examine(source)
     file = as_data_file(source, file)
     options = file.reading(settings.conversion)
+    writing = _ObjectWriting(target, Overwriting(source, force))
     stream = worker.stream(stream_conversion, lambda id_: ConvertRequest(id_, root, file, options, file.facts))
-    writing = None
     try:
-        writing = _ObjectWriting(target)
         for frame in stream.frames():
             writing.take(frame)
         return writing.finish()
     finally:
         stream.close()
-        if writing is not None:
-            writing.directory.close()
+        writing.directory.close()
 
 
-def batch(settings: Settings, lines: Iterable[str]) -> Iterator[str]:
+def batch(settings: Settings, lines: Iterable[str], *, force: bool = False) -> Iterator[str]:
     """Yield `ok` or `err MESSAGE` for each line `IN<TAB>OUT`; one worker serves all of them.
 
     Names that are no UTF-8 come, from a file, as Python has them: in surrogates.
@@ -61,7 +62,7 @@ def batch(settings: Settings, lines: Iterable[str]) -> Iterator[str]:
                 yield "err usage: each line is IN<TAB>OUT"
                 continue
             try:
-                convert_file(worker, settings, Path(source), Path(target))
+                convert_file(worker, settings, Path(source), Path(target), force=force)
             except (DeliveryError, OSError, ValueError) as error:  # a ValueError is of a name with a NUL in it
                 yield "err " + " ".join(str(error).split()).encode(errors="backslashreplace").decode()
             else:
@@ -88,12 +89,17 @@ def as_data_file(path: Path, file: FileMetadata) -> FileMetadata:
 class _ObjectWriting:
     """The files that the stream becomes."""
 
-    def __init__(self, target: Path) -> None:
+    def __init__(self, target: Path, rules: Overwriting) -> None:
         self._files = {
             Content.PARQUET: target,
             Content.REJECTS: target.with_name(f"{target.name}.rejects.jsonl"),
         }
-        self.directory = Directory(target.parent)
+        self.directory = Directory(target.parent, rules)
+        try:
+            self.directory.claim(target.name)
+        except DeliveryError:
+            self.directory.close()
+            raise
         self._part: PartFile | None = None
         self._begun: list[Content] = []
         self._receipt: Receipt | None = None
@@ -120,6 +126,6 @@ class _ObjectWriting:
     def finish(self) -> Converted:
         """Give the files their names."""
         assert self._receipt is not None, "a stream that ended well has a receipt"
-        self.directory.keep(replace=True)
+        self.directory.keep()
         rejects = self._files[Content.REJECTS] if Content.REJECTS in self._begun else None
         return Converted(self._receipt, self._files[Content.PARQUET], rejects)

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from processor.commands.local_worker import LocalWorker
-from processor.commands.output_directory import Directory, PartFile
+from processor.commands.output_directory import Directory, Overwriting, PartFile
 from processor.config import Settings
 from processor.confined.entrypoint import ExtractRequest, stream_extraction
 from processor.domain.errors import DeliveryError, Failure, refused
@@ -24,13 +24,15 @@ class Extracted:
     failure: Failure | None = None
 
 
-def extract_file(settings: Settings, source: Path, directory: Path) -> Extracted:
+def extract_file(settings: Settings, source: Path, directory: Path, *, force: bool = False) -> Extracted:
     """Extract the archive `source` below `directory`, which is made if need be. Raises DeliveryError, OSError."""
     with LocalWorker(settings) as worker:
-        return extract_by(worker, settings, source, directory)
+        return extract_by(worker, settings, source, directory, force=force)
 
 
-def extract_by(worker: LocalWorker, settings: Settings, source: Path, directory: Path) -> Extracted:
+def extract_by(
+    worker: LocalWorker, settings: Settings, source: Path, directory: Path, *, force: bool = False
+) -> Extracted:
     """Do the same by a worker that is there already."""
     root, file = worker.examine(source)
     if file.kind.type is not FileType.ARCHIVE:
@@ -38,7 +40,7 @@ def extract_by(worker: LocalWorker, settings: Settings, source: Path, directory:
     directory.mkdir(parents=True, exist_ok=True)
     options = replace(settings.extraction, feeds=file.feeds, path=worker.feed_path(source))
     stream = worker.stream(stream_extraction, lambda id_: ExtractRequest(id_, root, file, options, file.facts))
-    writing = _MemberWriting(Directory(directory))
+    writing = _MemberWriting(Directory(directory, Overwriting(source, force)))
     try:
         for frame in stream.frames():
             writing.take(frame)

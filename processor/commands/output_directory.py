@@ -8,6 +8,7 @@ import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from processor.domain.errors import DeliveryError, refused, transient
@@ -40,13 +41,14 @@ class PartFile:
         self._file.seek(0)
         self._file.truncate()
 
-    def commit(self, *, replace: bool) -> None:
-        """Give the file its name. Raises DeliveryError when that can not be, or is taken and it may not `replace`."""
+    def commit(self, rules: "Overwriting") -> None:
+        """Give the file its name. Raises DeliveryError when that can not be, or what has the name may not go."""
         *directories, name = self._key.split("/")
         with _told(self._key):
             self._file.close()
             self._parent = _make_directories(self._root, directories)
-            if replace:
+            if rules.force:
+                rules.refuse_source(self._parent, name)
                 os.rename(self._name, name, src_dir_fd=self._root, dst_dir_fd=self._parent)
                 self._name = ""
             else:
@@ -96,7 +98,7 @@ def _told(key: str) -> Iterator[None]:
 def _failure(key: str, error: OSError) -> DeliveryError:
     match error.errno:
         case errno.EEXIST:
-            return refused("directory.exists", f"{key!r} exists already", "extract to an empty directory")
+            return refused("directory.exists", f"{key!r} exists already", "choose another place, or add --force")
         case errno.ENOTDIR | errno.ELOOP:
             return refused("directory.in-the-way", f"a file or link is in the way of {key!r}")
         case errno.ENAMETOOLONG:
@@ -105,10 +107,27 @@ def _failure(key: str, error: OSError) -> DeliveryError:
             return transient("directory.unwritable", f"{key!r} can not be written: {error.strerror}")
 
 
+@dataclass(frozen=True, slots=True)
+class Overwriting:
+    """What may be overwritten: nothing, or with `force` whatever is not the source, under whichever name."""
+
+    source: Path
+    force: bool = False
+
+    def refuse_source(self, directory_fd: int, name: str) -> None:
+        """Raise DeliveryError when the name is one of the source, be it by a link. Nothing may have it, either."""
+        source = os.stat(self.source)
+        with suppress(FileNotFoundError):
+            there = os.stat(name, dir_fd=directory_fd)
+            if (there.st_dev, there.st_ino) == (source.st_dev, source.st_ino):
+                raise refused("directory.is-source", f"{name!r} is what is being read", "choose another place")
+
+
 class Directory:
     """A directory, which exists, and the files that are on their way into it."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, rules: Overwriting) -> None:
+        self._rules = rules
         self._root = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self._number = 0
         self._parts: list[PartFile] = []
@@ -118,6 +137,13 @@ class Directory:
         self.drop()
         os.close(self._root)
 
+    def claim(self, name: str) -> None:
+        """Raise DeliveryError when a file may not have this name, before it is made."""
+        with _told(name):
+            self._rules.refuse_source(self._root, name)
+            if not self._rules.force and os.path.lexists(f"/proc/self/fd/{self._root}/{name}"):
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), name)
+
     def part(self, key: str) -> PartFile:
         """Begin a file."""
         self._number += 1
@@ -125,10 +151,10 @@ class Directory:
         self._parts.append(part)
         return part
 
-    def keep(self, *, replace: bool = False) -> None:
-        """Give the files their names, all or none. Raises DeliveryError when a name is taken, unless they `replace`."""
+    def keep(self) -> None:
+        """Give the files their names, all or none. Raises DeliveryError when one may not have its name."""
         for part in self._parts:
-            part.commit(replace=replace)
+            part.commit(self._rules)
         while self._parts:
             self._parts.pop().settle()
 

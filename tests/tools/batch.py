@@ -1,5 +1,6 @@
 """A running `processor convert --batch`, asked file by file."""
 
+import glob
 import os
 import select
 import subprocess
@@ -83,6 +84,8 @@ class Batch:
         return self._ask(source, target)
 
     def _ask(self, source: Path, target: Path) -> Answer:
+        for left in (target, *target.parent.glob(f"{glob.escape(target.name)}.*.jsonl")):
+            left.unlink(missing_ok=True)  # of the file before: nothing is overwritten
         process = self._running()
         try:
             return Answer(self._line(process, source, target))

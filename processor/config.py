@@ -15,7 +15,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSource, NoDecode, SettingsConfigDict
 
 from processor.domain.archives import ArchiveLimits, ExtractionOptions, NestedArchives
-from processor.domain.conversion import Compression, ConversionOptions, MalformedRows, Typing
+from processor.domain.conversion import Compression, ConversionOptions, CsvNotes, MalformedRows, Typing
 from processor.domain.feeds import AfterUpload
 from processor.domain.key_template import template_mistake
 from processor.domain.uploads import PART_SIZE_BYTES, SMALLEST_PART_BYTES
@@ -154,6 +154,10 @@ class Settings(BaseSettings):
     typing: Typing = Field(Typing.LOSSLESS, description="`lossless`: columns earn types; `text`: all stay text")
     malformed_rows: MalformedRows = Field(
         MalformedRows.REFUSE, description="rows of the wrong length: `refuse` the file, `reject-object` or `keep`"
+    )
+    csv_notes: CsvNotes = Field(
+        CsvNotes.REFUSE,
+        description="titles, notes and totals around a CSV table: `refuse` the file or `recognise` them",
     )
     null_tokens: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="texts that mean NULL, separated by commas, such as `NA,n/a`"
@@ -332,6 +336,7 @@ class Settings(BaseSettings):
             compression_level=self.parquet_compression_level,
             typing=self.typing,
             malformed_rows=self.malformed_rows,
+            csv_notes=self.csv_notes,
             null_tokens=self.null_tokens,
             fallback_encoding=self.fallback_encoding,
             memory_limit_mb=max(_LEAST_DUCKDB_MIB, self.worker_memory * 2 // 5),

@@ -31,6 +31,13 @@ class MalformedRows(StrEnum):
     KEEP = "keep"  # short rows are filled with NULL, surplus fields go to the LIST column _surplus
 
 
+class CsvNotes(StrEnum):
+    """Treatment of lines around a CSV table: titles, notes, comments, totals."""
+
+    REFUSE = "refuse"  # a text is one table and nothing else
+    RECOGNISE = "recognise"  # they are found by evidence and go verbatim to <key>.notes.jsonl
+
+
 class DataFormat(StrEnum):
     """The formats that become Parquet; the value is the canonical extension without its dot."""
 
@@ -50,6 +57,7 @@ class ConversionOptions:
     row_group_rows: int = 30_720  # a worker stays small with small row groups
     typing: Typing = Typing.LOSSLESS
     malformed_rows: MalformedRows = MalformedRows.REFUSE
+    csv_notes: CsvNotes = CsvNotes.REFUSE
     null_tokens: tuple[str, ...] = ()  # texts the operator declares to mean NULL; exact match of unquoted fields
     fallback_encoding: str = ""  # of texts that are not Unicode; empty: they are refused
     memory_limit_mb: int = 400  # DuckDB's own limit; the kernel's is set by the sandbox

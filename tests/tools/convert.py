@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from processor.confined.formats import convert
-from processor.domain.conversion import ConversionOptions, DataFormat, MalformedRows, Typing
+from processor.domain.conversion import ConversionOptions, CsvNotes, DataFormat, MalformedRows, Typing
 from processor.domain.errors import DeliveryError
 from processor.streams.source import open_file
 
@@ -54,6 +54,7 @@ def _pump(read_end: int, file: BinaryIO) -> None:
 def convert_file(source: Path, target: Path) -> str:
     options = ConversionOptions(
         malformed_rows=MalformedRows(os.environ.get("MALFORMED_ROWS", "refuse")),
+        csv_notes=CsvNotes(os.environ.get("CSV_NOTES", "refuse")),
         typing=Typing(os.environ.get("TYPING", "lossless")),
     )
     data_format = FORMATS.get(source.suffix.lower(), DataFormat.CSV)

@@ -6,22 +6,28 @@ from typing import Self
 
 from processor.confined.formats.csv.encoding import Encoding, decide_encoding, utf8_chunks
 from processor.confined.formats.csv.feed.encoded_rows import SURPLUS, PipedRows
-from processor.confined.formats.csv.layout.header import Header, Name, decide_header, name_columns, without_quotes
+from processor.confined.formats.csv.grammar import Grammar
+from processor.confined.formats.csv.layout.doubts import Doubt, stray_quote, unsure_header
+from processor.confined.formats.csv.layout.header import Name, decide_header, name_columns, without_quotes
+from processor.confined.formats.csv.layout.header_evidence import Header, weigh_header
+from processor.confined.formats.csv.layout.one_table import declared_separator, one_table
 from processor.confined.formats.csv.layout.table_area import Layout, lay_out
 from processor.confined.formats.csv.malformed.collect import Misfits
 from processor.confined.formats.csv.malformed.output_rows import OutputRows, is_row
 from processor.confined.formats.csv.reader.batches import Passage, passages
+from processor.confined.formats.csv.reader.padding import without_padding
 from processor.confined.formats.csv.reader.ragged import Block
 from processor.confined.formats.csv.reader.records import Record, records
 from processor.confined.formats.csv.reader.recover import Repair
 from processor.confined.formats.csv.reader.survey import FIRST_RECORDS, Survey
+from processor.confined.formats.csv.reader.swallowed import swallows_rows
 from processor.confined.formats.csv.reader.uniformity import Structure, check_structure, direct_reading
 from processor.confined.formats.csv.report import facts, refuse_malformed
-from processor.confined.formats.csv.sniffer.detect import choose
+from processor.confined.formats.csv.sniffer.detect import choose, choose_one_table
 from processor.confined.formats.dialect import Dialect, Newline
 from processor.confined.formats.parquet.write import Reading, Sample, TextColumn, write_table
 from processor.confined.formats.pipe_feed import Row, piped
-from processor.domain.conversion import ConversionOptions, DataFormat, Facts, MalformedRows, Receipt
+from processor.domain.conversion import ConversionOptions, CsvNotes, DataFormat, Facts, MalformedRows, Receipt
 from processor.domain.errors import DeliveryError, refused
 from processor.streams.feed import readable_fd
 from processor.streams.output import Output
@@ -54,6 +60,9 @@ class CsvTable:
         self.misfits: Misfits | None = None  # None where no row is malformed
         self._repair: Repair | None = None
         self.kept: list[Row] | None = None  # all rows, where they are few
+        self.recognises = options.csv_notes is CsvNotes.RECOGNISE
+        self.has_separator_line = False  # Excel's `sep=;`
+        self.doubt: Doubt | None = None  # why this is not one table and nothing else
         self.structure: Structure | None = None  # found when DuckDB may read the source itself
 
     @classmethod
@@ -67,11 +76,12 @@ class CsvTable:
         if not piece.strip(_BLANK):
             begins = "" if table.whole else f" in its first {len(piece)} bytes"
             raise _empty(source, begins)
-        reading = choose(piece, data_format)
+        reading = choose(piece, data_format) if table.recognises else choose_one_table(piece, data_format)
         table.dialect, table.survey = reading.dialect, reading.survey
         if reading.layout is None:
             raise _empty(source)
-        table._lay_out(reading.layout)
+        table.has_separator_line = not table.recognises and bool(declared_separator(piece))
+        table._find_layout(reading.layout)
         table.check_width()
         table.understand()
         table.check_width()
@@ -91,7 +101,8 @@ class CsvTable:
 
     def chunks(self) -> Iterator[bytes]:
         """Return the text as UTF-8."""
-        return utf8_chunks(self.source, self.encoding)
+        chunks = utf8_chunks(self.source, self.encoding)
+        return chunks if self.recognises else without_padding(chunks)
 
     def records(self) -> Iterator[Record]:
         """Return all records, with NULL tokens applied."""
@@ -115,14 +126,15 @@ class CsvTable:
     def understand(self) -> None:
         """Decide layout, header, names and malformed rows from what is known of the records."""
         if not self.whole and self._looks_regular():
-            self.names = name_columns(self._decide_header(), self.layout.width)
-            self._check_structure()
+            self.names = name_columns(self._decide_header(), self.layout.width, stripped=self.recognises)
+            if self.doubt is None:
+                self._check_structure()
         if self.structure is None:
             self.understand_all()
 
     def _looks_regular(self) -> bool:
         layout, wrong = self.layout, len(self.layout.preamble) + bool(self.layout.header)
-        alike = self.survey.widths[layout.width] >= self.survey.total - wrong
+        alike = self.doubt is None and self.survey.widths[layout.width] >= self.survey.total - wrong
         return alike and self.survey.odd == 0 and layout.width > 1 and not layout.footer
 
     def understand_all(self) -> None:
@@ -131,13 +143,21 @@ class CsvTable:
         seen = None
         if self.nulls or not is_surveyed:
             seen = self._misfits()
-            self.survey = Survey().add_all(seen.watch(self.passages(), FIRST_RECORDS), self.layout.width)
-            layout = lay_out(self.survey, self.dialect)
-            assert layout is not None
-            self._lay_out(layout)
+            watched = seen.watch(self.passages(), FIRST_RECORDS)
+            self.survey = Survey().add_all(watched, self.layout.width, Grammar(self.dialect))
+            self._find_layout(lay_out(self.survey, self.dialect) if self.recognises else None)
+        elif self.dialect.quote and not self.recognises:
+            self._look_at_quotes()
         header = self._decide_header()
         self._find_misfits(seen)
-        self.names = name_columns(header, self.layout.width, {SURPLUS} if self.has_surplus else set())
+        reserved = {SURPLUS} if self.has_surplus else set()
+        self.names = name_columns(header, self.layout.width, reserved, stripped=self.recognises)
+
+    def _look_at_quotes(self) -> None:
+        grammar = Grammar(self.dialect)
+        for record in self.survey.first:
+            if grammar.quote in record.text:
+                self.survey.add_quotes(record, grammar)
 
     def _is_surveyed(self) -> bool:
         """Whether the survey holds every record as it is read when the width is known, which parts some long ones."""
@@ -145,7 +165,10 @@ class CsvTable:
         if not self.whole or survey.odd or survey.total > len(survey.first):
             return False
         misfits = (r for r in survey.first if len(r.fields) != width) if len(survey.widths) > 1 else ()
-        return not any(b"\n" in record.text or b"\r" in record.text for record in misfits)
+        if any(b"\n" in record.text or b"\r" in record.text for record in misfits):
+            return False
+        delimiter = self.dialect.delimiter
+        return not any(b"\n" in r.text and swallows_rows(r.text, delimiter, width) for r in survey.first)
 
     def _is_uniform(self) -> bool:
         """Whether the survey holds every record, and all of them have the table's width."""
@@ -159,13 +182,26 @@ class CsvTable:
         if layout.header:
             self.header = Header(True, "names above rows of another width")
         else:
-            self.header = decide_header(table[0], rows)
+            self.header = self._weigh_header(table[0], rows)
         return self._header_fields(table[0], rows)
+
+    def _weigh_header(self, first: Record, rows: list[Record]) -> Header:
+        if len(first.fields) != self.layout.width:
+            return Header(False, "the first record has another width")
+        found = weigh_header(first.fields, [row.fields for row in rows])
+        if found.present is not None:
+            return found
+        if self.recognises:
+            return decide_header(first, rows)
+        self.doubt = self.doubt or unsure_header(first, found.reason)
+        return Header(False, found.reason)
 
     def _header_fields(self, first: Record, rows: list[Record]) -> list[bytes | None]:
         if not self.header.present:
             return []
         sound = self.repair.sensible(first) if first.odd and len(first.fields) == self.layout.width else first.fields
+        if not self.recognises:
+            return sound
         names = without_quotes(self.layout.header or sound, rows)
         if len(names) == self.layout.width - 1 and any(row.fields[-1] is not None for row in rows):
             return [None, *names]  # R writes no name above the names of its rows
@@ -195,7 +231,7 @@ class CsvTable:
             found.add_comment(record)
 
     def _misfits(self) -> Misfits:
-        return Misfits(self.repair, is_kept=self.keeps)
+        return Misfits(self.repair, is_kept=self.keeps, has_comments=self.layout.comments)
 
     @property
     def keeps(self) -> bool:
@@ -217,8 +253,12 @@ class CsvTable:
         """Whether there is a column of what rows have too much."""
         return self.keeps and self.misfits is not None and self.misfits.surplus
 
-    def _lay_out(self, layout: Layout) -> None:
-        self.layout = layout
+    def _find_layout(self, recognised: Layout | None) -> None:
+        if self.recognises:
+            assert recognised is not None
+            self.layout = recognised
+        else:
+            self.layout, self.doubt = one_table(self.survey, self.dialect, has_separator_line=self.has_separator_line)
         self._repair = None
 
     @property
@@ -231,9 +271,13 @@ class CsvTable:
         return self._repair
 
     def refuse_malformed(self) -> None:
-        """Raise DeliveryError `csv.malformed-rows`, `csv.unterminated-quote` where rows are wrong and none may be."""
+        """Raise DeliveryError `csv.*` where the text is not one table, or rows are wrong and none may be."""
+        if self.doubt is not None:
+            raise self.doubt
         if self.options.malformed_rows is MalformedRows.REFUSE:
-            refuse_malformed(self.survey, self.layout.width, self.misfits)
+            refuse_malformed(self.survey, self.dialect, self.layout.width, self.misfits)
+            if not self.recognises and self.survey.encloses and self.survey.stray_line:
+                raise stray_quote(self.survey.stray_line)
 
     def direct(self) -> Reading:
         """Return the reading by DuckDB itself, where a structure was found."""
@@ -253,7 +297,7 @@ class CsvTable:
 
     def skipped_lines(self) -> int:
         """Return how many lines stand above the first row."""
-        return self.layout.first_line - (0 if self.header.present else 1)
+        return self.layout.first_line - (not self.header.present)
 
     def _check_structure(self) -> None:
         """Find out whether DuckDB may read the source itself: a large one whose rows are all alike."""
@@ -302,7 +346,7 @@ class CsvTable:
     def rows(self) -> Iterator[Row]:
         """Yield the rows of a small table as they are written."""
         if self._is_uniform() and not self.layout.footer_line:
-            first = self.layout.first_line + self.header.present
+            first = self.layout.first_line + bool(self.header.present)
             return (record.fields for record in self.survey.first if record.line >= first)
         return self._rows().singly(self.records())
 

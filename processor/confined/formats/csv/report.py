@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import orjson
 
 from processor.confined.formats.csv.encoding import Encoding
-from processor.confined.formats.csv.layout.header import Header
+from processor.confined.formats.csv.layout.doubts import describe_misfits
+from processor.confined.formats.csv.layout.header_evidence import Header
 from processor.confined.formats.csv.layout.table_area import Layout
 from processor.confined.formats.csv.malformed.collect import Misfits
 from processor.confined.formats.csv.reader.records import Record
@@ -45,7 +46,7 @@ def facts(
     return tuple(found)
 
 
-def refuse_malformed(survey: Survey, width: int, misfits: Misfits | None) -> None:
+def refuse_malformed(survey: Survey, dialect: Dialect, width: int, misfits: Misfits | None) -> None:
     """Raise DeliveryError `csv.malformed-rows`, `csv.unterminated-quote` where rows are wrong."""
     if survey.unclosed and survey.odd <= max(_FEW_ODD, _ODD_SHARE * survey.total):
         raise refused(
@@ -56,10 +57,11 @@ def refuse_malformed(survey: Survey, width: int, misfits: Misfits | None) -> Non
     if misfits and misfits.count:
         lines = ", ".join(map(str, misfits.lines))
         more = ", ..." if misfits.count > len(misfits.lines) else ""
+        seems, remedy = describe_misfits(survey, dialect, width, misfits.count, misfits.first)
         raise refused(
             "csv.malformed-rows",
-            f"{misfits.count} rows do not have {width} fields: lines {lines}{more}",
-            "repair them, or set MALFORMED_ROWS=reject-object or keep",
+            f"{misfits.count} rows do not have {width} fields: lines {lines}{more}{seems}",
+            remedy,
         )
 
 

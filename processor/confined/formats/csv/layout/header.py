@@ -1,7 +1,6 @@
-"""Decide if the first record is a header; name columns.
+"""Name the columns; decide on a doubtful header by votes.
 
-A name looks unlike the values below it: a word over numbers, no value that comes again. A value looks like them. Where
-neither is so (a table of words only) the first record is a header, as custom has it.
+Where the evidence contradicts itself and the header is to be recognised nevertheless, each column has a vote.
 """
 
 import re
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from processor.confined.formats.csv.cell_patterns import TYPED, CellClass, classify
+from processor.confined.formats.csv.layout.header_evidence import Header
 from processor.confined.formats.csv.reader.records import Record
 
 _ROWS_LOOKED_AT = 300
@@ -26,14 +26,6 @@ _ALIKE = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
-    """Whether there is one, and why."""
-
-    present: bool
-    reason: str
-
-
 def decide_header(first: Record, rows: Sequence[Record]) -> Header:
     """Decide whether `first` is the header of `rows`, the records below it that have the table's width."""
     names = first.fields
@@ -47,8 +39,8 @@ def decide_header(first: Record, rows: Sequence[Record]) -> Header:
     votes = [_vote(names, others, index) for index in range(len(names))]
     total = sum(votes)
     if total < 0:
-        return Header(False, "the first row looks like the rows below it")
-    return Header(True, "the first row looks unlike the rows below it" if total > 0 else "by custom")
+        return Header(False, "more columns speak for a row than for names")
+    return Header(True, "more columns speak for names than for a row" if total > 0 else "by convention")
 
 
 def without_quotes(names: Sequence[bytes | None], rows: Sequence[Record]) -> list[bytes | None]:
@@ -131,21 +123,29 @@ class Name:
     original: str | None = None
 
 
-def name_columns(fields: Sequence[bytes | None], width: int, reserved: AbstractSet[str] = frozenset()) -> list[Name]:
-    """Return `width` names that differ even when case does not count (DuckDB's rule) and are not `reserved`."""
+def name_columns(
+    fields: Sequence[bytes | None], width: int, reserved: AbstractSet[str] = frozenset(), *, stripped: bool = True
+) -> list[Name]:
+    """Return `width` names that differ even when case does not count (DuckDB's rule) and are not `reserved`.
+
+    They are `stripped` of the spaces around them, or names with these.
+    """
     texts = [(field or b"").decode() for field in fields[:width]]
-    given = {text.strip().lower() for text in texts}
+    given = {(text.strip() if stripped else text).lower() for text in texts}
     taken = set(reserved)
     counts: dict[str, int] = {}
     names = []
     for index in range(width):
         text = texts[index] if index < len(texts) else None
-        names.append(_unique(text, index, taken, given, counts))
+        names.append(_unique(text, index, taken, given, counts, stripped=stripped))
     return names
 
 
-def _unique(text: str | None, index: int, taken: set[str], given: set[str], counts: dict[str, int]) -> Name:
-    wish = (text or "").strip().replace("\0", "")
+def _unique(
+    text: str | None, index: int, taken: set[str], given: set[str], counts: dict[str, int], *, stripped: bool
+) -> Name:
+    wish = (text or "").replace("\0", "")
+    wish = wish if wish.strip() and not stripped else wish.strip()
     base = wish or f"column{index}"
     name, count = base, counts.get(base, 0)
     while name.lower() in taken or (name != wish and name.lower() in given):

@@ -37,6 +37,7 @@ class Layout:
     header: tuple[bytes | None, ...] = ()  # where the first record is a header of another width than the rows
     above_line: int = 0  # the first of the rows above the header
     usual: int = 0  # the width of most rows, where the header promises more
+    comments: bool = True  # lines that begin with # and do not fit are comments
 
     def is_body(self, record: Record) -> bool:
         """Whether the record is in the table and no comment; blank lines are not asked about."""
@@ -45,7 +46,8 @@ class Layout:
     def is_comment(self, record: Record) -> bool:
         """Whether the record is a line of comment in the table; one above or below it is preamble or footer."""
         return (
-            self.width > 1
+            self.comments
+            and self.width > 1
             and record.text.startswith(COMMENT)
             and len(record.fields) != self.width
             and record.line != self.first_line

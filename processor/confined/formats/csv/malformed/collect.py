@@ -20,12 +20,14 @@ _LONGEST_COMMENTS = 32 << 10
 class Misfits:
     """Takes rows of other widths, and comments. What they hold is looked at where they are kept only."""
 
-    def __init__(self, repair: Repair, *, is_kept: bool) -> None:
+    def __init__(self, repair: Repair, *, is_kept: bool, has_comments: bool = True) -> None:
         self.repair = repair
         self.count = 0
         self.lines: list[int] = []  # of the first ones
         self.comments: list[Record] = []
+        self.first: Record | None = None
         self.surplus = False  # some have more fields than the table
+        self._has_comments = has_comments
         self._is_kept = is_kept
         self.sampled: list[tuple[int, Record | bytes]] = []  # line and row, each as likely as any other
         self._chance = Chance(min(_SAMPLE_ROWS, _SAMPLE_CELLS // max(repair.width, 1) + 1))
@@ -51,7 +53,7 @@ class Misfits:
         if isinstance(passage, Ragged):
             self._add_ragged(passage)
         elif isinstance(passage, Record) and len(passage.fields) not in (0, self.repair.width):
-            if self.repair.width > 1 and passage.text.startswith(COMMENT):
+            if self._has_comments and self.repair.width > 1 and passage.text.startswith(COMMENT):
                 self.add_comment(passage)
             else:
                 self.add_row(passage)
@@ -69,6 +71,7 @@ class Misfits:
 
     def add_row(self, record: Record) -> None:
         """Take a row of another width."""
+        self.first = self.first or record
         self._list((record.line,))
         if self._is_kept:
             for _ in self._chance.chosen(1):
@@ -78,6 +81,8 @@ class Misfits:
 
     def _add_ragged(self, ragged: Ragged) -> None:
         wrong = ragged.misfits(self.repair.width)
+        if wrong and self.first is None:
+            self.first = ragged.record(ragged.starts.index(wrong[0][0]))
         self._list([line for line, _ in wrong[:_MOST_LISTED]])
         if self._is_kept:
             for place in self._chance.chosen(len(wrong)):
@@ -106,6 +111,7 @@ class Misfits:
         """Take those that were found behind these, but for the footer: no one knew that it was one."""
         end = footer[0].line if footer else math.inf
         self.count += behind.count - sum(not record.text.startswith(COMMENT) for record in footer)
+        self.first = self.first or behind.first
         self.lines = [line for line in (*self.lines, *behind.lines) if line < end][:_MOST_LISTED]
         self.comments = [*self.comments, *behind.comments]
         self.surplus = self.surplus or behind.surplus

@@ -7,7 +7,7 @@ from itertools import repeat
 import orjson
 
 from processor.confined.formats.csv.feed.encoded_rows import surplus_json
-from processor.confined.formats.csv.layout.header import Header
+from processor.confined.formats.csv.layout.header_evidence import Header
 from processor.confined.formats.csv.layout.table_area import Layout
 from processor.confined.formats.csv.malformed.pad import Leveller
 from processor.confined.formats.csv.reader.batches import Passage

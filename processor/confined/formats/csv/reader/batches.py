@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from processor.confined.formats.csv.grammar import inner_escape, may_strip, normal_endings
 from processor.confined.formats.csv.reader.ragged import NO_DELIMITER, NO_QUOTE, NULL, Block, Ragged, Skeletons
 from processor.confined.formats.csv.reader.records import Record, RecordReader
+from processor.confined.formats.csv.reader.swallowed import swallow_rows
 from processor.confined.formats.dialect import Dialect, Newline
 
 Passage = Record | Block | Ragged
@@ -68,6 +69,7 @@ class _Blocks:
         self._reader = reader
         self._dialect = dialect
         self._nulls = nulls
+        self._width = width
         self._regular = _regular(dialect, width)
         self._skeletons = Skeletons(dialect, width, nulls) if Skeletons.know(dialect) else None
         # Places in the bytes read: up to there a large block, or even a small one, has quotes that make no sense.
@@ -115,6 +117,10 @@ class _Blocks:
             return None
         text = match[0]
         lines = window.endings(start, match.end())
+        if self._dialect.quote and swallow_rows(
+            text.split(self._dialect.quote)[1::2], self._dialect.delimiter, self._width
+        ):
+            return None
         rows = _endings_outside(text, self._dialect) if self._dialect.quote and self._dialect.quote in text else lines
         block = Block(reader.line + 1, rows, text, self._dialect, self._nulls)
         reader.passed(match.end(), lines)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import accumulate
 
 from processor.confined.formats.csv.reader.records import Record, records
+from processor.confined.formats.csv.reader.swallowed import swallow_rows
 from processor.confined.formats.dialect import Dialect, Newline
 
 # Bytes that stand for something on the way to DuckDB; text that has them outside of quotes is left to the reader.
@@ -137,6 +138,8 @@ class Skeletons:
         parts = text.split(self._dialect.quote) if self._dialect.quote else [text]
         outside = self._dialect.quote.join(parts[::2]).replace(b"\r\n", b"\n")
         if len(parts) % 2 == 0 or self._is_doubtful(outside):
+            return None
+        if swallow_rows(parts[1::2], self._dialect.delimiter, self._width):
             return None
         separators = list(map(len, outside.translate(None, self._deleted).split(b"\n")))
         separators.pop()

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from processor.confined.formats.csv.grammar import Grammar
 from processor.confined.formats.csv.reader.line_buffer import LONGEST_RECORD, SETTLED_BYTES, LineBuffer
+from processor.confined.formats.csv.reader.swallowed import swallows_rows
 from processor.confined.formats.dialect import Dialect
 from processor.domain.errors import refused
 
@@ -132,7 +133,8 @@ class RecordReader:
         whole = self.window.held[start:end]
         whole = whole.rstrip(b" \t") if self.runs else whole
         fields, odd = self.grammar.fields(whole, self.nulls)
-        if self.width and len(fields) != self.width and len(alone.fields) == self.width:
+        unfit = len(fields) != self.width and len(alone.fields) == self.width
+        if self.width and (unfit or swallows_rows(whole, self.grammar.delimiter, self.width)):
             self._look_in_vain(len(whole))
             return alone
         return Record(self.line, fields, whole, odd)

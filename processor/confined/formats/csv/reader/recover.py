@@ -93,7 +93,7 @@ class Repair:
 
     def _between(self, text: bytes, quote: bytes) -> bytes | None:
         """Return what stands between quotes as often as a separator has to."""
-        found = re.search(rb"%b([^\w%b]{1,3})%b" % (quote, quote, quote), text)
+        found = re.search(rb"%b([^\w%b]{1,3})%b" % ((re.escape(quote),) * 3), text)
         return found[1] if found and text.count(found[0]) == self.width - 1 else None
 
     def _by_other_quotes(self, text: bytes) -> Fields | None:

@@ -4,6 +4,7 @@ from collections import Counter, deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from processor.confined.formats.csv.grammar import Grammar
 from processor.confined.formats.csv.reader.batches import Passage
 from processor.confined.formats.csv.reader.ragged import Block, Ragged
 from processor.confined.formats.csv.reader.records import Record
@@ -26,15 +27,21 @@ class Survey:
     first: list[Record] = field(default_factory=list)
     last: deque[Record] = field(default_factory=lambda: deque(maxlen=LAST_RECORDS))
     after_blank: set[int] = field(default_factory=set)  # lines of first and last records that follow a blank line
+    encloses: bool = False  # quotes enclose fields
+    stray_line: int = 0  # the first with a quote in a field that it does not enclose
     unclosed: list[int] = field(default_factory=list)  # lines of the first records with a quote that nothing closes
 
-    def add_all(self, passages: Iterable[Passage], block_width: int = 0) -> "Survey":
-        """Take all records into account, in order; blocks hold records of `block_width`, none of the first ones."""
+    def add_all(self, passages: Iterable[Passage], block_width: int = 0, grammar: Grammar | None = None) -> "Survey":
+        """Take all records into account, in order; blocks hold records of `block_width`, none of the first ones.
+
+        With a `grammar` the quotes are looked at, too.
+        """
         blank_before = False
         widths, first = self.widths, self.first
         last = _Last()
         for record in passages:
             if not isinstance(record, Record):
+                self.encloses = self.encloses or bool(record.dialect.quote and record.dialect.quote in record.text)
                 blank_before = self._add_block(record, block_width, blank_before=blank_before)
                 last.add(record, record.rows)
                 continue
@@ -44,6 +51,8 @@ class Survey:
                 continue
             self.total += 1
             widths[len(record.fields)] += 1
+            if grammar is not None and grammar.quote and grammar.quote in record.text:
+                self.add_quotes(record, grammar)
             if record.odd:
                 self._add_odd(record)
             self.longest = max(self.longest, len(record.text))
@@ -56,6 +65,14 @@ class Survey:
         self.last.extend(last.records())
         self.after_blank.update(last.after_blank())
         return self
+
+    def add_quotes(self, record: Record, grammar: Grammar) -> None:
+        """Take the record's quotes into account: those that enclose fields, and those that stand within others."""
+        found = grammar.field.findall(record.text)
+        self.encloses = self.encloses or any(quote for quote, *_ in found)
+        is_stray = record.odd or any(plain.count(grammar.quote) % 2 for _, _, plain, _ in found)
+        if is_stray and not self.stray_line:
+            self.stray_line = record.line
 
     def _add_odd(self, record: Record) -> None:
         self.odd += 1

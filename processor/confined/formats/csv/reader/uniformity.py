@@ -11,6 +11,8 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
 from processor.confined.formats.csv.encoding import Encoding, utf8_chunks
+from processor.confined.formats.csv.reader.padding import is_padded
+from processor.confined.formats.csv.reader.swallowed import swallow_rows
 from processor.confined.formats.dialect import Dialect
 from processor.confined.formats.sql import read_csv
 from processor.streams.source import Source
@@ -44,6 +46,8 @@ class StructureCheck:
 
     def add(self, chunk: bytes) -> bool:
         """Take the next piece; return False when a row is not like the others."""
+        if is_padded(chunk):
+            return False
         if self._rows is not None:
             return self._rows.add(chunk)
         first = behind_lines(chunk, self._skip)
@@ -83,6 +87,7 @@ class _Rows:
 
     def __init__(self, dialect: Dialect, width: int, ending: bytes) -> None:
         self.quote = dialect.quote
+        self.delimiter, self.width = dialect.delimiter, width
         self.ending = ending
         self.row = dialect.delimiter * (width - 1) + ending
         self.deleted = bytes(set(range(256)) - set(dialect.delimiter + self.quote + b"\r\n"))
@@ -139,6 +144,8 @@ class _Rows:
     def _add_quoted(self, skeleton: bytes) -> bool:
         """Take rows whose quotes may enclose line endings: what is outside of quotes must be row after row."""
         pieces = skeleton.split(self.quote)
+        if swallow_rows(pieces[1::2], self.delimiter, self.width):
+            return False
         still_inside = len(pieces) % 2 == 0
         return self._add_rows(b"".join(pieces[::2]), self.quote if still_inside else b"")
 

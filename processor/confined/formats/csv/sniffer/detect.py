@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from processor.confined.formats.csv.cell_patterns import WHOLE, classify
+from processor.confined.formats.csv.layout.one_table import declared_separator
 from processor.confined.formats.csv.layout.table_area import Layout, lay_out
 from processor.confined.formats.csv.reader.records import records
 from processor.confined.formats.csv.reader.survey import Survey
@@ -22,6 +23,7 @@ from processor.domain.errors import DeliveryError
 
 _START_BYTES = 24 << 10
 _FINALISTS = 3
+_CUSTOMARY = (b",", b";", b"\t", b"|")
 _SURE_OF_TEXT = 0.4  # a mark that ordinary text is full of separates nothing in a reading worse than this
 
 
@@ -38,6 +40,11 @@ class Reading:
     def score(self) -> float:
         """How regular the rows are, how much of the text they are, and how plausible their cells."""
         return score(self.survey, self.layout, self.dialect, self.own) if self.layout else 0.0
+
+    @property
+    def is_uniform(self) -> bool:
+        """Whether all records have several fields, all the same number, and sound quotes."""
+        return len(self.survey.widths) == 1 and 1 not in self.survey.widths and not self.survey.odd
 
 
 def choose(piece: bytes, data_format: DataFormat) -> Reading:
@@ -57,6 +64,26 @@ def choose(piece: bytes, data_format: DataFormat) -> Reading:
     readings = [whole, *_readings(piece, others, own)]
     readings = [r for r in readings if r.layout and (r.layout.width > 1) == bool(r.dialect.delimiter)] or [whole]
     return max(readings, key=lambda reading: reading.score)
+
+
+def choose_one_table(piece: bytes, data_format: DataFormat) -> Reading:
+    """Return the reading of a text that is to be one table and nothing else.
+
+    One column is what the customary separator leaves whole. That separator goes before one that is unusual, and before
+    any that does not divide every record alike.
+    """
+    if separator := declared_separator(piece):
+        return read(piece, Dialect(separator), separator)
+    best = choose(piece, data_format)
+    if best.is_uniform and best.dialect.delimiter in _CUSTOMARY and best.dialect.quote == b'"':
+        return best
+    dialects = [Dialect(delimiter) for delimiter in dict.fromkeys((best.own, *_CUSTOMARY))]
+    customary = list(_readings(piece, dialects, best.own))
+    own = customary[0]
+    uniform = [reading for reading in customary if reading.is_uniform]
+    if own in uniform or not (uniform or best.dialect.delimiter):
+        return own
+    return uniform[0] if len(uniform) == 1 else best
 
 
 def _ranked(start: bytes, plain: Reading) -> list[Reading]:

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 import orjson
 
 from processor.confined.formats.csv.convert import convert_csv
-from processor.domain.conversion import ConversionOptions, DataFormat, MalformedRows, Receipt, Typing
+from processor.domain.conversion import ConversionOptions, CsvNotes, DataFormat, MalformedRows, Receipt, Typing
 from processor.streams.source import BytesSource, Source, open_file
 from tests.unit.confined.formats.tables import MemoryOutput
 
@@ -50,6 +50,7 @@ def convert(
     data: bytes | Path,
     malformed: str = "refuse",
     *,
+    notes: str = "recognise",
     tsv: bool = False,
     typing: Typing = Typing.TEXT,
     nulls: tuple[str, ...] = (),
@@ -57,7 +58,11 @@ def convert(
 ) -> Converted:
     """Convert a text (or a file, which can be larger than a piece) and return what the Parquet holds."""
     options = ConversionOptions(
-        malformed_rows=MalformedRows(malformed), typing=typing, null_tokens=nulls, fallback_encoding=fallback
+        malformed_rows=MalformedRows(malformed),
+        csv_notes=CsvNotes(notes),
+        typing=typing,
+        null_tokens=nulls,
+        fallback_encoding=fallback,
     )
     data_format = DataFormat.TSV if tsv else DataFormat.CSV
     if isinstance(data, bytes):

@@ -7,7 +7,7 @@ import pytest
 
 from processor.confined.formats.csv.analysis import PIECE_BYTES
 from processor.confined.formats.csv.convert import plan_csv
-from processor.domain.conversion import ConversionOptions, DataFormat, Typing
+from processor.domain.conversion import ConversionOptions, CsvNotes, DataFormat, Typing
 from processor.domain.errors import DeliveryError
 from processor.streams.source import BytesSource
 from tests.unit.confined.formats.csv.csv_tables import convert
@@ -210,7 +210,7 @@ def test_a_few_thousand_columns_are_read() -> None:
 
 def test_a_plan_tells_what_would_be_read_and_writes_nothing() -> None:
     source = BytesSource("t.csv", "Titel\n\nid;größe\n1;2,5\n2;3,5\n".encode("utf-16"))
-    plan = plan_csv(source, DataFormat.CSV, ConversionOptions())
+    plan = plan_csv(source, DataFormat.CSV, ConversionOptions(csv_notes=CsvNotes.RECOGNISE))
     facts = dict(plan.facts)
     assert facts["encoding"] == "utf-16-le"
     assert "';'" in facts["dialect"]

@@ -12,7 +12,7 @@ from processor.confined.formats.csv.encoding import Utf8Check, promised_encoding
 from processor.confined.formats.csv.feed import multi_pipe
 from processor.confined.formats.csv.reader.uniformity import StructureCheck
 from processor.confined.formats.dialect import Dialect
-from processor.domain.conversion import ConversionOptions, DataFormat
+from processor.domain.conversion import ConversionOptions, CsvNotes, DataFormat
 from tests.unit.confined.archives.recording import RecordingOutput, RecordingSink
 
 PIECES = st.lists(
@@ -100,7 +100,7 @@ def test_several_threads_write_the_same_rows_in_the_same_order(
     written = []
     for threads in (1, 3):
         source, sink = PassingSource(text, len(text) if known else None), RecordingSink()
-        options = ConversionOptions(threads=threads)
+        options = ConversionOptions(csv_notes=CsvNotes.RECOGNISE, threads=threads)
         receipt = convert(source, DataFormat.CSV, options, RecordingOutput(sink), ())
         written.append((receipt, pyarrow.parquet.read_table(io.BytesIO(sink._content))))
         assert source.opened == LOOKS_AT_ITS_BEGINNING + readings

@@ -61,7 +61,7 @@ def unsure_header(first: Record, reason: str) -> Doubt:
     return refused(
         "csv.header",
         f"line {first.line} ({shown(first.text)}): names or a row? {reason}",
-        f"{_feed('header = true')}, or header = false",
+        _or(f"{_feed('header = true')}, or header = false", _RECOGNISE),
     )
 
 

@@ -364,7 +364,26 @@ class CsvTable:
             passthrough=surplus,
             facts=self.facts(),
             rows_read=count,
+            raw_rows=self.raw_rows,
+            more_rejects=self.rejected_lines if self._rejects_malformed else None,
         )
+
+    def raw_rows(self) -> Iterator[tuple[int, bytes]]:
+        """Yield the line and the text of each row that is written, in their order."""
+        width, blank = self.layout.width, []
+        for record in self.records():
+            if not record.fields:
+                blank.append((record.line, record.text))
+            elif is_row(record, self.layout, self.header) and (self.keeps or len(record.fields) == width):
+                yield from blank if width == 1 else ()  # a blank line between rows of one column is a row
+                blank = []
+                yield record.line, record.text
+            else:
+                blank = []
+
+    @property
+    def _rejects_malformed(self) -> bool:
+        return bool(self.malformed) and self.options.malformed_rows is MalformedRows.REJECT_OBJECT
 
     def sample(self) -> Sample:
         """Return the first and last rows that have the table's width and some that have not, or all that are kept."""
@@ -384,8 +403,11 @@ class CsvTable:
     def write_rejects(self, output: Output) -> None:
         """Write the malformed rows, verbatim."""
         with output.rejects() as rejects:
-            for lines in self._rows().rejected(self.passages()):
-                rejects.write(lines)
+            rejects.writelines(self.rejected_lines())
+
+    def rejected_lines(self) -> Iterator[bytes]:
+        """Yield the malformed rows as lines of JSON."""
+        return self._rows().rejected(self.passages())
 
 
 def _empty(source: Source, where: str = "") -> DeliveryError:

@@ -55,8 +55,9 @@ def convert_csv(
     piped = table.piped()
     receipt = table.write(piped.reading, lambda: piped.count, output, metadata)
     if table.malformed and options.malformed_rows is MalformedRows.REJECT_OBJECT:
-        table.write_rejects(output)
-        receipt = replace(receipt, rejected_rows=table.malformed)
+        if options.declaration is None or options.declaration.columns is None:  # else they are among the table's own
+            table.write_rejects(output)
+        receipt = replace(receipt, rejected_rows=receipt.rejected_rows + table.malformed)
     return receipt
 
 

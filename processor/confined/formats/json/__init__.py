@@ -13,4 +13,5 @@ schema         Everything seen at each place of the documents
 splitter       Find the bounds of documents with bounded memory
 table          Convert one JSON file: propose, prove, learn, repeat
 write          Write JSON rows as Parquet in the cheapest sure way
+declared       Rows of JSON as texts of declared columns
 """

@@ -62,6 +62,7 @@ class JsonRows:
     shape: DocumentSequence
     longest: int = LONGEST_ROW  # bytes of a row; one that has more is refused
     guess: bool = True  # the elements of an array are found fast; a piece that is no JSON tells nothing yet
+    records: tuple[str, ...] = ()  # the path to the array of rows within the one document
 
     @property
     def lines_fd(self) -> int | None:
@@ -72,6 +73,9 @@ class JsonRows:
         """Yield each row with its offset in the text. Raises NotJsonError, NotOneArrayError."""
         with self.source.open() as reader:
             chunks = self._chunks(reader)
+            if self.records:
+                yield from Splitter(chunks, guess=self.guess, longest=self.longest).records(self.records)
+                return
             match self.shape:
                 case DocumentSequence.LINES:
                     yield from lines(chunks, self.longest)
@@ -86,7 +90,8 @@ class JsonRows:
 
         `known` are some of the rows. What is given may be wrong: it is right if every line is a JSON object.
         """
-        beginning = beginning_of(known) if self.shape is DocumentSequence.ELEMENTS and self.guess else None
+        is_array = self.shape is DocumentSequence.ELEMENTS and self.guess and not self.records
+        beginning = beginning_of(known) if is_array else None
         if beginning is None:
             yield None
             return
@@ -123,6 +128,20 @@ class JsonRows:
                 before = chunk
         return False
 
+    def read_with_lines(self) -> Iterator[tuple[int, bytes]]:
+        """Yield each row with the line, from 1, on which it begins. Raises as `read`."""
+        line, passed, text = 1, 0, b""
+        with self.source.open() as reader:
+            chunks = self._chunks(reader)
+            for offset, row in self.read():
+                while passed + len(text) < offset:
+                    line += text.count(b"\n")
+                    passed += len(text)
+                    text = next(chunks)
+                line += text.count(b"\n", 0, offset - passed)
+                text, passed = text[offset - passed :], offset
+                yield line, row
+
     def line_and_column(self, offset: int) -> tuple[int, int]:
         """Return where the byte at `offset` of the text stands; both count from 1, columns in characters."""
         line, before = 1, b""
@@ -152,8 +171,11 @@ class JsonRows:
             raise refused("json.encoding", why, "store it as UTF-8") from error
 
 
-def open_rows(source: Source, data_format: DataFormat, memory_mb: int = 0) -> JsonRows:
-    """Return the way to read the rows that the file's first bytes suggest; `memory_mb` may allow for longer ones."""
+def open_rows(source: Source, data_format: DataFormat, memory_mb: int = 0, records: str = "") -> JsonRows:
+    """Return the way to read the rows that the file's first bytes suggest; `memory_mb` may allow for longer ones.
+
+    `records` is the declared path of the rows in the one document, such as `data.items`.
+    """
     with source.open() as reader:
         head = _read(reader, _HEAD_BYTES)
     whole = len(head) < _HEAD_BYTES
@@ -163,6 +185,9 @@ def open_rows(source: Source, data_format: DataFormat, memory_mb: int = 0) -> Js
         text = text.decode(encoding, "ignore").encode()
     text = text.lstrip(_BLANK)
     longest = max(LONGEST_ROW, (memory_mb << 20) // _MEMORY_OF_A_ROW)
+    if records:
+        path = tuple(records.split("."))
+        return JsonRows(source, encoding, mark_bytes, DocumentSequence.ELEMENTS, longest, records=path)
     return JsonRows(source, encoding, mark_bytes, _shape(text, data_format, whole=whole), longest)
 
 

@@ -5,9 +5,10 @@ pieces is judged here. A piece that is not one JSON document makes the file no J
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
-from processor.confined.formats.json.parser import DEEPEST, NotJsonError
+from processor.confined.formats.json.parser import DEEPEST, NotJsonError, parse
 
 # One row beyond this needs more memory than there is by default.
 LONGEST_ROW = 32 << 20
@@ -47,6 +48,10 @@ class RowTooLongError(NotJsonError):
     """A row has more bytes than there is memory for."""
 
 
+class RecordsPathError(NotJsonError):
+    """The declared path of the rows leads to no array."""
+
+
 class NotOneArrayError(Exception):
     """Something follows the array, so it was not the whole document."""
 
@@ -78,6 +83,78 @@ class Splitter:
         self._space()
         if self._peek():
             raise self._error("more than an array, by a guess") if self._has_guessed else NotOneArrayError
+
+    def records(self, path: Sequence[str]) -> Iterator[Row]:
+        """Yield the elements of the array at `path`, the names of members, in the one document.
+
+        Everything else in the document is parsed as well. Raises NotJsonError, also where the path leads to no array.
+        """
+        self._next("a document")
+        yield from self._value_at(tuple(path), 0)
+        self._space()
+        if self._peek():
+            raise self._error("more than one document")
+
+    def _value_at(self, path: tuple[str, ...], depth: int) -> Iterator[Row]:
+        """Yield the rows of the value that begins here."""
+        if depth < len(path):
+            yield from self._member_at(path, depth)
+            return
+        if self._peek() != b"[":
+            raise self._no_records(f"{'.'.join(path)} is no array")
+        self._at += 1
+        if self._next("an array") == b"]":
+            self._at += 1
+        else:
+            yield from self._separated()
+
+    def _member_at(self, path: tuple[str, ...], depth: int) -> Iterator[Row]:
+        """Yield the rows below the member `path[depth]` of the object that begins here; parse all other members."""
+        if self._peek() != b"{":
+            whole = ".".join(path[:depth]) or "the document"
+            raise self._no_records(f"{whole} is no object, so it has no {path[depth]!r}")
+        self._at += 1
+        seen: set[str] = set()
+        while self._next("an object") != b"}":
+            name = self._member_name(seen)
+            if name == path[depth]:
+                yield from self._value_at(path, depth + 1)
+            else:
+                self._parsed()
+            self._behind_member()
+        self._at += 1
+        if path[depth] not in seen:
+            there = ", ".join(sorted(seen)[:20])
+            raise self._no_records(f"there is no {'.'.join(path[: depth + 1])} (there are: {there})")
+
+    def _behind_member(self) -> None:
+        if self._next("an object") == b",":
+            self._at += 1
+            if self._next("an object") == b"}":
+                raise self._error("a name is missing before }")
+        elif self._peek() != b"}":
+            raise self._error("a comma or } is missing before this")
+
+    def _member_name(self, seen: set[str]) -> str:
+        """Go behind a name and its colon; the name is none of those `seen`, and becomes one."""
+        if self._peek() != b'"':
+            raise self._error("a name in quotes is missing")
+        name = str(self._parsed())
+        if name in seen:
+            raise self._error(f"key {name!r} stands twice in one object")
+        seen.add(name)
+        if self._next("an object") != b":":
+            raise self._error("a colon is missing behind a name")
+        self._at += 1
+        self._next("an object")
+        return name
+
+    def _parsed(self) -> Any:
+        offset, text = self._piece()
+        try:
+            return parse(text)
+        except NotJsonError as error:
+            raise NotJsonError(error.why, offset=offset) from error
 
     def _separated(self) -> Iterator[Row]:
         while True:
@@ -214,6 +291,9 @@ class Splitter:
         self._offset += self._at
         self._at = 0
         return size > 0
+
+    def _no_records(self, why: str) -> RecordsPathError:
+        return RecordsPathError(why, offset=self._offset + self._at)
 
     def _error(self, why: str) -> NotJsonError:
         return NotJsonError(why, offset=self._offset + self._at)

@@ -9,4 +9,5 @@ receipt         The receipt of a written table, counted from its Parquet
 thrift          Thrift's compact protocol, as far as Parquet footers need it
 wide            Write a very wide table in stripes of columns
 write           Write a text table: propose types, check values, demote, repeat
+declared        Write a text table with exactly the declared columns
 """

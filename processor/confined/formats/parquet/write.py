@@ -19,6 +19,7 @@ import duckdb
 from processor.confined.formats.duckdb_session import bounded, connection
 from processor.confined.formats.parquet.column_batches import Pieces, Query
 from processor.confined.formats.parquet.copy import Written
+from processor.confined.formats.parquet.declared import DeclaredRows, DeclaredTable, RawRows
 from processor.confined.formats.parquet.full_scan import ScanSource, questions, survey
 from processor.confined.formats.parquet.in_memory import typed_query
 from processor.confined.formats.parquet.nested import NestedColumn, Structure, nested_columns
@@ -72,6 +73,8 @@ def write_table(
     nested: Mapping[str, Structure] | None = None,
     facts: Facts = (),
     rows_read: Callable[[], int | None] | None = None,
+    raw_rows: RawRows | None = None,
+    more_rejects: Callable[[], Iterator[bytes]] | None = None,
 ) -> Receipt:
     """Write the table as Parquet, each column as the best type that holds all of its values, and return the receipt.
 
@@ -80,9 +83,13 @@ def write_table(
     those behind them that are structures and lists of texts, which earn types as well, by the first rows that are
     read. `facts` go into the Parquet beside `metadata` and into the receipt. `rows_read` returns the reading's own
     count of rows: after the writing of those read, before it of those to be read, or None or 0 where that is not
-    known. Raises DeliveryError, and duckdb.Error for what the relation raises.
+    known. Where a feed declares columns, the table has these instead; `raw_rows` yields the rows as they stand, for
+    rejects and places, and `more_rejects` what else goes into the rejects. Raises DeliveryError, and duckdb.Error for
+    what the relation raises.
     """
-    facts = tuple(facts)
+    if (declared := _declared(options, columns, nested or {}, passthrough)) is not None:
+        rows = DeclaredRows(reading, rows_read, raw_rows, more_rejects)
+        return declared.write(rows, output, metadata, tuple(facts))
     table = _Table(reading, columns, passthrough, options, nested or {})
     with bounded(options):
         table.learn(sample, is_whole=is_whole)
@@ -108,10 +115,24 @@ def propose(
     nested: Mapping[str, Structure] | None = None,
 ) -> tuple[Column, ...]:
     """Return the columns as `write_table` would first try them, for a plan; NULLs are not counted."""
+    if (declared := _declared(options, columns, nested or {}, ())) is not None:
+        return declared.planned()
     table = _Table(reading, columns, (), options, nested or {})
     with bounded(options):
         table.learn(sample)
     return tuple(table.planned())
+
+
+def _declared(
+    options: ConversionOptions,
+    columns: Sequence[TextColumn],
+    nested: Mapping[str, Structure],
+    passthrough: Sequence[str],
+) -> DeclaredTable | None:
+    declaration = options.declaration
+    if declaration is None or declaration.columns is None:
+        return None
+    return DeclaredTable(declaration, columns, nested, options, passthrough)
 
 
 class _Table:

@@ -1,0 +1,302 @@
+"""Write a text table with exactly the declared columns.
+
+One pass: each text is cast and checked within the COPY. The first one that its type does not hold refuses the file,
+with its line, or, where the feed says so, rejects its row.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+
+import duckdb
+import orjson
+
+from processor.confined.formats.duckdb_session import bounded, connection
+from processor.confined.formats.parquet.column_batches import Pieces
+from processor.confined.formats.parquet.copy import Written
+from processor.confined.formats.parquet.receipt import TextColumn, compare_rows, described
+from processor.confined.formats.sql import literal, quoted
+from processor.confined.formats.types.declared import Marks, declared_check, declared_value, structure_of
+from processor.domain.column_types import is_nested
+from processor.domain.conversion import Column, ConversionOptions, Facts, Receipt
+from processor.domain.declarations import (
+    ColumnDeclaration,
+    ColumnsDeclaration,
+    Declaration,
+    OnExtra,
+    OnMissing,
+    OnSurprise,
+)
+from processor.domain.errors import DeliveryError, refused
+from processor.streams.output import Output
+
+_SURPRISE = "processor.undeclared"
+_SURPRISED = re.compile(rf"{re.escape(_SURPRISE)} (\d+) (.*)", re.DOTALL)
+_LONGEST_SHOWN = 60
+_CHECK_KB = 300
+_FETCHED_ROWS = 1000
+
+Reading = Callable[[], AbstractContextManager[str]]
+RawRows = Callable[[], Iterator[tuple[int, bytes]]]
+"""The rows in their order: the line (from 1) where each begins, and its text as it stands in the file."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeclaredRows:
+    """The rows of a table: a reading of their texts, how many were read, their text as it stands, and other rejects."""
+
+    reading: Reading
+    read: Callable[[], int | None] | None = None
+    raw: RawRows | None = None
+    more_rejects: Callable[[], Iterator[bytes]] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _DeclaredColumn:
+    """One column of the result: its declaration, and its column of texts in the relation; None where it is missing."""
+
+    declaration: ColumnDeclaration
+    source: str | None
+    structured: bool = False  # the relation has structures and lists of texts, not JSON text
+
+
+class DeclaredTable:
+    """One table, its relation's columns matched with the declared ones.
+
+    `texts` are the relation's columns of text; `nested` names those that are structures and lists of texts;
+    `passthrough` those that are written as they are, behind all others.
+    Raises DeliveryError `feed.missing-column`, `feed.extra-column`.
+    """
+
+    def __init__(
+        self,
+        declaration: Declaration,
+        texts: Sequence[TextColumn],
+        nested: Mapping[str, object],
+        options: ConversionOptions,
+        passthrough: Sequence[str] = (),
+    ) -> None:
+        assert declaration.columns is not None, "columns are declared"
+        self._feed = declaration.feed
+        self._columns_said: ColumnsDeclaration = declaration.columns
+        self._marks = Marks(declaration.csv.decimal, declaration.csv.thousands)
+        self._options = options
+        self._passthrough = tuple(passthrough)
+        self._columns, self._extra = self._matched(texts, nested)
+
+    def write(self, rows: DeclaredRows, output: Output, metadata: Facts, facts: Facts) -> Receipt:
+        """Write the table as Parquet, and the rejected rows, and return the receipt.
+
+        Raises DeliveryError `feed.surprise` for a value that its declared type does not hold.
+        """
+        pieces = Pieces(self._options)
+        rejects_rows = self._columns_said.on_surprise is OnSurprise.REJECT_ROW
+        key_values = (*metadata, *facts, *described(self._described(None)))
+
+        @contextmanager
+        def query(piece: slice) -> Iterator[str]:
+            with rows.reading() as relation:
+                yield self._select(relation, piece, filtered=rejects_rows)
+
+        try:
+            with bounded(self._options):
+                written = pieces.write(output, key_values, [_CHECK_KB] * len(self._all()), query)
+        except duckdb.InvalidInputException as error:
+            match = _SURPRISED.search(str(error))
+            if match is None:
+                raise
+            raise self._surprise(int(match[1]), match[2], rows) from error
+        rejected = self._write_rejects(rows, output) if rejects_rows or self._drops or rows.more_rejects else 0
+        read = rows.read() if rows.read is not None else None
+        compare_rows(None if read is None else read - rejected, written)
+        return Receipt(written.rows, self._described(written), rejected, facts)
+
+    @property
+    def _drops(self) -> bool:
+        return bool(self._extra) and self._columns_said.on_extra is OnExtra.DROP_TO_REJECTS
+
+    def planned(self) -> tuple[Column, ...]:
+        """Return the columns as they are declared."""
+        return self._described(None)
+
+    def _matched(
+        self, texts: Sequence[TextColumn], nested: Mapping[str, object]
+    ) -> tuple[list[_DeclaredColumn], list[TextColumn]]:
+        by_name = {column.original_name or column.name: column for column in texts}
+        said, found = self._columns_said, []
+        for column in said.columns:
+            name = column.source or column.name
+            if name in nested:
+                found.append(_DeclaredColumn(column, name, structured=True))
+            elif name in by_name:
+                found.append(_DeclaredColumn(column, by_name.pop(name).source))
+            elif said.on_missing is OnMissing.REFUSE:
+                there = ", ".join([*by_name, *nested][:20])
+                raise refused(
+                    "feed.missing-column",
+                    f"feed {self._feed!r} declares the column {name!r}, which the file does not have (it has: {there})",
+                    'declare on_missing = "null" in [feed.columns], or correct the name',
+                )
+            else:
+                found.append(_DeclaredColumn(column, None))
+        declared = {column.source or column.name for column in said.columns}
+        extra = [*by_name.values(), *(TextColumn(name, name) for name in nested if name not in declared)]
+        if extra and said.on_extra is OnExtra.REFUSE:
+            names = ", ".join(repr(column.original_name or column.name) for column in extra[:20])
+            raise refused(
+                "feed.extra-column",
+                f"the file has columns that feed {self._feed!r} does not declare: {names}",
+                'declare them, or on_extra = "text" or "drop-to-rejects" in [feed.columns]',
+            )
+        return found, extra
+
+    def _all(self) -> list[_DeclaredColumn]:
+        """Return the columns that are written: the declared ones, and those kept as texts."""
+        kept = self._extra if self._columns_said.on_extra is OnExtra.TEXT else []
+        return [*self._columns, *(_DeclaredColumn(ColumnDeclaration(c.name, "VARCHAR"), c.source) for c in kept)]
+
+    def _described(self, written: Written | None) -> tuple[Column, ...]:
+        columns = []
+        for each in self._all():
+            said = each.declaration
+            declared = each in self._columns
+            reason = (
+                f"{said.type}: declared by feed {self._feed!r}" if declared else "VARCHAR: not declared, kept as text"
+            )
+            if each.source is None:
+                reason += ", missing in the file"
+            columns.append(
+                Column(said.name, said.type, written.nulls(said.name) if written else 0, reason, said.source or None)
+            )
+        columns += [
+            Column(name, "VARCHAR[]", written.nulls(name) if written else 0, "as it was read")
+            for name in self._passthrough
+        ]
+        return tuple(columns)
+
+    def _select(self, relation: str, piece: slice, *, filtered: bool) -> str:
+        columns = self._all()
+        checked = range(len(columns)) if filtered else range(*piece.indices(len(columns)))
+        inner, outer, right = [], [], []
+        for index in checked:
+            parts = self._expressions(index, columns[index], filtered=filtered)
+            inner += parts.inner
+            right += parts.right
+            if piece.start <= index < piece.stop:
+                outer.append(f"{parts.value} AS {quoted(columns[index].declaration.name)}")
+        for name in self._passthrough if piece.stop >= len(columns) else ():
+            inner.append(quoted(name))
+            outer.append(quoted(name))
+        where = f" WHERE {' AND '.join(right)}" if filtered and right else ""
+        return f"SELECT {', '.join(outer)} FROM (SELECT {', '.join(inner) or '1'} FROM {relation}){where}"  # noqa: S608
+
+    def _expressions(self, index: int, column: _DeclaredColumn, *, filtered: bool) -> "_Expressions":
+        said = column.declaration
+        if column.source is None:
+            missing = f"NULL::{said.type}"
+            return _Expressions([], ["false"] if said.required else [], missing)
+        c, x = f"c{index}", f"x{index}"
+        surprise = (
+            f"error({literal(f'{_SURPRISE} {index} ')} || coalesce(left({c}::VARCHAR, {_LONGEST_SHOWN}), 'NULL'))"
+        )
+        null = surprise if said.required else "NULL"
+        if is_nested(said.type):
+            text = quoted(column.source)
+            if not column.structured:
+                text = f"json_transform_strict({text}, {literal(orjson.dumps(structure_of(said.type)).decode())})"
+            value = declared_value(said, said.type, c, surprise)
+            value = f"CASE WHEN {c} IS NULL THEN {null} ELSE {value} END"
+            return _Expressions([f"{text} AS {c}"], [], value)
+        check = declared_check(said, c, x, self._marks)
+        inner = [f"{quoted(column.source)} AS {c}"]
+        if check.cast != "NULL":
+            inner.append(f"{declared_check(said, quoted(column.source), x, self._marks).cast} AS {x}")
+        if filtered:
+            holds = f"({c} IS NULL OR {check.holds})" if not said.required else f"({c} IS NOT NULL AND {check.holds})"
+            value = f"CASE WHEN {c} IS NULL THEN NULL ELSE {check.value} END"
+            return _Expressions(inner, [holds] if check.holds != "true" or said.required else [], value)
+        if check.holds == "true":
+            value = f"coalesce({c}, {null})" if said.required else c
+        else:
+            value = f"CASE WHEN {check.holds} THEN {check.value} WHEN {c} IS NULL THEN {null} ELSE {surprise} END"
+        return _Expressions(inner, [], value)
+
+    def _surprise(self, index: int, text: str, rows: DeclaredRows) -> DeliveryError:
+        said = self._all()[index].declaration
+        row = next((row for row, at, _ in self._wrong_rows(rows.reading) if at == index), None)
+        where = "" if row is None else _place(row, rows.raw)
+        held = "which is required" if text == "NULL" else f"which is no {said.type}"
+        form = f" by the format {said.format!r}" if said.format else ""
+        return refused(
+            "feed.surprise",
+            f"{where}column {said.source or said.name!r} has {text!r}, {held}{form} (feed {self._feed!r})",
+            'declare another type or format, null = [...], or on_surprise = "reject-row" in [feed.columns]',
+        )
+
+    def _wrong_rows(self, reading: Reading) -> Iterator[tuple[int, int, str]]:
+        """Yield the number (from 0) of each row with a surprise, the index of its column, and the text."""
+        columns = self._all()
+        parts = [self._expressions(index, column, filtered=True) for index, column in enumerate(columns)]
+        inner = [expression for part in parts for expression in part.inner]
+        cases = "".join(
+            f" WHEN NOT ({condition}) THEN {index}" for index, part in enumerate(parts) for condition in part.right
+        )
+        if not cases:
+            return
+        texts = "".join(
+            f" WHEN {index} THEN c{index}::VARCHAR" for index, part in enumerate(parts) if part.right and part.inner
+        )
+        with reading() as relation:
+            numbered = f"SELECT row_number() OVER () - 1 AS n, {', '.join(inner)} FROM {relation}"  # noqa: S608
+            wrong = f"SELECT *, CASE{cases} END AS w FROM ({numbered})"  # noqa: S608
+            value = f"CASE w{texts} END" if texts else "NULL"
+            cursor = connection(self._options).cursor()
+            try:
+                cursor.execute(f"SELECT n, w, {value} FROM ({wrong}) WHERE w IS NOT NULL")  # noqa: S608
+                while found := cursor.fetchmany(_FETCHED_ROWS):
+                    yield from found
+            finally:
+                cursor.close()
+
+    def _write_rejects(self, rows: DeclaredRows, output: Output) -> int:
+        """Write the rejected rows, verbatim, each with its line and the reason; return how many rows were rejected."""
+        wrong = {row: self._why(index, text) for row, index, text in self._wrong_rows(rows.reading)}
+        if not (wrong or self._drops or rows.more_rejects):
+            return 0
+        dropped = ", ".join(column.original_name or column.name for column in self._extra) if self._drops else ""
+        with output.rejects() as rejects:
+            for number, (line, raw) in enumerate(rows.raw() if rows.raw is not None else ()):
+                reason = wrong.get(number) or (f"not declared: {dropped}" if dropped else "")
+                if reason:
+                    rejects.write(rejected_line(line, raw, reason))
+            rejects.writelines(rows.more_rejects() if rows.more_rejects is not None else ())
+        return len(wrong)
+
+    def _why(self, index: int, text: str | None) -> str:
+        said = self._all()[index].declaration
+        shown = "NULL" if text is None else repr(text[:_LONGEST_SHOWN])
+        return f"column {said.source or said.name!r} has {shown}, declared as {said.type}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Expressions:
+    """SQL of one column: what the inner query has, the conditions that the row is right, and the value."""
+
+    inner: list[str]
+    right: list[str]
+    value: str
+
+
+def rejected_line(line: int, text: bytes, reason: str) -> bytes:
+    """Return one line of the rejects object."""
+    return orjson.dumps({"line": line, "text": text.decode("utf-8", "replace"), "reason": reason}) + b"\n"
+
+
+def _place(row: int, raw_rows: RawRows | None) -> str:
+    if raw_rows is None:
+        return f"row {row + 1}: "
+    for number, (line, _) in enumerate(raw_rows()):
+        if number == row:
+            return f"line {line}: "
+    return f"row {row + 1}: "

@@ -1,0 +1,217 @@
+"""Declared columns: the same table from every format, every value checked, what is not held told or rejected."""
+
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from processor.confined.formats.base import format_of
+from processor.domain.conversion import ConversionOptions, DataFormat, MalformedRows, Receipt
+from processor.domain.declarations import (
+    ColumnDeclaration,
+    ColumnsDeclaration,
+    CsvDeclaration,
+    Declaration,
+    JsonDeclaration,
+    OnExtra,
+    OnMissing,
+    OnSurprise,
+)
+from processor.domain.errors import DeliveryError
+from processor.streams.source import BytesSource
+from tests.unit.confined.formats.csv.csv_tables import WithRejects
+
+Column = ColumnDeclaration
+CSV, JSONL, JSON, XML = DataFormat.CSV, DataFormat.JSONL, DataFormat.JSON, DataFormat.XML
+GERMAN = CsvDeclaration(decimal=",", thousands=".")
+
+
+def convert(
+    data_format: DataFormat, text: str, *columns: Column, options: ConversionOptions | None = None, **said: Any
+) -> tuple[WithRejects, Receipt]:
+    readings = {name: said.pop(name) for name in ("csv", "json", "xml") if name in said}
+    declared = ColumnsDeclaration(columns, **said) if columns else None
+    declaration = Declaration("orders", "0" * 64, columns=declared, **readings)
+    output = WithRejects()
+    options = replace(options or ConversionOptions(), declaration=declaration)
+    receipt = format_of(data_format).convert(BytesSource("t", text.encode()), data_format, options, output, ())
+    return output, receipt
+
+
+def rows(*given: Any, **said: Any) -> list[tuple[Any, ...]]:
+    return [tuple(row.values()) for row in convert(*given, **said)[0].table().to_pylist()]
+
+
+def refusal(*given: Any, **said: Any) -> tuple[str, str]:
+    with pytest.raises(DeliveryError) as refused:
+        convert(*given, **said)
+    return refused.value.failure.code, str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("declared", "text", "value"),
+    [
+        (Column("c", "BIGINT"), "007", 7),
+        (Column("c", "BIGINT"), "+5", 5),
+        (Column("c", "BIGINT"), "3.00", 3),
+        (Column("c", "DOUBLE"), "3", 3.0),
+        (Column("c", "DOUBLE"), "1e5", 100000.0),
+        (Column("c", "DOUBLE"), "02.50", 2.5),
+        (Column("c", "DECIMAL(18,2)"), "1.1", Decimal("1.10")),
+        (Column("c", "DECIMAL(18,2)"), "1.100", Decimal("1.10")),
+        (Column("c", "DECIMAL(38,0)"), "12345678901234567890123", Decimal(12345678901234567890123)),
+        (Column("c", "BOOLEAN"), "TRUE", True),
+        (Column("c", "BOOLEAN", true=("J",), false=("N",)), "N", False),
+        (Column("c", "DATE"), "2024-02-29", date(2024, 2, 29)),
+        (Column("c", "DATE", format="%d.%m.%Y"), "05.01.2024", date(2024, 1, 5)),
+        (Column("c", "TIMESTAMP"), "2024-01-05", datetime(2024, 1, 5)),  # noqa: DTZ001 - it has no zone
+        (Column("c", "TIMESTAMP"), "2024-01-05T10:00:00.123456", datetime(2024, 1, 5, 10, 0, 0, 123456)),  # noqa: DTZ001
+        (Column("c", "TIMESTAMP", format="%d/%m/%Y %H:%M"), "05/01/2024 10:30", datetime(2024, 1, 5, 10, 30)),  # noqa: DTZ001
+        (Column("c", "TIMESTAMPTZ"), "2024-01-05T10:00:00+02:00", datetime(2024, 1, 5, 8, tzinfo=UTC)),
+        (
+            Column("c", "TIMESTAMPTZ", format="%d/%m/%Y %H:%M %z"),
+            "05/01/2024 10:00 -0330",
+            datetime(2024, 1, 5, 13, 30, tzinfo=UTC),
+        ),
+        (Column("c", "VARCHAR"), "007", "007"),
+    ],
+)
+def test_a_text_becomes_the_declared_value_in_every_format(declared: Column, text: str, value: object) -> None:
+    assert rows(CSV, f"c,d\n{text},x\n", declared, Column("d", "VARCHAR")) == [(value, "x")]
+    assert rows(JSONL, f'{{"c":"{text}"}}\n', declared) == [(value,)]
+    assert rows(XML, f"<r><o><c>{text}</c></o><o><c>{text}</c></o></r>", declared) == [(value,)] * 2
+
+
+@pytest.mark.parametrize(
+    ("declared", "text"),
+    [
+        (Column("c", "BIGINT"), "3.7"),
+        (Column("c", "BIGINT"), " 5"),
+        (Column("c", "BIGINT"), "9223372036854775808"),
+        (Column("c", "BIGINT"), "0x10"),
+        (Column("c", "DOUBLE"), "0.1234567890123456789"),
+        (Column("c", "DOUBLE"), "inf"),
+        (Column("c", "DOUBLE"), "1e999"),
+        (Column("c", "DECIMAL(18,2)"), "1.005"),
+        (Column("c", "DECIMAL(4,2)"), "100.00"),
+        (Column("c", "BOOLEAN"), "yes"),
+        (Column("c", "BOOLEAN", true=("J",), false=("N",)), "j"),
+        (Column("c", "DATE"), "2023-02-29"),
+        (Column("c", "DATE"), "2023-02-28 10:00"),
+        (Column("c", "DATE", format="%d.%m.%Y"), "5.1.2024"),
+        (Column("c", "DATE", format="%d.%m.%Y"), "31.02.2024"),
+        (Column("c", "TIMESTAMP"), "2024-01-05T10:00:00Z"),
+        (Column("c", "TIMESTAMP"), "2024-01-05T10:00:00.1234567"),
+        (Column("c", "TIMESTAMPTZ"), "2024-01-05T10:00:00"),
+        (Column("c", "TIMESTAMPTZ", format="%d/%m/%Y %H:%M %z"), "05/01/2024 10:00"),
+    ],
+)
+def test_a_text_that_is_not_held_refuses_the_file_with_line_and_value(declared: Column, text: str) -> None:
+    code, told = refusal(CSV, f"d,c\nx,\ny,{text}\n", Column("d", "VARCHAR"), declared)
+    assert code == "feed.surprise"
+    assert told.startswith(f"line 3: column 'c' has {text!r}, which is no {declared.type}")
+    assert "'orders'" in told
+    code, told = refusal(JSONL, f'{{"c":null}}\n{{"c":"{text}"}}\n', declared)
+    assert (code, told.startswith(f"line 2: column 'c' has {text!r}")) == ("feed.surprise", True)
+
+
+def test_decimal_and_thousands_marks_are_read_as_declared() -> None:
+    amount = Column("amount", "DECIMAL(18,2)")
+    text = "id;amount\n1;1.234,50\n2;-0,5\n3;1234567,8\n"
+    assert rows(CSV, text, Column("id", "BIGINT"), amount, csv=GERMAN) == [
+        (1, Decimal("1234.50")),
+        (2, Decimal("-0.50")),
+        (3, Decimal("1234567.80")),
+    ]
+    for wrong in ("1.23,5", "1234.567,8", "1,234.50"):
+        code, _ = refusal(CSV, f"id;amount\n1;{wrong}\n", Column("id", "BIGINT"), amount, csv=GERMAN)
+        assert code == "feed.surprise"
+
+
+def test_every_file_has_the_declared_columns_in_the_declared_order() -> None:
+    columns = (Column("amount", "DOUBLE"), Column("id", "BIGINT"), Column("note", "VARCHAR"))
+    schemas = {
+        str(convert(CSV, text, *columns, on_missing=OnMissing.NULL)[0].table().schema.remove_metadata())
+        for text in ("id,amount\n1,2.5\n", "note,id,amount\n,1,3\n", "id,note,amount\n1,x,\n2,,\n")
+    }
+    schemas.add(str(convert(JSONL, '{"id":1,"amount":7,"note":null}\n', *columns)[0].table().schema.remove_metadata()))
+    assert len(schemas) == 1
+
+
+@pytest.mark.parametrize(("data_format", "text"), [(CSV, "a,z\n1,2\n"), (JSONL, '{"a":1,"z":2}\n')])
+def test_a_column_that_is_not_declared_is_refused_kept_or_dropped(data_format: DataFormat, text: str) -> None:
+    a = Column("a", "BIGINT")
+    code, told = refusal(data_format, text, a)
+    assert (code, "'z'" in told) == ("feed.extra-column", True)
+    assert rows(data_format, text, a, on_extra=OnExtra.TEXT) == [(1, "2")]
+    output, receipt = convert(data_format, text, a, on_extra=OnExtra.DROP_TO_REJECTS)
+    assert output.table().to_pylist() == [{"a": 1}]
+    assert [line["reason"] for line in output.rejected] == ["not declared: z"]
+    assert receipt.rows == 1
+
+
+@pytest.mark.parametrize(("data_format", "text"), [(CSV, "a,b\n1,2\n"), (JSONL, '{"a":1,"b":2}\n')])
+def test_a_declared_column_that_is_missing_is_refused_or_null(data_format: DataFormat, text: str) -> None:
+    columns = (Column("a", "BIGINT"), Column("b", "BIGINT"), Column("m", "DATE"))
+    code, told = refusal(data_format, text, *columns)
+    assert (code, "'m'" in told) == ("feed.missing-column", True)
+    assert rows(data_format, text, *columns, on_missing=OnMissing.NULL) == [(1, 2, None)]
+
+
+def test_a_row_with_a_surprise_is_rejected_verbatim_where_that_is_declared() -> None:
+    columns = (Column("a", "BIGINT"), Column("b", "DATE", required=True))
+    text = 'a,b\n1,2024-01-01\n"x ",2024-01-02\n3,\n4,2024-01-04\n'
+    output, receipt = convert(CSV, text, *columns, on_surprise=OnSurprise.REJECT_ROW)
+    assert output.table().column("a").to_pylist() == [1, 4]
+    assert (receipt.rows, receipt.rejected_rows) == (2, 2)
+    assert output.rejected == [
+        {"line": 3, "text": '"x ",2024-01-02', "reason": "column 'a' has 'x ', declared as BIGINT"},
+        {"line": 4, "text": "3,", "reason": "column 'b' has NULL, declared as DATE"},
+    ]
+
+
+def test_malformed_rows_and_surprises_are_in_one_object_of_rejects() -> None:
+    options = ConversionOptions(malformed_rows=MalformedRows.REJECT_OBJECT)
+    text = "a,b\n1,x\n2\nz,y\n" + "3,w\n" * 5
+    columns = (Column("a", "BIGINT"), Column("b", "VARCHAR"))
+    output, receipt = convert(CSV, text, *columns, options=options, on_surprise=OnSurprise.REJECT_ROW)
+    assert (receipt.rows, receipt.rejected_rows) == (6, 2)
+    assert sorted(line["line"] for line in output.rejected) == [3, 4]
+
+
+def test_a_column_is_renamed() -> None:
+    assert convert(CSV, "Id,x\n1,y\n", Column("id", "BIGINT", source="Id"), Column("x", "VARCHAR"))[
+        0
+    ].table().column_names == ["id", "x"]
+
+
+def test_a_required_column_has_no_null() -> None:
+    code, told = refusal(CSV, "a,b\n1,x\n,y\n", Column("a", "BIGINT", required=True), Column("b", "VARCHAR"))
+    assert (code, told.startswith("line 3: column 'a' has 'NULL', which is required")) == ("feed.surprise", True)
+
+
+def test_structures_and_lists_of_json_have_declared_types() -> None:
+    columns = (Column("a", 'STRUCT("x" BIGINT, "y" VARCHAR)[]'), Column("s", 'STRUCT("k" DATE)'))
+    text = '{"a":[{"x":1,"y":"q"},{"x":2}],"s":{"k":"2024-01-01"}}\n{"a":[],"s":null}\n'
+    assert rows(JSONL, text, *columns) == [
+        ([{"x": 1, "y": "q"}, {"x": 2, "y": None}], {"k": date(2024, 1, 1)}),
+        ([], None),
+    ]
+    for wrong in ('{"a":[{"x":"w"}],"s":null}', '{"a":{"x":1},"s":null}', '{"a":[{"x":1,"q":1}],"s":null}'):
+        assert refusal(JSONL, wrong + "\n", *columns)[0] == "feed.surprise"
+
+
+@pytest.mark.parametrize("columns", [(), (Column("a", "BIGINT"),)])
+def test_the_rows_of_a_json_document_are_where_records_says(columns: tuple[Column, ...]) -> None:
+    document = '{"meta":{"n":[1,{"a":7}]},"data":{"x":null,"items":[{"a":1},\n {"a":2}]},"z":[3]}'
+    declared = JsonDeclaration("data.items")
+    assert rows(JSON, document, *columns, json=declared) == [(1,), (2,)]
+    for cut in range(1, len(document)):
+        assert refusal(JSON, document[:cut], *columns, json=declared)[0] in ("feed.records", "json.syntax")
+    for wrong in ('{"meta":1}', '{"data":[]}', '{"data":{"items":{}}}', "[]", "1"):
+        code, told = refusal(JSON, wrong, *columns, json=declared)
+        assert (code, "[feed.json]" in told) == ("feed.records", True)
+    for wrong in (document.replace('"z"', '"data"'), document + "1", document.replace("null", "nul")):
+        assert refusal(JSON, wrong, *columns, json=declared)[0] == "json.syntax"

@@ -152,8 +152,8 @@ def test_columns_may_be_renamed_and_may_be_named_anything() -> None:
 def test_the_parquet_carries_metadata_facts_and_the_reason_for_each_type() -> None:
     output = MemoryOutput()
     reading, columns = reading_of({"a": ["007"], "b": ["1"]}), [TextColumn("a", "a"), TextColumn("b", "b")]
-    metadata = [("source-sha256", 'it\'s {a} "digest"')]
-    receipt = write_table(reading, columns, ConversionOptions(), output, metadata, facts=[("delimiter", ";")])
+    metadata = (("source-sha256", 'it\'s {a} "digest"'),)
+    receipt = write_table(reading, columns, ConversionOptions(), output, metadata, facts=(("delimiter", ";"),))
     found = output.key_values()
     assert found["source-sha256"] == 'it\'s {a} "digest"'
     assert found["delimiter"] == ";"

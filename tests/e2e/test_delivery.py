@@ -109,7 +109,8 @@ def test_every_way_a_file_can_appear_is_noticed(daemon: Daemon, objects: Bucket,
     (outside / "renamed").rename(daemon.watch / "renamed")
     os.link(outside / "linked", daemon.watch / "linked")
     (outside / "tree").rename(daemon.watch / "tree")
-    os.truncate(os.open(daemon.watch / "truncated", os.O_CREAT | os.O_WRONLY), 100)
+    (daemon.watch / "truncated").touch()
+    os.truncate(daemon.watch / "truncated", 100)
 
     daemon.until_at_rest(5)
     assert objects.delivered() == {"written", "renamed", "linked", "tree/deep/moved", "truncated"}

@@ -44,6 +44,9 @@ class Fault:
     retry_after_seconds: int | None = None
     flip_byte_at: int | None = None  # of the request's body
     lose_response: bool = False  # the store acts, its answer is lost
+    raw: bytes | None = None  # the whole answer, as it is; the store never sees the request
+    raw_after: bytes | None = None  # the store acts, and this is told instead of its answer
+    strip: tuple[str, ...] = ()  # headers that are taken out of the store's answer
 
 
 @dataclass
@@ -132,9 +135,9 @@ class FaultProxy:
         self._closing.wait(300 if fault.black_hole else fault.delay_seconds)
         if fault.black_hole:
             return False
-        if fault.answer is not None:
+        if fault.answer is not None or fault.raw is not None:
             _swallow(_read_body(from_client, seen.body_bytes))
-            client.sendall(_error_answer(fault))
+            client.sendall(_error_answer(fault) if fault.raw is None else fault.raw)
             return True
         body = _read_body(from_client, seen.body_bytes)
         if fault.reset_after_bytes is not None:
@@ -161,7 +164,11 @@ class FaultProxy:
             _swallow(rest)
             _reset(client)
             return False
-        client.sendall(answer)
+        if fault.raw_after is not None:
+            _swallow(rest)
+            client.sendall(fault.raw_after)
+            return True
+        client.sendall(_without(answer, fault.strip))
         for piece in rest:
             client.sendall(piece)
         return True
@@ -183,6 +190,11 @@ def _read_head(stream) -> bytes:  # noqa: ANN001
     if not lines:
         raise EOFError
     return b"".join([*lines, b"\r\n"])
+
+
+def _without(head: bytes, names: tuple[str, ...]) -> bytes:
+    lines = head.splitlines(keepends=True)
+    return b"".join(line for line in lines if line.partition(b":")[0].decode("latin-1").lower() not in names)
 
 
 def _headers(head: bytes) -> dict[str, str]:

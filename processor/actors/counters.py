@@ -49,6 +49,7 @@ class Counters:
     step_seconds: defaultdict[str, Spread] = field(default_factory=lambda: defaultdict(Spread))
     in_flight: int = 0
     store_out: bool = False
+    store_problem: str = ""
     cluster_out: bool = False
     ledger_full: bool = False
 
@@ -56,7 +57,7 @@ class Counters:
     def hindrances(self) -> tuple[str, ...]:
         """Return what keeps files from being delivered now, in an operator's words."""
         words = {
-            "the store is out": self.store_out,
+            f"the store is out: {self.store_problem}".removesuffix(": "): self.store_out,
             "the cluster is out": self.cluster_out,
             "there is no room for the ledger": self.ledger_full,
         }

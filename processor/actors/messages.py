@@ -82,11 +82,15 @@ class StepsCompleted:
 
 @dataclass(frozen=True, slots=True)
 class StepFailed:
-    """The job's current step failed. Told to Progress, which decides what becomes of the job."""
+    """The job's current step failed. Told to Progress, which decides what becomes of the job.
+
+    `judged`: it is known whose failure it is, so no probe is asked once more.
+    """
 
     job: Job
     failure: Failure
     bad_members: BadMembers = ()
+    judged: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """Failures of the store, the cluster or the watched directory.
 
 A failure that looks so is kept until a probe tells whose it is. While the outage lasts, nothing new is begun and probes
-come at growing distances.
+come at growing distances. When probes are taken but several deliveries in a row are not, that is an outage too: it is
+paused, longer each time, until one is delivered.
 """
 
 import time
@@ -12,8 +13,8 @@ from random import Random
 from structlog.typing import FilteringBoundLogger
 
 from processor.actors.messages import StepFailed
-from processor.domain.circuit import Circuit, blame
-from processor.domain.errors import SOURCE_NO_ROOT, Failure
+from processor.domain.circuit import Circuit, Suspicions, blame
+from processor.domain.errors import SOURCE_NO_ROOT, ErrorClass, Failure
 
 
 class Outages:
@@ -32,6 +33,9 @@ class Outages:
         self.log = log
         self._circuit = Circuit()
         self._suspects: list[StepFailed] = []
+        self._suspicions = Suspicions()
+        self._pauses = 0  # that deliveries, not probes, were the reason of; since the last one that went well
+        self._paused = False
 
     @property
     def admits(self) -> bool:
@@ -68,27 +72,56 @@ class Outages:
         """Learn what a probe told: nothing is wrong, or what is."""
         confirmed = self._circuit.confirmed or failure is not None
         if failure is not None:
-            if not self._circuit.confirmed and failure.code != SOURCE_NO_ROOT:  # of that the Watcher tells
-                self.log.error(
-                    "cluster.outage" if of_cluster(failure) else "store.outage",
-                    message=failure.message,
-                    hint=failure.hint,
-                )
-            self._circuit = self._circuit.probe_failed(failure, time.monotonic(), self._chance.random())
+            self._out(failure)
+        elif self._distrusts_probes():
+            return
         else:
-            if self._circuit.confirmed and not of_root(self._circuit.reason):
-                self.log.info(
-                    "cluster.back" if of_cluster(self._circuit.reason) else "store.back",
-                    seconds=round(time.monotonic() - self._circuit.opened_at, 1),
-                )
-            self._circuit = self._circuit.probe_succeeded()
-        self.release(confirmed=confirmed)
+            self._back()
+        self.release(confirmed=confirmed and not self._paused)
+        self._paused = False
+
+    def delivered(self, row: int) -> None:
+        """Learn that a file was delivered."""
+        self._suspicions.delivered(row)
+        self._pauses = 0
 
     def release(self, *, confirmed: bool) -> None:
         """Tell of the failures that were kept: they are the outage's when that is `confirmed`."""
         suspects, self._suspects = self._suspects, []
         for each in suspects:
-            self._tell(replace(each, failure=blame(each.failure, confirmed=confirmed)))
+            failure = each.failure if confirmed else self._blamed(each)
+            self._tell(replace(each, failure=failure, judged=True))
+
+    def _blamed(self, message: StepFailed) -> Failure:
+        failure, now = message.failure, time.monotonic()
+        if not failure.code.startswith("store."):
+            return replace(failure, error_class=ErrorClass.TRANSIENT)
+        return blame(failure, self._suspicions.add(message.job.row, now), now)
+
+    def _out(self, failure: Failure) -> None:
+        if not self._circuit.confirmed and failure.code != SOURCE_NO_ROOT:  # of that the Watcher tells
+            event = "cluster.outage" if of_cluster(failure) else "store.outage"
+            self.log.error(event, code=failure.code, message=failure.message, hint=failure.hint)
+        self._circuit = self._circuit.probe_failed(failure, time.monotonic(), self._chance.random())
+
+    def _back(self) -> None:
+        if self._circuit.confirmed and not of_root(self._circuit.reason):
+            event = "cluster.back" if of_cluster(self._circuit.reason) else "store.back"
+            self.log.info(event, seconds=round(time.monotonic() - self._circuit.opened_at, 1))
+        self._circuit = self._circuit.probe_succeeded()
+
+    def _distrusts_probes(self) -> bool:
+        """Pause when a probe was taken but the deliveries before it were not; then let them show what is true."""
+        reason = self._circuit.reason
+        if self._paused or reason is None or not self._suspicions.many:
+            return False
+        self._paused = True
+        self._suspicions.begin_anew()
+        self.log.error("store.outage", code=reason.code, message=reason.message, hint=reason.hint)
+        now, chance = time.monotonic(), self._chance.random()
+        self._circuit = self._circuit.distrusted(reason, self._pauses, now, chance)
+        self._pauses += 1
+        return True
 
 
 def of_root(failure: Failure | None) -> bool:

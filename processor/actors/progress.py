@@ -310,6 +310,8 @@ class Progress(BaseActor):
     def _came_home(self, job: Job, *, unchanged: bool) -> None:
         flight = self._flights.pop(job.row)
         uploaded = job.delivered is not Delivered.MANIFEST
+        if uploaded:
+            self._outages.delivered(job.row)
         self.counters.count_completed(job, uploaded=uploaded)
         self.log.info(
             "file.completed" if uploaded else "file.unchanged",
@@ -332,7 +334,8 @@ class Progress(BaseActor):
             return [lambda: self._handed_back(job)]
         if failure.code == SOURCE_VANISHED and self._ledger.vanished(job, now):
             return [lambda: self._vanished(job)]
-        if failure.error_class is ErrorClass.OUTAGE and not self._outages.confirmed and not self._draining:
+        unclear = failure.error_class is ErrorClass.OUTAGE and not message.judged
+        if unclear and not self._outages.confirmed and not self._draining:
             return [lambda: self._outages.suspect(message)]
         if of_cluster(failure):  # whoever worked on it may be alive and come back after the last sweep
             self._ledger.orphans_may_come(key_of(job.file))
@@ -434,6 +437,7 @@ class Progress(BaseActor):
         reason = self._outages.reason
         self.counters.cluster_out = of_cluster(reason)
         self.counters.store_out = reason is not None and not of_cluster(reason) and not of_root(reason)
+        self.counters.store_problem = str(reason) if self.counters.store_out else ""
         self.counters.in_flight = len(self._flights)
         self._look_at_the_clock()
         if not self._may_be_due:

@@ -17,6 +17,7 @@ from processor.domain.keys import manifest_key
 from processor.engine.pool import Pool
 from processor.ledger.database import Lock
 from processor.sandbox.confine import Protections
+from processor.ledger.reader import completed_paths
 from processor.store.manifests import entry_fields, list_manifests, read_manifest
 from processor.store.probe import StoreProfile, adopt, probe
 from processor.store.s3 import S3Store
@@ -95,11 +96,14 @@ def verify(
 ) -> Iterator[tuple[str, Verified]]:
     """Yield a finding for each object of the given files (relative paths), or of all; with the manifest's key.
 
-    A manifest that is missing or damaged is a finding too. Raises DeliveryError when the store does not answer.
+    A manifest that is missing or damaged is a finding too; of all files, also one that the ledger alone knows of.
+    Raises DeliveryError when the store does not answer.
     """
     chance = random.Random()  # noqa: S311 - a sample, no secret
+    seen: set[int] = set()  # hashes of keys, not keys: there may be a million
     with open_store(settings) as (_reached, store):
         for key in map(manifest_key, paths) if paths else list_manifests(store):
+            seen.add(hash(key))
             try:
                 entries = read_manifest(store, key).entries
                 for each in verify_entries(store, entries, deep=deep, sample=sample, chance=chance):
@@ -109,6 +113,21 @@ def verify(
                     raise
                 finding = Finding.MISSING if error.failure.code == "store.no-object" else Finding.REPLACED
                 yield key, Verified(key, finding, error.failure.message)
+        if not paths:
+            yield from _lost(settings, store, seen)
+
+
+def _lost(settings: Settings, store: S3Store, seen: set[int]) -> Iterator[tuple[str, Verified]]:
+    """Yield the files that the ledger says are delivered and whose manifest is not in the store."""
+    if not settings.progress_db_path.exists():
+        return
+    for path in completed_paths(settings.progress_db_path, os.fsencode(settings.watch_path)):
+        key = manifest_key(path)
+        if hash(key) not in seen and store.head(key) is None:  # it may have been written meanwhile
+            yield (
+                key,
+                Verified(key, Finding.MISSING, "the ledger says delivered, but the manifest is gone"),
+            )
 
 
 def rebuild(settings: Settings) -> Rebuilt:

@@ -24,10 +24,11 @@ from processor.domain.uploads import (
     StoredObject,
     part_size_for,
 )
+from processor.store.answers import Answer, Head
 from processor.store.body import FilePart
-from processor.store.errors import DAMAGED, mismatch
+from processor.store.errors import DAMAGED, mismatch, not_stored
 from processor.store.patience import patiently
-from processor.store.s3 import Answer, Digest, Head, S3Store
+from processor.store.s3 import Digest, S3Store
 
 # After these the object may be there although nobody told us.
 _PERHAPS_DONE = {"store.upload-gone", "store.unreachable", "store.unavailable", "store.internal", "store.slow"}
@@ -230,30 +231,48 @@ class ObjectUpload:
         view = self._buffer.view()
         digest = self._proof.digest_of_object(view, self._whole.digest())
         if self._unheard_of.possible:
-            head = patiently(lambda: self._store.head(self._request.key), self._pause)
+            head = self._look()
             if head is not None and self._is_stored(head, digest):
                 return self._stored(head.etag, self._proof.of_body(digest))
             self._unheard_of.possible = False
 
-        def put() -> Answer:
+        def put() -> tuple[Answer, bool]:
             self._store.bandwidth.take(len(view), self._pause)
             answer = self._store.put_object(self._request, view, digest)
-            self._proof.compare(answer, digest)
-            return answer
+            return answer, self._proof.names_body(answer, digest)
 
         try:
-            answer = patiently(put, self._pause)
+            answer, named = patiently(put, self._pause)
         except DeliveryError as error:
             if error.failure.code == "store.mismatch":
                 self._remove()
             raise
-        return self._stored(answer.etag, self._proof.of_body(digest))
+        etag = answer.etag if named else self._etag_of_unnamed(digest)
+        return self._stored(etag, self._proof.of_body(digest))
+
+    def _etag_of_unnamed(self, digest: Digest) -> str:
+        """Look for an object that the answer to its PUT did not name. Raises DeliveryError `store.not-stored`."""
+        head = self._look()
+        if head is None or head.size_bytes != self._size:
+            raise not_stored(f"store {self._request.key!r}", self._size, head)
+        known = self._proof.proven_body(head, self._size, digest) or self._is_described(head)
+        if not known and not self._proof.read(self._size, digest.sha256):
+            raise not_stored(f"store {self._request.key!r}", self._size, head)
+        return head.etag
+
+    def _look(self) -> Head | None:
+        return patiently(lambda: self._store.head(self._request.key), self._pause)
 
     def _is_stored(self, head: Head, digest: Digest) -> bool:
+        return self._proof.proven_body(head, self._size, digest) and self._is_told(head)
+
+    def _is_described(self, head: Head) -> bool:
+        """Tell whether the object carries our metadata, which name its source's content."""
+        return bool(self._request.metadata) and self._is_told(head)
+
+    def _is_told(self, head: Head) -> bool:
         told = self._request.metadata.items()
-        return self._proof.proven_body(head, self._size, digest) and all(
-            head.metadata.get(name.lower()) == value for name, value in told
-        )
+        return all(head.metadata.get(name.lower()) == value for name, value in told)
 
     # A large one: parts.
 
@@ -303,7 +322,7 @@ class ObjectUpload:
                 if error.failure.code == DAMAGED:
                     self._proof.see_unchanged(body, sha256)
                 raise
-            self._proof.compare(answer, digest)
+            self._proof.see_part(answer, digest)
             return answer
 
         try:
@@ -342,13 +361,26 @@ class ObjectUpload:
 
     def _verified(self, answer: Answer) -> str:
         """Look at the object that was just completed; one that is not what was sent is removed."""
-        head = patiently(lambda: self._store.head(self._request.key), self._pause)
-        if head is not None and not self._proof.contradicted(answer, head, self._parts):
+        named = self._proof.names_whole(answer, self._parts)
+        try:
+            head = self._look()
+        except DeliveryError:
+            if named:  # a look that is refused takes nothing back
+                return answer.etag
+            raise
+        if head is not None and self._is_ours(answer, head, named=named):
             return head.etag or answer.etag
         self._ended()
         self._remove()
         theirs = None if head is None else (head.size_bytes, head.sha256, head.etag)
         raise mismatch(f"complete {self._request.key!r}", (self._size, self._proof.composite(self._parts)), theirs)
+
+    def _is_ours(self, answer: Answer, head: Head, *, named: bool) -> bool:
+        """Tell whether the completed object is what was sent: what names nothing is looked at, at last read."""
+        if self._proof.contradicted(answer, head, self._parts):
+            return False
+        told = named or self._proof.names_whole(head, self._parts) or self._is_described(head)
+        return told or self._proof.proven(head, self._parts)
 
     def _remove(self) -> None:
         with contextlib.suppress(DeliveryError):  # without a manifest it counts for nothing, and is overwritten

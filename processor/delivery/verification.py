@@ -10,6 +10,9 @@ That an object is made of the bytes whose SHA-256 we know is a chain with a witn
   SHA-256, before.
 - The completed object's size, and its checksum of the parts' checksums or ETag of the parts' ETags, are compared with
   what follows from the parts.
+
+A `200` that names nothing of this proves nothing: then the store is asked for the object, and has to know its size and
+its metadata, or its very bytes.
 """
 
 import hashlib
@@ -18,9 +21,10 @@ from dataclasses import dataclass
 
 from processor.domain.errors import SOURCE_CHANGED, DeliveryError, transient
 from processor.domain.uploads import Part, Protection, base64_digest, composite_md5, composite_sha256
+from processor.store.answers import Answer, Head
 from processor.store.body import FilePart
-from processor.store.errors import mismatch
-from processor.store.s3 import Answer, Digest, Head, S3Store
+from processor.store.errors import mismatch, no_etag
+from processor.store.s3 import Digest, S3Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +36,7 @@ class Proof:
 
     def digest_of_object(self, view: memoryview, sha256: bytes) -> Digest:
         """Return what a whole object in memory is sent with: also its MD5, unless the answer repeats its SHA-256."""
-        if self.store.protection is Protection.SHA256:
+        if self.store.protection is Protection.SHA256 and self.store.tells_sha256:
             return Digest(sha256)
         return Digest(sha256, hashlib.md5(view, usedforsecurity=False).digest())
 
@@ -57,19 +61,35 @@ class Proof:
         text = f"the file changed while it was delivered as {self.key!r}"
         return transient(SOURCE_CHANGED, text, "it is taken again")
 
-    def compare(self, answer: Answer, digest: Digest) -> None:
-        """Compare an answer to a body with its digest; raises DeliveryError `store.mismatch`.
+    def names_body(self, answer: Answer, digest: Digest) -> bool:
+        """Tell whether an answer to a body names it, by checksum or ETag; it is the store's word that it has it.
 
-        What the store does not tell, it was probed to check.
+        Raises DeliveryError `store.mismatch` when it names another.
         """
-        if digest.md5 is None:
+        if answer.sha256 is not None:
             ours, theirs = base64_digest(digest.sha256), answer.sha256
-        elif self.store.etag_is_md5:
+        elif digest.md5 is not None and self.store.etag_is_md5 and answer.etag:
             ours, theirs = digest.md5.hex(), answer.etag
         else:
-            return
-        if theirs is not None and theirs != ours:
+            return False
+        if theirs != ours:
             raise mismatch(f"store {self.key!r}", ours, theirs)
+        return True
+
+    def see_part(self, answer: Answer, digest: Digest) -> None:
+        """Compare an answer to a part; raises DeliveryError `store.mismatch`, `store.no-etag`.
+
+        What names the part may be the ETag alone, which says nothing of its bytes: then the object as a whole does.
+        """
+        if not answer.etag:
+            raise no_etag(f"store a part of {self.key!r}")
+        self.names_body(answer, digest)
+
+    def names_whole(self, said: Answer | Head, parts: Sequence[Part]) -> bool:
+        """Tell whether what the store says of a completed object names our parts; what it does not say is no."""
+        if said.sha256 is not None:
+            return said.sha256 == composite_sha256(parts)
+        return self.store.etag_is_md5 and bool(said.etag) and said.etag == composite_md5(parts)
 
     def contradicted(self, answer: Answer, head: Head, parts: Sequence[Part]) -> bool:
         """Tell whether anything the store says of the object it just completed differs from ours."""
@@ -93,11 +113,13 @@ class Proof:
         """Tell whether the object consists of exactly these parts: by what the store says, else by reading it."""
         if not parts or head.size_bytes != sum(part.size_bytes for part in parts):
             return False
-        if head.sha256 is not None:
-            return head.sha256 == composite_sha256(parts)
-        if head.etag and self.store.etag_is_md5:
-            return head.etag == composite_md5(parts)
+        if head.sha256 is not None or (head.etag and self.store.etag_is_md5):
+            return self.names_whole(head, parts)
         return _read_in_parts(self.store.get(self.key), parts) == [part.sha256 for part in parts]
+
+    def read(self, size_bytes: int, sha256: bytes) -> bool:
+        """Tell whether the stored object has these bytes, by reading it: for a store that says nothing of it."""
+        return _read_in_parts(self.store.get(self.key), [Part(1, size_bytes, "", "")]) == [sha256.hex()]
 
     def composite(self, parts: Sequence[Part]) -> str:
         """Return the name and value of the checksum of an object made of parts."""
@@ -107,11 +129,16 @@ class Proof:
 
     def of_body(self, digest: Digest) -> str:
         """Return the name and value of the checksum of an object stored by one PUT."""
-        return f"sha256:{base64_digest(digest.sha256)}" if digest.md5 is None else f"md5:{digest.md5.hex()}"
+        if digest.md5 is None or self.store.protection is Protection.SHA256:
+            return f"sha256:{base64_digest(digest.sha256)}"
+        return f"md5:{digest.md5.hex()}"
 
 
 def _read_in_parts(pieces: Iterable[bytes], parts: Sequence[Part]) -> list[str]:
-    """Return the SHA-256 of each stretch of the bytes that is as long as the part in its place."""
+    """Return the SHA-256 of each stretch of the bytes that is as long as the part in its place.
+
+    Of more bytes than that, no digest: it is another object, and may have no end.
+    """
     digests = [hashlib.sha256() for _ in parts]
     sizes = [part.size_bytes for part in parts]
     at = 0
@@ -123,4 +150,6 @@ def _read_in_parts(pieces: Iterable[bytes], parts: Sequence[Part]) -> list[str]:
             sizes[at] -= len(taken)
             rest = rest[len(taken) :]
             at += sizes[at] == 0
+        if rest:
+            return []
     return [digest.hexdigest() for digest in digests]

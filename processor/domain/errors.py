@@ -10,6 +10,7 @@ SOURCE_CHANGED = "source.changed"
 SOURCE_OPEN = "source.open"
 SOURCE_VANISHED = "source.vanished"
 SOURCE_NO_ROOT = "source.no-root"
+STORE_REFUSED = "store.refused"  # the store's own no to one request, for a reason that we do not know
 
 
 class ErrorClass(StrEnum):

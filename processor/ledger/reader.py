@@ -13,6 +13,7 @@ import orjson
 from processor.domain.feeds import FeedMark
 from processor.domain.jobs import Status
 from processor.ledger.database import FEEDS_SINCE, connect_reader
+from processor.domain.keys import unescape
 
 
 @contextmanager
@@ -74,3 +75,11 @@ def standing(path: Path) -> Standing:
         ).fetchone()
     counts = dict.fromkeys(map(str, Status), 0) | {row[0]: row[1] for row in rows}
     return Standing(counts, None if oldest is None else oldest[0], path.stat().st_size)
+
+
+def completed_paths(path: Path, root: bytes) -> Iterator[bytes]:
+    """Yield the path, relative to `root`, of every file that is recorded as delivered."""
+    above = root.rstrip(b"/") + b"/"
+    with reading(path) as db:
+        for (text,) in db.execute("SELECT file_path FROM file_progress WHERE status='completed'"):
+            yield unescape(text).removeprefix(above)

@@ -1,6 +1,8 @@
 """S3-compatible storage, and everything known about it.
 
+answers          Make our values of boto3's answers
 body             Request bodies: bytes, or a range of a file
+bounds           Bounds for answers: bytes and seconds, whoever answers
 connection       A boto3 client configured for this program
 die_with_parent  Start a program that dies with its parent
 direct           PUT a body with our own signing, without boto3's cost

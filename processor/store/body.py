@@ -10,7 +10,10 @@ _PIECE_BYTES = 256 << 10  # stays in the processor's cache between reading and s
 
 
 class FilePart:
-    """A stretch of the file open as `fd`: read anew, piece by piece, each time it is gone through."""
+    """A stretch of the file open as `fd`: read anew, piece by piece, each time it is gone through.
+
+    Every piece is the same memory: look at it, or copy it, before the next; never join or keep them.
+    """
 
     def __init__(self, fd: int, offset: int, size_bytes: int) -> None:
         self._fd = fd
@@ -36,6 +39,15 @@ class FilePart:
             size = self._read(room, self._offset + done)
             yield room[:size]
             done += size
+
+    def whole(self) -> bytearray:
+        """Return all of it, in memory of its own: for a client that can not send pieces."""
+        content = bytearray(self._size_bytes)
+        at = 0
+        for piece in self:
+            content[at : at + len(piece)] = piece
+            at += len(piece)
+        return content
 
     def sha256(self) -> bytes:
         """Return the digest of what is there now."""

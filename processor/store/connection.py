@@ -37,7 +37,7 @@ class Connection:
         if self.direct is not None and self.direct.takes(operation, parameters):
             return self.direct.put(operation, parameters, body_sha256)
         if isinstance(parameters.get("Body"), FilePart):
-            parameters = parameters | {"Body": b"".join(parameters["Body"])}
+            parameters = parameters | {"Body": parameters["Body"].whole()}
         answer: dict[str, Any] = getattr(self.client, operation)(**parameters)
         return answer
 
@@ -51,7 +51,7 @@ class Connection:
         from urllib3.exceptions import HTTPError, SSLError  # noqa: PLC0415
 
         if answer := _answer_of(error):
-            return errors.from_answer(answer, what)
+            return errors.from_answer(answer, what, getattr(error, "operation_name", ""))
         if isinstance(error, exceptions.NoCredentialsError | exceptions.CredentialRetrievalError):
             return errors.no_credentials(error, what)
         if isinstance(error, exceptions.SSLError | SSLError):
@@ -59,7 +59,7 @@ class Connection:
         unheard = exceptions.HTTPClientError | exceptions.ConnectionError | exceptions.IncompleteReadError | HTTPError
         if isinstance(error, unheard):
             return errors.no_answer(error, what, self.endpoint)
-        return errors.unexpected(error, what)
+        return errors.garbled(error, what)
 
     def close(self) -> None:
         """Close idle connections."""
@@ -76,6 +76,7 @@ def connect(settings: StoreSettings) -> Connection:
     from botocore.session import get_session  # noqa: PLC0415
     from urllib3.exceptions import HTTPError  # noqa: PLC0415
 
+    from processor.store.bounds import bound  # noqa: PLC0415
     from processor.store.direct import direct_to  # noqa: PLC0415
 
     config = Config(
@@ -107,8 +108,19 @@ def connect(settings: StoreSettings) -> Connection:
         verify=ca_bundle,
         config=config,
     )
+    bound(client)
+    client.meta.events.register("before-call.s3", _stay_where_it_is)
     direct = direct_to(settings, session, client, ca_bundle)
     return Connection(client, client.meta.endpoint_url, (BotoCoreError, ClientError, HTTPError), direct)
+
+
+def _stay_where_it_is(context: dict[str, Any], **_: Any) -> None:
+    """Have no request follow a redirect to another region.
+
+    A wrong S3_REGION is to be told, once, and not paid for with every request. And looking for the right one, botocore
+    asks who redirects again, without end.
+    """
+    context.setdefault("s3_redirect", {})["redirected"] = True
 
 
 class Line:

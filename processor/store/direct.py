@@ -8,10 +8,11 @@ client's. Answers and errors have the client's own form, so that nobody above kn
 import hashlib
 import ssl
 import xml.etree.ElementTree as ET  # the store's short error documents, as the client reads them
+from base64 import b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import SplitResult, quote, urlsplit
+from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 import boto3
 from botocore.exceptions import ClientError, NoCredentialsError
@@ -21,7 +22,7 @@ from botocore.utils import get_environ_proxies
 from processor.store.body import Body, FilePart
 from processor.store.settings import StoreSettings
 from processor.store.signing import Signer
-from processor.store.wire import Wire
+from processor.store.wire import Proxy, Wire
 
 _OPERATIONS = {"put_object": "PutObject", "upload_part": "UploadPart"}
 
@@ -91,20 +92,38 @@ def direct_to(settings: StoreSettings, session: boto3.Session, client: Any, ca_b
         return None
     signed = client.generate_presigned_url("put_object", {"Bucket": settings.bucket, "Key": "k"})
     base = signed.partition("?")[0].removesuffix("/k")
-    if get_environ_proxies(base):
-        return None
     place = urlsplit(base)
+    try:
+        proxy = proxy_to(base)
+    except ValueError:
+        return None
     return Direct(
         settings.bucket,
         place.netloc,
         place.path,
         Signer(client.meta.region_name),
-        _wire(settings, place, ca_bundle),
+        _wire(settings, place, ca_bundle, proxy),
         session.get_credentials,
     )
 
 
-def _wire(settings: StoreSettings, place: SplitResult, ca_bundle: str | None) -> Wire:
+def proxy_to(url: str) -> Proxy | None:
+    """Return the proxy that the environment names for this URL (HTTPS_PROXY, HTTP_PROXY, NO_PROXY), None for none.
+
+    Raises ValueError when it is one that only the client knows how to speak to (over TLS itself).
+    """
+    named = get_environ_proxies(url).get(urlsplit(url).scheme)
+    if not named:
+        return None
+    proxy = urlsplit(named if "://" in named else f"http://{named}")
+    if proxy.scheme != "http" or not proxy.hostname:
+        raise ValueError(named)
+    name = f"{unquote(proxy.username or '')}:{unquote(proxy.password or '')}"
+    authorization = f"Basic {b64encode(name.encode()).decode()}" if proxy.username else ""
+    return Proxy(proxy.hostname, proxy.port or 80, authorization)
+
+
+def _wire(settings: StoreSettings, place: SplitResult, ca_bundle: str | None, proxy: Proxy | None) -> Wire:
     context, port = None, 80
     if place.scheme == "https":  # one context for all connections: loading the authorities takes a while
         context, port = ssl.create_default_context(cafile=ca_bundle or get_cert_path(True)), 443
@@ -115,6 +134,7 @@ def _wire(settings: StoreSettings, place: SplitResult, ca_bundle: str | None) ->
         settings.connect_timeout_seconds,
         settings.read_timeout_seconds,
         settings.max_connections,
+        proxy,
     )
 
 

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterable, Iterator
 
 from processor.domain.keys import rejects_key
-from processor.store.s3 import OpenUpload, S3Store
+from processor.store.answers import OpenUpload
+from processor.store.s3 import S3Store
 
 
 def abort_orphans(store: S3Store, owned: Iterable[str], recorded: Callable[[str, str], bool]) -> Iterator[OpenUpload]:

@@ -12,6 +12,8 @@ _Result = TypeVar("_Result")
 
 # Tries in all. An outage is not waited for here: it is the whole store's, and the circuit's to decide.
 _TRIES = {ErrorClass.TRANSIENT: 3, ErrorClass.THROTTLED: 8}
+# But these pass, mostly, at once.
+_TRIES_OF_CODES = {"store.internal": 3, "store.conflict": 3}
 _FIRST_DELAY_SECONDS = 0.2
 _LONGEST_DELAY_SECONDS = 10.0
 
@@ -28,9 +30,13 @@ def patiently(call: Callable[[], _Result], pause: Pause = time.sleep) -> _Result
         except DeliveryError as error:
             tries += 1
             failure = error.failure
-            if failure.code in _FINAL or tries >= _TRIES.get(failure.error_class, 1):
+            if failure.code in _FINAL or tries >= _tries(failure):
                 raise
             pause(delay_seconds(failure, tries, random.random()))  # noqa: S311 - jitter, no secret
+
+
+def _tries(failure: Failure) -> int:
+    return _TRIES_OF_CODES.get(failure.code) or _TRIES.get(failure.error_class, 1)
 
 
 def delay_seconds(failure: Failure, tries: int, chance: float) -> float:

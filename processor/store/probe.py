@@ -1,6 +1,7 @@
-"""Probe how the store treats checksums, conditions and metadata.
+"""Probe what the store does with a delivery: rights, headers, checksums, conditions, metadata.
 
-Everything is tried on objects below `_probe/`, which are removed again.
+The first request is a delivery in all but its content: the same encryption, storage class, tags, metadata and checksum.
+Everything is tried on one object below `_probe/`, always the same in a process, which is removed again.
 """
 
 import hashlib
@@ -11,7 +12,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 
-from processor.domain.errors import DeliveryError, ErrorClass, Failure
+from processor.domain.errors import STORE_REFUSED, DeliveryError, ErrorClass, Failure
 from processor.domain.keys import PROBES
 from processor.domain.uploads import (
     ObjectRequest,
@@ -21,6 +22,8 @@ from processor.domain.uploads import (
     completion_metadata,
     composite_sha256,
 )
+from processor.store.answers import Head
+from processor.store.errors import DAMAGED, no_etag, not_stored
 from processor.store.s3 import Digest, S3Store
 
 _Answer = TypeVar("_Answer")
@@ -30,13 +33,20 @@ _WRONG = b"these bytes are never sent"
 _SHA256 = hashlib.sha256(_BODY).digest()
 _MD5 = hashlib.md5(_BODY, usedforsecurity=False).digest()
 _METADATA = completion_metadata(b"a b/\xff\n%.csv", hashlib.sha256(_BODY).hexdigest())
+_KEY = f"{PROBES}/{secrets.token_hex(8)}"  # where nothing may be removed, one object a process is left
+
+_REQUEST = ObjectRequest(_KEY, metadata=_METADATA)
+
+# What a store says to a request that it takes for wrong; anything else is no answer to what was asked.
+_NO = {STORE_REFUSED, DAMAGED, "store.exists", "store.conflict", "store.key-refused", "store.unexpected"}
 
 
 @dataclass(frozen=True, slots=True)
 class StoreProfile:
     """What a store does. `verified` means: a wrong one was sent and refused.
 
-    `problem` says why probing ended early; then everything not yet tried is False.
+    `problem` says why probing ended early; then everything not yet tried is False. `lacks` are rights that deliveries
+    do without.
     """
 
     endpoint: str
@@ -58,6 +68,7 @@ class StoreProfile:
     multipart: bool = False
     lists_uploads: bool = False
     metadata_kept: bool = False
+    lacks: tuple[str, ...] = ()
     problem: Failure | None = None
 
     @property
@@ -103,6 +114,7 @@ def adopt(store: S3Store, profile: StoreProfile) -> None:
     """Let the store protect bodies as the profile says it can."""
     store.protection = profile.protection
     store.etag_is_md5 = profile.etag_is_md5
+    store.tells_sha256 = profile.sha256_returned
 
 
 class _Probe:
@@ -111,58 +123,95 @@ class _Probe:
     def __init__(self, store: S3Store, profile: StoreProfile) -> None:
         self.profile = profile
         self._store = store
-        self._key = f"{PROBES}/{secrets.token_hex(8)}"
         self._upload_id: str | None = None
+        self._stored = False
+        self._right: dict[str, Any] = {}  # the digest that this store takes
 
     def run(self) -> None:
-        self._try_to_write()
+        self._try_to_deliver()
         self._try_checksums()
-        self._try_metadata()
         self._try_multipart()
 
     def clean_up(self) -> None:
-        """Remove what was stored; a store that is away keeps a few bytes below `_probe/`."""
-        if not self.profile.writable:
-            return
+        """Remove what was stored; a store that is away, or forbids it, keeps a few bytes below `_probe/`."""
         try:
             self._abort()
-            self._store.delete(self._key)
+            if self._stored:
+                self._store.delete(_KEY)
         except DeliveryError as error:
-            if self.profile.problem is None:
-                self.profile = replace(self.profile, problem=error.failure)
+            if error.failure.code == "store.denied":
+                self._learn(lacks=("s3:DeleteObject",))
+            elif self.profile.problem is None:
+                self._learn(problem=error.failure)
 
     def _abort(self) -> None:
         if self._upload_id is not None:
-            self._store.abort_upload(self._key, self._upload_id)
+            self._store.abort_upload(_KEY, self._upload_id)
             self._upload_id = None
 
-    def _try_to_write(self) -> None:
+    def _try_to_deliver(self) -> None:
         try:
-            answer = self._put()
+            answer = self._deliver()
         except DeliveryError as error:
-            there = error.failure.code not in ("store.unreachable", "store.certificate")
-            self._learn(reachable=there)
+            self._learn(reachable=error.failure.code not in ("store.unreachable", "store.certificate"))
+            if error.failure.code == "store.denied":
+                self._see_whether_encryption_is_demanded()
             raise
-        self._learn(reachable=True, writable=True, clock_skew_seconds=_skew(answer))
-        self._learn(etag_is_md5=str(answer.get("ETag", "")).strip('"') == _MD5.hex())
+        self._learn(
+            reachable=True,
+            writable=True,
+            clock_skew_seconds=_skew(answer),
+            etag_is_md5=str(answer.get("ETag", "")).strip('"') == _MD5.hex(),
+            sha256_returned=answer.get("ChecksumSHA256") == base64_digest(_SHA256),
+        )
+        head = self._look()
+        self._learn(metadata_kept={name: head.metadata.get(name) for name in _METADATA} == _METADATA)
+
+    def _deliver(self) -> dict[str, Any]:
+        """Store the object as a delivery would be, with the best digest that the store takes."""
+        for right in ({"ChecksumSHA256": base64_digest(_SHA256)}, {"ContentMD5": base64_digest(_MD5)}):
+            self._right = right
+            answer = self._unless_refused(self._put_right)
+            if answer is not None:
+                return answer
+        self._right = {}
+        return self._put_right()
+
+    def _put_right(self) -> dict[str, Any]:
+        return self._put(**self._right)
+
+    def _see_whether_encryption_is_demanded(self) -> None:
+        """Name the setting that is missing, when it is this one."""
+        settings = self._store.settings
+        if settings.encrypt or settings.kms_key_id is not None:
+            return
+        for kind in ("AES256", "aws:kms"):
+            try:
+                self._put(ServerSideEncryption=kind, **self._right)
+            except DeliveryError:
+                continue
+            text = f"the bucket takes encrypted objects only: {kind} was taken"
+            raise DeliveryError(Failure(ErrorClass.OUTAGE, "store.encryption", text, f"set S3_SSE={kind}"))
+
+    def _look(self) -> Head:
+        """Return what the store says of the object. Raises DeliveryError `store.not-stored` when it is not there."""
+        head = self._store.head(_KEY)
+        if head is None or head.size_bytes != len(_BODY):
+            raise not_stored("write below _probe/", len(_BODY), head)
+        return head
 
     def _try_checksums(self) -> None:
         wrong_sha256 = base64_digest(hashlib.sha256(_WRONG).digest())
         wrong_md5 = base64_digest(hashlib.md5(_WRONG, usedforsecurity=False).digest())
-        right = self._unless_refused(lambda: self._put(ChecksumSHA256=base64_digest(_SHA256)))
+        by_sha256 = "ChecksumSHA256" in self._right
         self._learn(
-            sha256_returned=right is not None and right.get("ChecksumSHA256") == base64_digest(_SHA256),
-            sha256_verified=right is not None and self._refuses(lambda: self._put(ChecksumSHA256=wrong_sha256)),
+            sha256_verified=by_sha256 and self._refuses(lambda: self._put(ChecksumSHA256=wrong_sha256)),
             md5_verified=self._refuses(lambda: self._put(ContentMD5=wrong_md5)),
-            signature_verified=self._refuses(lambda: self._put(body_sha256=hashlib.sha256(_WRONG).digest())),
-            conditional_writes=self._refuses(lambda: self._put(IfNoneMatch="*")),
+            signature_verified=self._refuses(
+                lambda: self._put(body_sha256=hashlib.sha256(_WRONG).digest(), **self._right)
+            ),
+            conditional_writes=self._refuses(lambda: self._put(IfNoneMatch="*", **self._right)),
         )
-
-    def _try_metadata(self) -> None:
-        self._put(Metadata=_METADATA)
-        head = self._store.head(self._key)
-        kept = head is not None and {name: head.metadata.get(name) for name in _METADATA} == _METADATA
-        self._learn(metadata_kept=kept)
 
     def _try_multipart(self) -> None:
         if self.profile.sha256_verified:
@@ -175,33 +224,43 @@ class _Probe:
     def _try_parts(self, protection: Protection) -> None:
         self._abort()
         self._store.protection = protection
-        self._upload_id = self._store.create_upload(ObjectRequest(self._key))
-        listed = self._unless_refused(lambda: list(self._store.list_uploads(self._key)))
+        self._upload_id = self._store.create_upload(_REQUEST)
+        listed = self._unless_refused(lambda: list(self._store.list_uploads(_KEY)))
         self._learn(lists_uploads=self._upload_id in [upload.upload_id for upload in listed or ()])
         by_md5 = protection is Protection.MD5
         verified = not by_md5 and self._refuses(lambda: self._part(Digest(hashlib.sha256(_WRONG).digest())))
-        self._try_to_complete(self._part(Digest(_SHA256, _MD5 if by_md5 else None)))
+        part = self._part(Digest(_SHA256, _MD5 if by_md5 else None))
+        self._try_to_list_parts(part)
+        self._try_to_complete(part)
         self._learn(
             multipart=True,
             part_sha256_verified=verified and protection is Protection.SHA256,
             part_signature_verified=verified and protection is Protection.SIGNATURE,
         )
 
+    def _try_to_list_parts(self, part: Part) -> None:
+        """See that an upload could be resumed, and that nothing takes the names of its parts away."""
+        assert self._upload_id is not None
+        if not part.etag:
+            raise no_etag("write a part below _probe/")
+        upload_id = self._upload_id
+        self._unless_refused(lambda: self._store.list_parts(_KEY, upload_id))
+
     def _try_to_complete(self, part: Part) -> None:
         assert self._upload_id is not None
-        self._store.complete_upload(self._key, self._upload_id, [part])
+        self._store.complete_upload(_KEY, self._upload_id, [part])
         self._upload_id = None
-        head = self._store.head(self._key)
-        composite = head is not None and head.sha256 == composite_sha256([part])
-        self._learn(composite_sha256_returned=composite)
+        self._learn(composite_sha256_returned=self._look().sha256 == composite_sha256([part]))
 
-    def _put(self, **parameters: Any) -> dict[str, Any]:
-        key = self._store.full_key(self._key)
-        return self._store.call("put_object", "write below _probe/", Key=key, Body=_BODY, **parameters)
+    def _put(self, *, body_sha256: bytes | None = None, **parameters: Any) -> dict[str, Any]:
+        said = self._store.described(_REQUEST) | {"Key": self._store.full_key(_KEY), "Body": _BODY} | parameters
+        answer = self._store.call("put_object", "write below _probe/", body_sha256=body_sha256, **said)
+        self._stored = True
+        return answer
 
     def _part(self, digest: Digest) -> Part:
         assert self._upload_id is not None
-        answer = self._store.upload_part(self._key, self._upload_id, 1, _BODY, digest)
+        answer = self._store.upload_part(_KEY, self._upload_id, 1, _BODY, digest)
         return Part(1, len(_BODY), _SHA256.hex(), answer.etag)
 
     def _refuses(self, call: Callable[[], object]) -> bool:
@@ -213,9 +272,9 @@ class _Probe:
         try:
             return call()
         except DeliveryError as error:
-            if error.failure.error_class in (ErrorClass.OUTAGE, ErrorClass.THROTTLED):
-                raise
-            return None
+            if error.failure.code in _NO:
+                return None
+            raise
 
     def _learn(self, **facts: Any) -> None:
         self.profile = replace(self.profile, **facts)

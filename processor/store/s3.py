@@ -7,12 +7,24 @@ first request is made, so that commands without a store stay quick.
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
 from processor.domain.errors import DeliveryError, ErrorClass
 from processor.domain.uploads import ObjectRequest, Part, Protection, base64_digest
+from processor.store.answers import (
+    Answer,
+    Head,
+    OpenUpload,
+    StoredPart,
+    answer_from,
+    head_from,
+    next_marker,
+    part_from,
+    text_in,
+    understood,
+    upload_from,
+)
 from processor.store.body import Body
 from processor.store.connection import Connection, Line
 from processor.store.limits import Bandwidth, Pause, RequestRate
@@ -31,51 +43,14 @@ class Digest:
     md5: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What the store says it has. `sha256` is base64 as S3 gives it, None where the store gives none."""
-
-    etag: str
-    sha256: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Head:
-    """What the store says about a stored object. Metadata names are lower case."""
-
-    size_bytes: int
-    etag: str
-    sha256: str | None
-    metadata: Mapping[str, str]
-    content_type: str
-    modified_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class StoredPart:
-    """A part of an open upload as the store lists it."""
-
-    number: int
-    size_bytes: int
-    etag: str
-
-
-@dataclass(frozen=True, slots=True)
-class OpenUpload:
-    """A multipart upload that was neither completed nor aborted."""
-
-    key: str
-    upload_id: str
-    initiated_at: datetime
-
-
 class S3Store:
     """One bucket behind the S3 API. Every method raises DeliveryError and nothing else that is expected.
 
     `bandwidth` and `rate` are shared by all uploads; who sends a body takes its size from `bandwidth` first.
 
     `protection` says which digest goes with every body; the probe finds out which one the store really checks,
-    and whether `etag_is_md5` (it is not under SSE-KMS). `pause` waits for the limits; a shutdown may cut it short.
+    whether `etag_is_md5` (it is not under SSE-KMS) and whether the store `tells_sha256` in its answers. `pause` waits
+    for the limits; a shutdown may cut it short.
     """
 
     def __init__(
@@ -88,6 +63,7 @@ class S3Store:
         self.settings = settings
         self.protection = protection
         self.etag_is_md5 = True
+        self.tells_sha256 = True
         self.bandwidth = Bandwidth(settings.max_bandwidth)
         self.rate = RequestRate()
         self.pause = pause
@@ -101,22 +77,19 @@ class S3Store:
             f"store {request.key!r}",
             **self._place(request.key),
             body_sha256=digest.sha256,
-            **self._described(request),
+            **self.described(request),
             **self._protected(body, digest),
         )
-        return Answer(_etag(answer), answer.get("ChecksumSHA256"))
+        return answer_from(answer)
 
     def create_upload(self, request: ObjectRequest) -> str:
         """Begin a multipart upload and return its id; whoever calls sees to its end."""
         algorithm: dict[str, Any] = {"ChecksumAlgorithm": "SHA256"} if self.protection is Protection.SHA256 else {}
-        answer = self._call(
-            "create_multipart_upload",
-            f"begin the upload of {request.key!r}",
-            **self._place(request.key),
-            **self._described(request),
-            **algorithm,
-        )
-        return str(answer["UploadId"])
+        what = f"begin the upload of {request.key!r}"
+        place = self._place(request.key)
+        answer = self._call("create_multipart_upload", what, **place, **self.described(request), **algorithm)
+        with understood(what):
+            return text_in(answer, "UploadId")
 
     def upload_part(self, key: str, upload_id: str, number: int, body: Body, digest: Digest) -> Answer:
         """Store one part; the store checks the digest. The same number again replaces the part."""
@@ -129,7 +102,7 @@ class S3Store:
             body_sha256=digest.sha256,
             **self._protected(body, digest),
         )
-        return Answer(_etag(answer), answer.get("ChecksumSHA256"))
+        return answer_from(answer)
 
     def complete_upload(self, key: str, upload_id: str, parts: Iterable[Part]) -> Answer:
         """Make the object of exactly these parts; parts of other numbers are discarded by the store."""
@@ -141,7 +114,7 @@ class S3Store:
             UploadId=upload_id,
             MultipartUpload={"Parts": listed},
         )
-        return Answer(_etag(answer), answer.get("ChecksumSHA256"))
+        return answer_from(answer)
 
     def abort_upload(self, key: str, upload_id: str) -> None:
         """Give up an upload and free its parts. One that is gone already is no error."""
@@ -154,70 +127,50 @@ class S3Store:
 
     def list_parts(self, key: str, upload_id: str) -> dict[int, StoredPart]:
         """Return the parts the store holds of an open upload. `store.upload-gone` when it is not open."""
+        what = f"list the parts of {key!r}"
         parts: dict[int, StoredPart] = {}
-        marker: dict[str, Any] = {}
-        while True:
-            what = f"list the parts of {key!r}"
+        marker: dict[str, Any] | None = {}
+        while marker is not None:
             answer = self._call("list_parts", what, **self._place(key), UploadId=upload_id, **marker)
-            for part in answer.get("Parts", ()):
-                number = int(part["PartNumber"])
-                parts[number] = StoredPart(number, int(part["Size"]), part["ETag"].strip('"'))
-            if not answer.get("IsTruncated"):
-                return parts
-            marker = {"PartNumberMarker": answer["NextPartNumberMarker"]}
+            with understood(what):
+                listed = map(part_from, answer.get("Parts", ()))
+                parts |= {part.number: part for part in listed}
+                marker = next_marker(answer, marker, PartNumberMarker="NextPartNumberMarker")
+        return parts
 
     def list_uploads(self, prefix: str = "") -> Iterator[OpenUpload]:
         """Yield the open multipart uploads of keys that begin with `prefix`."""
-        marker: dict[str, Any] = {}
-        while True:
-            answer = self._call(
-                "list_multipart_uploads",
-                f"list the uploads below {prefix!r}",
-                Bucket=self.settings.bucket,
-                Prefix=self._folder + prefix,
-                **marker,
-            )
-            for upload in answer.get("Uploads", ()):
-                key = str(upload["Key"]).removeprefix(self._folder)
-                yield OpenUpload(key, upload["UploadId"], upload["Initiated"])
-            if not answer.get("IsTruncated"):
-                return
-            marker = {"KeyMarker": answer["NextKeyMarker"], "UploadIdMarker": answer["NextUploadIdMarker"]}
+        what = f"list the uploads below {prefix!r}"
+        marker: dict[str, Any] | None = {}
+        while marker is not None:
+            answer = self._call("list_multipart_uploads", what, **self._below(prefix), **marker)
+            with understood(what):
+                uploads = [upload_from(each, self._own_key(each)) for each in answer.get("Uploads", ())]
+                marker = next_marker(answer, marker, KeyMarker="NextKeyMarker", UploadIdMarker="NextUploadIdMarker")
+            yield from uploads
 
     def list_keys(self, prefix: str = "") -> Iterator[tuple[str, int]]:
         """Yield key and size in bytes of every object whose key begins with `prefix`."""
-        marker: dict[str, Any] = {}
-        while True:
-            answer = self._call(
-                "list_objects_v2",
-                f"list the objects below {prefix!r}",
-                Bucket=self.settings.bucket,
-                Prefix=self._folder + prefix,
-                **marker,
-            )
-            for entry in answer.get("Contents", ()):
-                yield str(entry["Key"]).removeprefix(self._folder), int(entry["Size"])
-            if not answer.get("IsTruncated"):
-                return
-            marker = {"ContinuationToken": answer["NextContinuationToken"]}
+        what = f"list the objects below {prefix!r}"
+        marker: dict[str, Any] | None = {}
+        while marker is not None:
+            answer = self._call("list_objects_v2", what, **self._below(prefix), **marker)
+            with understood(what):
+                entries = [(self._own_key(each), int(each["Size"])) for each in answer.get("Contents", ())]
+                marker = next_marker(answer, marker, ContinuationToken="NextContinuationToken")
+            yield from entries
 
     def head(self, key: str) -> Head | None:
         """Return what the store says about an object; None when there is none."""
+        what = f"look at {key!r}"
         answer = self._unless(
             "store.no-object",
-            lambda: self._call("head_object", f"look at {key!r}", **self._place(key), ChecksumMode="ENABLED"),
+            lambda: self._call("head_object", what, **self._place(key), ChecksumMode="ENABLED"),
         )
         if answer is None:
             return None
-        metadata = {name.lower(): value for name, value in answer.get("Metadata", {}).items()}
-        return Head(
-            size_bytes=int(answer["ContentLength"]),
-            etag=_etag(answer),
-            sha256=answer.get("ChecksumSHA256"),
-            metadata=metadata,
-            content_type=answer.get("ContentType", ""),
-            modified_at=answer["LastModified"],
-        )
+        with understood(what):
+            return head_from(answer)
 
     def get(self, key: str) -> Iterator[bytes]:
         """Yield an object's bytes in pieces; the object is not held in memory. `store.no-object` if there is none."""
@@ -236,7 +189,7 @@ class S3Store:
         end = offset + size_bytes - 1
         body = self._call("get_object", what, **self._place(key), Range=f"bytes={offset}-{end}")["Body"]
         try:
-            return bytes(body.read())
+            return bytes(body.read(size_bytes))  # whatever the length that is announced
         except self._line.connection().foreign as error:
             raise self._line.connection().translate(error, what) from error
         finally:
@@ -275,6 +228,22 @@ class S3Store:
         """Return the key as the bucket has it, prefix included."""
         return self._folder + key
 
+    def described(self, request: ObjectRequest) -> dict[str, Any]:
+        """Return how the object is to be stored, as parameters: type, metadata, class, encryption, tags."""
+        settings = self.settings
+        described: dict[str, Any] = {"ContentType": request.content_type, "Metadata": dict(request.metadata)}
+        if settings.storage_class:
+            described["StorageClass"] = settings.storage_class
+        if settings.kms_key_id is not None:
+            described["ServerSideEncryption"] = "aws:kms"
+            if settings.kms_key_id:
+                described["SSEKMSKeyId"] = settings.kms_key_id
+        elif settings.encrypt:
+            described["ServerSideEncryption"] = "AES256"
+        if settings.tags:
+            described["Tagging"] = urlencode(settings.tags)
+        return described
+
     def close(self) -> None:
         """Close idle connections; the next request opens new ones."""
         self._line.close()
@@ -305,7 +274,9 @@ class S3Store:
         connection = self._line.connection()
         try:
             answer = self._with_fresh_credentials(connection, request)
-        except connection.foreign as error:
+        except DeliveryError:  # reading the body
+            raise
+        except Exception as error:  # its answers are a stranger's: what the client makes of them may end in any error
             failure = connection.translate(error, what)
             if failure.failure.error_class is ErrorClass.THROTTLED:
                 self.rate.throttled(time.monotonic())
@@ -324,20 +295,11 @@ class S3Store:
     def _place(self, key: str) -> dict[str, Any]:
         return {"Bucket": self.settings.bucket, "Key": self._folder + key}
 
-    def _described(self, request: ObjectRequest) -> dict[str, Any]:
-        settings = self.settings
-        described: dict[str, Any] = {"ContentType": request.content_type, "Metadata": dict(request.metadata)}
-        if settings.storage_class:
-            described["StorageClass"] = settings.storage_class
-        if settings.kms_key_id is not None:
-            described["ServerSideEncryption"] = "aws:kms"
-            if settings.kms_key_id:
-                described["SSEKMSKeyId"] = settings.kms_key_id
-        elif settings.encrypt:
-            described["ServerSideEncryption"] = "AES256"
-        if settings.tags:
-            described["Tagging"] = urlencode(settings.tags)
-        return described
+    def _below(self, prefix: str) -> dict[str, Any]:
+        return {"Bucket": self.settings.bucket, "Prefix": self._folder + prefix}
+
+    def _own_key(self, said: Mapping[str, Any]) -> str:
+        return text_in(said, "Key").removeprefix(self._folder)
 
     def _protected(self, body: Body, digest: Digest) -> dict[str, Any]:
         if self.protection is Protection.SHA256:
@@ -362,7 +324,3 @@ class S3Store:
             if error.failure.code == code:
                 return None
             raise
-
-
-def _etag(answer: Mapping[str, Any]) -> str:
-    return str(answer.get("ETag", "")).strip('"')

@@ -2,7 +2,9 @@
 
 A small object's head and body leave together, which spares both sides a wake-up; urllib3 sends them one after the
 other, at three times the CPU. Connections are opened by Python's `socket` and `ssl`. An answer that came in
-one piece and has nothing unusual is made out here; any other by `http.client`, at ten times the CPU.
+one piece and has nothing unusual is made out here; any other by `http.client`, at ten times the CPU, within `bounds`.
+
+Through an HTTP proxy plain requests name the whole URL (RFC 9112, 3.2.2); TLS goes through a tunnel (RFC 9110, 9.3.6).
 """
 
 import contextlib
@@ -18,6 +20,7 @@ from http.client import HTTPException, HTTPResponse
 from urllib3.exceptions import ProtocolError, SSLError
 
 from processor.store.body import Body, FilePart
+from processor.store.bounds import MOST_DOCUMENT_BYTES, Bounds
 
 # Up to this a copy costs less than another call of the kernel, and another packet.
 _TOGETHER_BYTES = 64 << 10
@@ -39,6 +42,29 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True)
+class Proxy:
+    """An HTTP proxy; `authorization` is the header that it wants, empty for none."""
+
+    host: str
+    port: int
+    authorization: str = ""
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Return the headers that are for the proxy."""
+        return {"proxy-authorization": self.authorization} if self.authorization else {}
+
+
+class TunnelError(ProtocolError):
+    """The proxy makes no tunnel. `response` is an answer as the client would give it."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"the proxy makes no tunnel: {status}")
+        said = {"Code": "ProxyRefused", "Message": f"the proxy answers {status} to CONNECT"}
+        self.response = {"Error": said, "ResponseMetadata": {"HTTPStatusCode": status, "HTTPHeaders": {}}}
+
+
+@dataclass(frozen=True, slots=True)
 class Wire:
     """The way to one server, over TLS when there is a context. `most_idle` connections are kept for later.
 
@@ -51,13 +77,14 @@ class Wire:
     connect_timeout_seconds: float
     timeout_seconds: float
     most_idle: int
+    proxy: Proxy | None = None
     idle: list[socket.socket] = field(default_factory=list)
 
     def put(self, target: str, headers: Mapping[str, str], body: Body) -> Reply:
         """Make the request; raises urllib3's HTTPError, and what reading the body raises."""
         connection = self._idle_one() or self._open()
         try:
-            reply, goes_on = self._exchange(connection, _head(target, headers), body)
+            reply, goes_on = self._exchange(connection, self._head(target, headers), body)
         except (OSError, HTTPException) as error:
             connection.close()
             raise ProtocolError(str(error) or repr(error)) from error
@@ -86,21 +113,50 @@ class Wire:
                 return connection
             connection.close()
 
+    def _head(self, target: str, headers: Mapping[str, str]) -> bytes:
+        if self.proxy is not None and self.context is None:
+            target, headers = f"http://{headers['host']}{target}", {**headers, **self.proxy.headers}
+        return _head_of("PUT", target, headers)
+
     def _open(self) -> socket.socket:
+        host, port = (self.host, self.port) if self.proxy is None else (self.proxy.host, self.proxy.port)
         try:
-            connection = socket.create_connection((self.host, self.port), self.connect_timeout_seconds)
+            connection = socket.create_connection((host, port), self.connect_timeout_seconds)
         except OSError as error:
-            raise ProtocolError(f"{self.host}:{self.port}: {error}") from error
+            raise ProtocolError(f"{host}:{port}: {error}") from error
         try:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
             if self.context is not None:
+                if self.proxy is not None:
+                    self._tunnel(connection, self.proxy)
                 connection = self.context.wrap_socket(connection, server_hostname=self.host)
             connection.settimeout(self.timeout_seconds)
         except OSError as error:
             connection.close()
             raise (SSLError if isinstance(error, ssl.SSLError) else ProtocolError)(str(error)) from error
+        except BaseException:
+            connection.close()
+            raise
         return connection
+
+    def _tunnel(self, connection: socket.socket, proxy: Proxy) -> None:
+        """Have the proxy pass bytes on to the server. Raises TunnelError when it says no, OSError."""
+        name = f"[{self.host}]" if ":" in self.host else self.host
+        place = f"{name}:{self.port}"
+        connection.sendall(_head_of("CONNECT", place, {"host": place, **proxy.headers}))
+        heard = b""
+        bounds = Bounds(connection, self.timeout_seconds)
+        while b"\r\n\r\n" not in heard:
+            bounds.before_reading()
+            piece = connection.recv(1)  # what comes behind the head is the server's
+            bounds.take(len(piece))
+            if not piece:
+                raise ProtocolError("the proxy closed the connection")
+            heard += piece
+        status = heard.split(b" ", 2)[1:2]
+        if status != [b"200"]:
+            raise TunnelError(int(status[0]) if status and status[0].isdigit() else 0)
 
     @staticmethod
     def _exchange(connection: socket.socket, head: bytes, body: Body) -> tuple[Reply, bool]:
@@ -113,10 +169,18 @@ class Wire:
         short = _short_reply(heard)
         if short is not None:
             return short, sent
-        response = HTTPResponse(_Heard(heard, connection), method="PUT")  # type: ignore[arg-type]
+        usual = connection.gettimeout()
+        bounds = Bounds(connection, usual)
+        bounds.take(len(heard))
+        response = HTTPResponse(_Heard(heard, connection, bounds), method="PUT")  # type: ignore[arg-type]
         response.begin()
+        bounds.allow(MOST_DOCUMENT_BYTES, usual)
         headers = {name.lower(): value.strip() for name, value in response.getheaders()}
-        reply = Reply(response.status, headers, response.read())
+        # In pieces: memory for the length that is only announced is never asked for.
+        reply = Reply(response.status, headers, b"".join(iter(lambda: response.read(_ANSWER_BYTES), b"")))
+        if response.length:
+            raise ProtocolError(f"the answer ends {response.length} bytes early")
+        connection.settimeout(usual)
         return reply, sent and not response.will_close
 
 
@@ -135,9 +199,10 @@ def _short_reply(heard: bytes) -> Reply | None:
 class _Heard(io.RawIOBase):
     """An answer whose first bytes were read already; for `http.client` a socket."""
 
-    def __init__(self, heard: bytes, connection: socket.socket) -> None:
+    def __init__(self, heard: bytes, connection: socket.socket, bounds: Bounds) -> None:
         self._heard = memoryview(heard)
         self._connection = connection
+        self._bounds = bounds
 
     def makefile(self, _mode: str) -> io.BufferedReader:
         return io.BufferedReader(self)
@@ -147,7 +212,10 @@ class _Heard(io.RawIOBase):
 
     def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
         if not self._heard:
-            return self._connection.recv_into(buffer)
+            self._bounds.before_reading()
+            size = self._connection.recv_into(buffer)
+            self._bounds.take(size)
+            return size
         size = min(len(buffer), len(self._heard))
         memoryview(buffer)[:size] = self._heard[:size]
         self._heard = self._heard[size:]
@@ -168,8 +236,8 @@ def _send(connection: socket.socket, head: bytes, body: Body) -> None:
             connection.sendall(view[at : at + _PIECE_BYTES])
 
 
-def _head(target: str, headers: Mapping[str, str]) -> bytes:
-    lines = [f"PUT {target} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
+def _head_of(method: str, target: str, headers: Mapping[str, str]) -> bytes:
+    lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
     if any(map(_CUTS_A_HEADER.search, lines)):
         raise ProtocolError("a header would end early")
     return "\r\n".join((*lines, "", "")).encode("latin-1")

@@ -1,8 +1,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processor.domain.circuit import Circuit, CircuitState, blame
-from processor.domain.errors import ErrorClass, Failure
+from processor.domain.circuit import Circuit, CircuitState, Suspicions, blame
+from processor.domain.errors import STORE_REFUSED, ErrorClass, Failure
 
 AWAY = Failure(ErrorClass.OUTAGE, "store.unreachable", "no answer")
 
@@ -47,6 +47,44 @@ def test_probes_wait_longer_and_longer_but_never_too_long(chances: list[float]) 
     assert circuit.confirmed
 
 
-def test_an_outage_nobody_confirms_is_the_request_s_own() -> None:
-    assert blame(AWAY, confirmed=False).error_class is ErrorClass.TRANSIENT
-    assert blame(AWAY, confirmed=True) == AWAY
+def test_a_reason_that_the_store_gave_is_the_request_s_own_when_a_probe_is_taken() -> None:
+    refusal = Failure(ErrorClass.OUTAGE, STORE_REFUSED, "no")
+    assert blame(refusal, Suspicions().add(1, 0.0), 0.0).error_class is ErrorClass.TRANSIENT
+
+
+def test_what_the_store_gave_no_reason_for_costs_a_file_nothing_for_ten_minutes() -> None:
+    suspicions = Suspicions()
+    waits = []
+    for now in (0.0, 1.0, 3.0, 599.0):
+        failure = blame(AWAY, suspicions.add(7, now), now)
+        assert failure.error_class is ErrorClass.OUTAGE
+        waits.append(failure.retry_after_seconds)
+    assert waits == [1.0, 2.0, 4.0, 8.0]
+    assert blame(AWAY, suspicions.add(7, 601.0), 601.0).error_class is ErrorClass.TRANSIENT
+
+
+def test_a_file_that_was_delivered_is_suspected_no_more() -> None:
+    suspicions = Suspicions()
+    suspicions.add(7, 0.0)
+    suspicions.delivered(7)
+    assert blame(AWAY, suspicions.add(7, 5000.0), 5000.0).error_class is ErrorClass.OUTAGE
+
+
+def test_several_files_without_a_delivery_in_between_are_many() -> None:
+    suspicions = Suspicions()
+    for row in (1, 1, 1, 2):
+        suspicions.add(row, 0.0)
+        assert not suspicions.many
+    suspicions.delivered(9)
+    for row in (3, 4, 5):
+        assert not suspicions.many
+        suspicions.add(row, 0.0)
+    assert suspicions.many
+
+
+def test_what_is_suspected_is_bounded() -> None:
+    suspicions = Suspicions()
+    for row in range(20_000):
+        suspicions.add(row, 0.0)
+    assert suspicions.add(0, 900.0).since == 900.0, "the oldest are forgotten"
+    assert suspicions.add(19_999, 900.0).since == 0.0

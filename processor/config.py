@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSource, NoDecode, SettingsConfigDict
@@ -28,6 +29,7 @@ _LEAST_DUCKDB_MIB = 384  # less is too little for its JSON reader
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _FILE_PARTS_IN_FLIGHT = 4
 _LARGEST_PORT = 65_535
+_S3_MOST_TAGS = 10  # "Categorizing your objects using tags"
 _S3_LARGEST_PART = 5 << 30  # "Amazon S3 multipart upload limits": parts of 5 MiB to 5 GiB
 
 
@@ -235,6 +237,15 @@ class Settings(BaseSettings):
     def _url(cls, value: str) -> str:
         if value not in ("", EMBEDDED) and not value.startswith(("http://", "https://")):
             raise ValueError("must be `embedded`, empty for AWS, or begin with http:// or https://")
+        place = urlsplit(value)
+        if value not in ("", EMBEDDED) and (not place.hostname or place.query or place.fragment or "?" in value):
+            raise ValueError(
+                "must be a scheme, a host and perhaps a port, such as https://host:9000, and nothing behind"
+            )
+        if place.port == 0 or place.username is not None:
+            raise ValueError(
+                "must hold no port 0, no name and no password: these go into S3_ACCESS_KEY_ID, S3_SECRET_ACCESS_KEY"
+            )
         return value.rstrip("/")
 
     @field_validator("http_listen")
@@ -246,6 +257,16 @@ class Settings(BaseSettings):
         if not (port.isascii() and port.isdigit() and int(port) <= _LARGEST_PORT) or (colon and not host):
             raise ValueError("must be host:port, such as 127.0.0.1:9464; all interfaces are written 0.0.0.0:9464")
         return value if host else f"127.0.0.1:{port}"
+
+    @field_validator("s3_tags")
+    @classmethod
+    def _tags(cls, value: str) -> str:
+        pairs = [tag.partition("=") for tag in value.split("&") if tag]
+        if not all(name and equals for name, equals, _ in pairs):
+            raise ValueError("must be pairs such as team=data, joined by &")
+        if len({name for name, _, _ in pairs}) < len(pairs) or len(pairs) > _S3_MOST_TAGS:
+            raise ValueError(f"must be at most {_S3_MOST_TAGS} pairs of different names")
+        return value
 
     @field_validator("s3_prefix")
     @classmethod
@@ -431,7 +452,8 @@ def _explain(details: Any) -> str:
     meaning = f" ({field.description})" if field is not None and field.description else ""
     if details["type"] == "missing":
         return f"{name} is not set{meaning}"
-    given = "(hidden)" if "secret" in name.lower() else repr(details["input"])
+    hidden = "secret" in name.lower() or "@" in str(details["input"])  # of an endpoint: a password
+    given = "(hidden)" if hidden else repr(details["input"])
     return f"{name}={given}: {_requirement(details)}{meaning}"
 
 

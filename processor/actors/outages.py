@@ -100,14 +100,20 @@ class Outages:
 
     def _out(self, failure: Failure) -> None:
         if not self._circuit.confirmed and failure.code != SOURCE_NO_ROOT:  # of that the Watcher tells
-            event = "cluster.outage" if of_cluster(failure) else "store.outage"
-            self.log.error(event, code=failure.code, message=failure.message, hint=failure.hint)
+            self.log.error(
+                "cluster.outage" if of_cluster(failure) else "store.outage",
+                code=failure.code,
+                message=failure.message,
+                hint=failure.hint,
+            )
         self._circuit = self._circuit.probe_failed(failure, time.monotonic(), self._chance.random())
 
     def _back(self) -> None:
         if self._circuit.confirmed and not of_root(self._circuit.reason):
-            event = "cluster.back" if of_cluster(self._circuit.reason) else "store.back"
-            self.log.info(event, seconds=round(time.monotonic() - self._circuit.opened_at, 1))
+            self.log.info(
+                "cluster.back" if of_cluster(self._circuit.reason) else "store.back",
+                seconds=round(time.monotonic() - self._circuit.opened_at, 1),
+            )
         self._circuit = self._circuit.probe_succeeded()
 
     def _distrusts_probes(self) -> bool:

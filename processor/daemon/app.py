@@ -48,6 +48,7 @@ from processor.ledger.database import Lock
 from processor.ledger.writer import Ledger
 from processor.remote.engine_link import Elsewhere
 from processor.sandbox.confine import Protections
+from processor.store.errors import MISTAKES
 from processor.store.probe import StoreProfile, adopt, probe
 from processor.store.s3 import S3Store
 from processor.streams.inbox import Inbox
@@ -182,14 +183,20 @@ def _cluster(settings: Settings, store: S3Store) -> Elsewhere:
 def _probed(store: S3Store) -> StoreProfile:
     """Ask the store what it does. Raises DeliveryError when it refuses us for good: that takes an operator."""
     profile = probe(store)
+    if store.settings.unprotected:
+        log.warning(
+            "store.plaintext", endpoint=profile.endpoint, hint="names, data and tokens pass in the open: https://"
+        )
     if profile.problem is None:
         facts = profile.as_dict()
         log.info("store.probed", **{name: facts[name] for name in ("endpoint", "bucket", "protection", "protected")})
         log.debug("store.profile", **facts)
-    elif profile.problem.error_class is ErrorClass.PERMANENT:
+        if profile.lacks:
+            log.warning("store.rights", lacking=profile.lacks, hint="compare with deploy/iam-policy.json")
+    elif profile.problem.error_class is ErrorClass.PERMANENT or profile.problem.code in MISTAKES:
         raise DeliveryError(profile.problem)
     else:
-        log.error("store.outage", message=profile.problem.message, hint=profile.problem.hint)
+        log.error("store.outage", code=profile.problem.code, message=profile.problem.message, hint=profile.problem.hint)
     return profile
 
 

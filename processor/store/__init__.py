@@ -11,9 +11,10 @@ errors           Classify the store's errors: this file, this try, the store
 from_settings    Store settings, taken from the program's settings
 limits           Bandwidth and request-rate limits shared by all uploads
 manifests        Read and write manifests in the store
+mistakes         Name mistakes in credentials, configuration files and certificates
 orphans          Find and abort our abandoned multipart uploads
 patience         Retry one request a few times
-probe            Probe how the store treats checksums, conditions and metadata
+probe            Probe the store with what looks like a delivery
 s3               The store's client: requests, and errors made ours
 settings         Settings of the store: address, credentials, object options
 signing          AWS Signature Version 4 for one request

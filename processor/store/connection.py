@@ -31,6 +31,7 @@ class Connection:
     endpoint: str
     foreign: tuple[type[Exception], ...]
     direct: Direct | None
+    ca_bundle: str | None = None
 
     def request(self, operation: str, parameters: dict[str, Any], body_sha256: bytes | None = None) -> dict[str, Any]:
         """Make one request; raises one of `foreign`. `body_sha256` spares hashing the body for the signature."""
@@ -47,19 +48,7 @@ class Connection:
 
     def translate(self, error: Exception, what: str) -> DeliveryError:
         """Return our error for a foreign one."""
-        from botocore import exceptions  # noqa: PLC0415 - loaded already; the module itself must load without it
-        from urllib3.exceptions import HTTPError, SSLError  # noqa: PLC0415
-
-        if answer := _answer_of(error):
-            return errors.from_answer(answer, what, getattr(error, "operation_name", ""))
-        if isinstance(error, exceptions.NoCredentialsError | exceptions.CredentialRetrievalError):
-            return errors.no_credentials(error, what)
-        if isinstance(error, exceptions.SSLError | SSLError):
-            return errors.untrusted(error, what)
-        unheard = exceptions.HTTPClientError | exceptions.ConnectionError | exceptions.IncompleteReadError | HTTPError
-        if isinstance(error, unheard):
-            return errors.no_answer(error, what, self.endpoint)
-        return errors.garbled(error, what)
+        return translated(error, what, self.endpoint, self.ca_bundle)
 
     def close(self) -> None:
         """Close idle connections."""
@@ -68,8 +57,44 @@ class Connection:
             self.direct.close()
 
 
+def translated(error: Exception, what: str, endpoint: str, ca_bundle: str | None) -> DeliveryError:
+    """Return our error for one of the client's, of its libraries', or of what it made of an answer."""
+    from botocore import exceptions  # noqa: PLC0415 - loaded already; the module itself must load without it
+    from urllib3.exceptions import HTTPError, SSLError  # noqa: PLC0415
+
+    from processor.store import mistakes  # noqa: PLC0415
+
+    if answer := _answer_of(error):
+        return errors.from_answer(answer, what, getattr(error, "operation_name", ""))
+    if mistake := mistakes.mistake_of(error, what):
+        return mistake
+    if isinstance(error, exceptions.NoCredentialsError | exceptions.CredentialRetrievalError):
+        return errors.no_credentials(error, what)
+    if isinstance(error, exceptions.SSLError | SSLError):
+        return mistakes.untrusted(error, what, endpoint, ca_bundle)
+    unheard = exceptions.HTTPClientError | exceptions.ConnectionError | exceptions.IncompleteReadError | HTTPError
+    if isinstance(error, unheard):
+        return errors.no_answer(error, what, endpoint)
+    if isinstance(error, exceptions.MetadataRetrievalError):
+        return errors.no_credentials(error, what)
+    return errors.garbled(error, what)
+
+
 def connect(settings: StoreSettings) -> Connection:
-    """Return a client for the settings; nothing is sent yet."""
+    """Return a client for the settings; credentials may be asked for, else nothing is sent yet.
+
+    Raises DeliveryError for what can not be used: a profile, a file, a certificate, a service of tokens.
+    """
+    try:
+        return _connected(settings)
+    except DeliveryError:
+        raise
+    except Exception as error:  # the client's libraries read files and ask services that are not ours
+        endpoint = settings.endpoint or f"AWS {settings.region}"
+        raise translated(error, "connect to the store", endpoint, None) from error
+
+
+def _connected(settings: StoreSettings) -> Connection:
     import boto3  # noqa: PLC0415 - 0.3 s that commands without a store need not wait for
     from botocore.config import Config  # noqa: PLC0415
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
@@ -78,6 +103,7 @@ def connect(settings: StoreSettings) -> Connection:
 
     from processor.store.bounds import bound  # noqa: PLC0415
     from processor.store.direct import direct_to  # noqa: PLC0415
+    from processor.store.mistakes import see_bundle  # noqa: PLC0415
 
     config = Config(
         connect_timeout=settings.connect_timeout_seconds,
@@ -102,6 +128,8 @@ def connect(settings: StoreSettings) -> Connection:
         region_name=settings.region,
     )
     ca_bundle = str(settings.ca_bundle) if settings.ca_bundle else core.get_config_variable("ca_bundle")
+    if not (settings.endpoint or "").startswith("http://"):
+        see_bundle(ca_bundle)
     client = session.client(
         "s3",
         endpoint_url=settings.endpoint,
@@ -111,7 +139,7 @@ def connect(settings: StoreSettings) -> Connection:
     bound(client)
     client.meta.events.register("before-call.s3", _stay_where_it_is)
     direct = direct_to(settings, session, client, ca_bundle)
-    return Connection(client, client.meta.endpoint_url, (BotoCoreError, ClientError, HTTPError), direct)
+    return Connection(client, client.meta.endpoint_url, (BotoCoreError, ClientError, HTTPError), direct, ca_bundle)
 
 
 def _stay_where_it_is(context: dict[str, Any], **_: Any) -> None:
@@ -150,6 +178,12 @@ class Line:
             if self._connection is stale:
                 self._connection = connect(self._settings)
         return self.connection()
+
+    def forget(self, stale: Connection) -> None:
+        """Have the next request connect anew: a connection that was made without credentials never finds any."""
+        with self._lock:
+            if self._connection is stale:
+                self._connection = None
 
     def close(self) -> None:
         """Close idle connections; who asks next gets new ones."""

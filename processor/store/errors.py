@@ -13,11 +13,27 @@ from processor.domain.errors import STORE_REFUSED, DeliveryError, ErrorClass, Fa
 
 DAMAGED = "store.damaged"  # bytes on the way to the store, or before they were sent
 
+# The codes with which the daemon does not start.
+MISTAKES = frozenset(
+    {
+        "store.aws-profile",
+        "store.aws-config",
+        "store.sso",
+        "store.credential-process",
+        "store.ca-bundle",
+        "store.certificate",
+        "store.not-tls",
+        "store.endpoint",
+    }
+)
+
 _LONGEST_WAIT_SECONDS = 3600.0
 _LONGEST_MESSAGE = 1000  # what a stranger's server says may be long
 _NO_STORE = "is there an S3 server at S3_ENDPOINT, and does nothing answer in its place?"
 _CREDENTIALS = "check S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY, or the role of this host"
 _EXPIRED = "the credentials expired and were not renewed"
+NO_CREDENTIALS = "store.no-credentials"
+_NO_CREDENTIALS = "none are found, or who gives them does not answer: S3_ACCESS_KEY_ID, or the role of this host"
 _RIGHT = "the credentials lack a right: see deploy/iam-policy.json"
 _ON_THE_WAY = "bytes changed on the way to the store"
 _ENCRYPTION = "check S3_SSE, S3_SSE_KMS_KEY_ID and the right to use that key (kms:GenerateDataKey, kms:Decrypt)"
@@ -231,13 +247,7 @@ def no_answer(error: Exception, what: str, endpoint: str) -> DeliveryError:
 
 def no_credentials(error: Exception, what: str) -> DeliveryError:
     """Return the error for a request that could not be signed."""
-    return DeliveryError(Failure(ErrorClass.OUTAGE, "store.credentials", f"{what}: {error}", _CREDENTIALS))
-
-
-def untrusted(error: Exception, what: str) -> DeliveryError:
-    """Return the error for a store whose certificate is not trusted."""
-    hint = "check S3_CA_BUNDLE, or whether somebody else answers at S3_ENDPOINT"
-    return DeliveryError(Failure(ErrorClass.OUTAGE, "store.certificate", f"{what}: {error}", hint))
+    return DeliveryError(Failure(ErrorClass.OUTAGE, NO_CREDENTIALS, f"{what}: {error}", _NO_CREDENTIALS))
 
 
 def mismatch(what: str, ours: object, theirs: object) -> DeliveryError:

@@ -1,4 +1,4 @@
-"""Probe what the store does with a delivery: rights, headers, checksums, conditions, metadata.
+"""Probe the store with what looks like a delivery.
 
 The first request is a delivery in all but its content: the same encryption, storage class, tags, metadata and checksum.
 Everything is tried on one object below `_probe/`, always the same in a process, which is removed again.
@@ -23,7 +23,7 @@ from processor.domain.uploads import (
     composite_sha256,
 )
 from processor.store.answers import Head
-from processor.store.errors import DAMAGED, no_etag, not_stored
+from processor.store.errors import DAMAGED, MISTAKES, NO_CREDENTIALS, no_etag, not_stored
 from processor.store.s3 import Digest, S3Store
 
 _Answer = TypeVar("_Answer")
@@ -36,6 +36,8 @@ _METADATA = completion_metadata(b"a b/\xff\n%.csv", hashlib.sha256(_BODY).hexdig
 _KEY = f"{PROBES}/{secrets.token_hex(8)}"  # where nothing may be removed, one object a process is left
 
 _REQUEST = ObjectRequest(_KEY, metadata=_METADATA)
+
+_UNHEARD = MISTAKES | {"store.unreachable", "store.certificate-expired", NO_CREDENTIALS}
 
 # What a store says to a request that it takes for wrong; anything else is no answer to what was asked.
 _NO = {STORE_REFUSED, DAMAGED, "store.exists", "store.conflict", "store.key-refused", "store.unexpected"}
@@ -153,7 +155,7 @@ class _Probe:
         try:
             answer = self._deliver()
         except DeliveryError as error:
-            self._learn(reachable=error.failure.code not in ("store.unreachable", "store.certificate"))
+            self._learn(reachable=error.failure.code not in _UNHEARD)
             if error.failure.code == "store.denied":
                 self._see_whether_encryption_is_demanded()
             raise

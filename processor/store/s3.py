@@ -27,6 +27,7 @@ from processor.store.answers import (
 )
 from processor.store.body import Body
 from processor.store.connection import Connection, Line
+from processor.store.errors import NO_CREDENTIALS
 from processor.store.limits import Bandwidth, Pause, RequestRate
 from processor.store.settings import StoreSettings
 
@@ -278,6 +279,8 @@ class S3Store:
             raise
         except Exception as error:  # its answers are a stranger's: what the client makes of them may end in any error
             failure = connection.translate(error, what)
+            if failure.failure.code == NO_CREDENTIALS:
+                self._line.forget(connection)
             if failure.failure.error_class is ErrorClass.THROTTLED:
                 self.rate.throttled(time.monotonic())
             raise failure from error

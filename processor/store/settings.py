@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
+from processor.domain.hosts import is_loopback
 from processor.domain.uploads import PART_SIZE_BYTES
 
 
@@ -33,3 +35,9 @@ class StoreSettings:
     max_connections: int = 16
     connect_timeout_seconds: float = 5
     read_timeout_seconds: float = 60
+
+    @property
+    def unprotected(self) -> bool:
+        """Whether requests leave this host without TLS."""
+        place = urlsplit(self.endpoint or "https:")
+        return place.scheme == "http" and not is_loopback(place.hostname)

@@ -6,6 +6,7 @@ first request is made, so that commands without a store stay quick.
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
@@ -175,23 +176,25 @@ class S3Store:
 
     def get(self, key: str) -> Iterator[bytes]:
         """Yield an object's bytes in pieces; the object is not held in memory. `store.no-object` if there is none."""
-        what = f"read {key!r}"
-        body = self._call("get_object", what, **self._place(key))["Body"]
-        try:
+        with self._opened(f"read {key!r}", **self._place(key)) as body:
             yield from body.iter_chunks(_READ_BYTES)
-        except self._line.connection().foreign as error:
-            raise self._line.connection().translate(error, what) from error
-        finally:
-            body.close()
 
     def get_range(self, key: str, offset: int, size_bytes: int) -> bytes:
         """Return up to `size_bytes` of an object, from `offset`, which lies within it."""
         what = f"read {key!r} from byte {offset}"
-        end = offset + size_bytes - 1
-        body = self._call("get_object", what, **self._place(key), Range=f"bytes={offset}-{end}")["Body"]
-        try:
+        wanted = f"bytes={offset}-{offset + size_bytes - 1}"
+        with self._opened(what, **self._place(key), Range=wanted) as body:
             return bytes(body.read(size_bytes))  # whatever the length that is announced
-        except self._line.connection().foreign as error:
+
+    @contextmanager
+    def _opened(self, what: str, **parameters: Any) -> Iterator[Any]:
+        """Yield an object's content, to be read; errors while it is read are ours."""
+        answer = self._call("get_object", what, **parameters)
+        with understood(what):
+            body = answer["Body"]
+        try:
+            yield body
+        except Exception as error:
             raise self._line.connection().translate(error, what) from error
         finally:
             body.close()

@@ -16,8 +16,8 @@ from processor.domain.errors import DeliveryError, Failure
 from processor.domain.keys import manifest_key
 from processor.engine.pool import Pool
 from processor.ledger.database import Lock
-from processor.sandbox.confine import Protections
 from processor.ledger.reader import completed_paths
+from processor.sandbox.confine import Protections
 from processor.store.manifests import entry_fields, list_manifests, read_manifest
 from processor.store.probe import StoreProfile, adopt, probe
 from processor.store.s3 import S3Store

@@ -12,8 +12,8 @@ import orjson
 
 from processor.domain.feeds import FeedMark
 from processor.domain.jobs import Status
-from processor.ledger.database import FEEDS_SINCE, connect_reader
 from processor.domain.keys import unescape
+from processor.ledger.database import FEEDS_SINCE, connect_reader
 
 
 @contextmanager

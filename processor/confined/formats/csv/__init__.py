@@ -12,4 +12,5 @@ convert        Convert CSV and TSV to Parquet
 encoding       Decide a text's encoding over all bytes; yield UTF-8
 grammar        Regular expressions for the records and fields of a dialect
 report         Facts and refusals about an analysed table
+declared       Read a text as its feed declares it
 """

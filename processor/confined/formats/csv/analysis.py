@@ -2,9 +2,20 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Self
 
-from processor.confined.formats.csv.encoding import Encoding, decide_encoding, utf8_chunks
+from processor.confined.formats.csv.declared import (
+    DeclaredText,
+    csv_declaration,
+    declared_header,
+    declared_reading,
+    declares_dialect,
+    null_tokens,
+    takes_lines_out,
+    without_quoted_nulls,
+)
+from processor.confined.formats.csv.encoding import Encoding, decide_encoding, declared_encoding, utf8_chunks
 from processor.confined.formats.csv.feed.encoded_rows import SURPLUS, PipedRows
 from processor.confined.formats.csv.grammar import Grammar
 from processor.confined.formats.csv.layout.doubts import Doubt, stray_quote, unsure_header
@@ -23,6 +34,7 @@ from processor.confined.formats.csv.reader.survey import FIRST_RECORDS, Survey
 from processor.confined.formats.csv.reader.swallowed import swallows_rows
 from processor.confined.formats.csv.reader.uniformity import Structure, check_structure, direct_reading
 from processor.confined.formats.csv.report import facts, refuse_malformed
+from processor.confined.formats.csv.sniffer.detect import Reading as SnifferReading
 from processor.confined.formats.csv.sniffer.detect import choose, choose_one_table
 from processor.confined.formats.dialect import Dialect, Newline
 from processor.confined.formats.parquet.write import Reading, Sample, TextColumn, write_table
@@ -60,7 +72,9 @@ class CsvTable:
         self.misfits: Misfits | None = None  # None where no row is malformed
         self._repair: Repair | None = None
         self.kept: list[Row] | None = None  # all rows, where they are few
-        self.recognises = options.csv_notes is CsvNotes.RECOGNISE
+        self.csv = csv_declaration(options)
+        self.recognises = options.csv_notes is CsvNotes.RECOGNISE and not takes_lines_out(self.csv)
+        self.notes: Facts = ()  # lines that the feed declares to be no rows
         self.has_separator_line = False  # Excel's `sep=;`
         self.doubt: Doubt | None = None  # why this is not one table and nothing else
         self.structure: Structure | None = None  # found when DuckDB may read the source itself
@@ -71,12 +85,17 @@ class CsvTable:
         if source.size_bytes is not None and source.size_bytes <= PIECE_BYTES and source.path_fd is not None:
             with source.open() as reader:
                 source = BytesSource(source.name, reader.read())
+        csv = csv_declaration(options)
+        options = replace(options, null_tokens=null_tokens(csv, options.null_tokens))
+        declared = DeclaredText(source, csv) if takes_lines_out(csv) else None
+        source = source if declared is None else declared
         table = cls(source, cls.encoding_of(source, options), options)
+        table.notes = () if declared is None else declared.notes()
         piece, table.whole = table.first_piece()
         if not piece.strip(_BLANK):
             begins = "" if table.whole else f" in its first {len(piece)} bytes"
             raise _empty(source, begins)
-        reading = choose(piece, data_format) if table.recognises else choose_one_table(piece, data_format)
+        reading = table.read_piece(piece, data_format)
         table.dialect, table.survey = reading.dialect, reading.survey
         if reading.layout is None:
             raise _empty(source)
@@ -86,6 +105,12 @@ class CsvTable:
         table.understand()
         table.check_width()
         return table
+
+    def read_piece(self, piece: bytes, data_format: DataFormat) -> SnifferReading:
+        """Return the first piece as it is read by the best dialect, or the declared one."""
+        if declares_dialect(self.csv):
+            return declared_reading(piece, data_format, self.csv)
+        return choose(piece, data_format) if self.recognises else choose_one_table(piece, data_format)
 
     def check_width(self) -> None:
         """Raise DeliveryError `csv.too-wide` for more columns than a Parquet should have."""
@@ -97,6 +122,9 @@ class CsvTable:
     @staticmethod
     def encoding_of(source: Source, options: ConversionOptions) -> Encoding:
         """Return the encoding of `source`. Raises DeliveryError `csv.encoding`."""
+        csv = csv_declaration(options)
+        if csv.encoding and not isinstance(source, DeclaredText):
+            return declared_encoding(source, csv.encoding)
         return decide_encoding(source, options.fallback_encoding)
 
     def chunks(self) -> Iterator[bytes]:
@@ -179,6 +207,9 @@ class CsvTable:
         layout = self.layout
         table = [record for record in self.survey.first if record.line >= layout.first_line]
         rows = [record for record in table[1:] if len(record.fields) == layout.width and layout.is_body(record)]
+        if (declared := declared_header(self.csv, table[0], layout.width)) is not None and not layout.header:
+            self.header, names = declared
+            return names
         if layout.header:
             self.header = Header(True, "names above rows of another width")
         else:
@@ -201,7 +232,7 @@ class CsvTable:
             return []
         sound = self.repair.sensible(first) if first.odd and len(first.fields) == self.layout.width else first.fields
         if not self.recognises:
-            return sound
+            return list(self.layout.header or sound)
         names = without_quotes(self.layout.header or sound, rows)
         if len(names) == self.layout.width - 1 and any(row.fields[-1] is not None for row in rows):
             return [None, *names]  # R writes no name above the names of its rows
@@ -258,7 +289,16 @@ class CsvTable:
             assert recognised is not None
             self.layout = recognised
         else:
-            self.layout, self.doubt = one_table(self.survey, self.dialect, has_separator_line=self.has_separator_line)
+            self.layout, self.doubt = one_table(
+                self.survey,
+                self.dialect,
+                has_separator_line=self.has_separator_line,
+                has_blank_lines=bool(self.csv.comment),
+            )
+            first = self.survey.first[self.has_separator_line :][:1]
+            if self.csv.row_names and first and len(first[0].fields) + 1 == self.layout.width:
+                names = (self.csv.row_names.encode(), *first[0].fields)
+                self.layout, self.doubt = Layout(self.layout.width, first[0].line, header=names, comments=False), None
         self._repair = None
 
     @property
@@ -354,13 +394,13 @@ class CsvTable:
         """Write the table."""
         surplus = (SURPLUS,) if self.has_surplus else ()
         return write_table(
-            reading,
+            without_quoted_nulls(reading, self.layout.width, self.csv),
             self.columns(),
             self.options,
             output,
             metadata,
-            sample=self.sample(),
-            is_whole=self.kept is not None,
+            sample=None if self.csv.null_quoted else self.sample(),
+            is_whole=self.kept is not None and not self.csv.null_quoted,
             passthrough=surplus,
             facts=self.facts(),
             rows_read=count,
@@ -398,7 +438,8 @@ class CsvTable:
 
     def facts(self) -> Facts:
         """Return what was decided, and the text that is no row, for the Parquet and the receipt."""
-        return facts(self.encoding, self.dialect, self.header, self.layout, self.misfits, self.options)
+        found = facts(self.encoding, self.dialect, self.header, self.layout, self.misfits, self.options)
+        return (*found, *self.notes)
 
     def write_rejects(self, output: Output) -> None:
         """Write the malformed rows, verbatim."""

@@ -18,6 +18,7 @@ import duckdb
 
 from processor.confined.formats.base import Format, TablePlan
 from processor.confined.formats.csv.analysis import CsvTable
+from processor.confined.formats.csv.declared import csv_declaration, needs_care
 from processor.confined.formats.csv.fast.concurrent_check import ConcurrentTable, is_large_file
 from processor.confined.formats.csv.fast.inline_check import InlineTable, is_costly_to_read
 from processor.confined.formats.csv.fast.speculative import SpeculationFailedError, SpeculativeTable
@@ -36,7 +37,8 @@ def convert_csv(
     metadata: Facts,
 ) -> Receipt:
     """Convert `source` to Parquet. Raises DeliveryError (`csv.*`) for what can not be read with certainty."""
-    if (promised := _promised(source)) is not None:
+    promised = None if needs_care(csv_declaration(options)) else _promised(source)
+    if promised is not None:
         try:
             promising = promised.of(source, data_format, options)
             return promising.write(promising.direct(), lambda: promising.rows_passed, output, metadata)

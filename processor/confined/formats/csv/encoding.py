@@ -77,6 +77,24 @@ def decide_encoding(source: Source, fallback: str = "") -> Encoding:
     raise _undeclared(source, error)
 
 
+def declared_encoding(source: Source, name: str) -> Encoding:
+    """Return the encoding `name` that a feed declares ("": the one that is found), confirmed to the last byte.
+
+    Raises DeliveryError `csv.encoding`, also where the text has the mark of another encoding.
+    """
+    if not name:
+        return decide_encoding(source)
+    declared = codecs.lookup(name).name
+    head = next(_raw_chunks(source), b"")
+    for mark, marked in _MARKS:
+        if head.startswith(mark):
+            if not marked.startswith(declared):
+                text = f"{source.name} begins with the mark of {marked}, {declared} is declared"
+                raise refused("csv.encoding", text, "correct encoding in [feed.csv]")
+            return _confirmed(source, Encoding(marked, len(mark), "declared, and its byte-order mark"))
+    return _confirmed(source, Encoding(declared, 0, "declared"))
+
+
 def promised_encoding(head: bytes) -> Encoding | None:
     """Return UTF-8 where the beginning of a text, cut anywhere, has its mark or is valid so far; else None."""
     if head.startswith(codecs.BOM_UTF8):

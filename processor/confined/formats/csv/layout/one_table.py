@@ -25,8 +25,13 @@ def declared_separator(text: bytes) -> bytes:
     return match[1] if match else b""
 
 
-def one_table(survey: Survey, dialect: Dialect, *, has_separator_line: bool) -> tuple[Layout, Doubt | None]:
-    """Return the layout of the table, and what speaks against there being one table and nothing else."""
+def one_table(
+    survey: Survey, dialect: Dialect, *, has_separator_line: bool, has_blank_lines: bool = False
+) -> tuple[Layout, Doubt | None]:
+    """Return the layout of the table, and what speaks against there being one table and nothing else.
+
+    `has_blank_lines`: they are known to stand within the table, so what follows one is no other table.
+    """
     above = tuple(survey.first[:has_separator_line])
     records = survey.first[has_separator_line:] or survey.first
     first, widths = records[0], survey.widths.copy()
@@ -36,7 +41,7 @@ def one_table(survey: Survey, dialect: Dialect, *, has_separator_line: bool) -> 
     usual = max(widths, key=lambda width: (widths[width], width == own))
     if own == usual or (own > usual and _names_all(first)):
         layout = Layout(own, first.line, preamble=above, usual=usual if own > usual else 0, comments=False)
-        return layout, _second_table(records, survey, own)
+        return layout, None if has_blank_lines else _second_table(records, survey, own)
     layout = Layout(usual, first.line, preamble=above, comments=False)
     return layout, other_first_line(records, survey, dialect, usual)
 
@@ -50,7 +55,8 @@ def _second_table(records: list[Record], survey: Survey, width: int) -> Doubt | 
     """Return the doubt that a record behind a blank line is the header of another table."""
     rows = [record for record in records[1:] if len(record.fields) == width and record.line not in survey.after_blank]
     for record in {r.line: r for r in (*records[1:], *survey.last)}.values():
-        if record.line in survey.after_blank and len(record.fields) == width and width > 1:
+        is_below = record.line > records[0].line and record.line in survey.after_blank
+        if is_below and len(record.fields) == width and width > 1:
             above = [row for row in rows if row.line < record.line]
             if record.fields == records[0].fields or _is_unlike(record, above):
                 return second_table(record)

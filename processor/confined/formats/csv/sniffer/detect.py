@@ -23,7 +23,7 @@ from processor.domain.errors import DeliveryError
 
 _START_BYTES = 24 << 10
 _FINALISTS = 3
-_CUSTOMARY = (b",", b";", b"\t", b"|")
+CUSTOMARY = (b",", b";", b"\t", b"|")
 _SURE_OF_TEXT = 0.4  # a mark that ordinary text is full of separates nothing in a reading worse than this
 
 
@@ -75,9 +75,9 @@ def choose_one_table(piece: bytes, data_format: DataFormat) -> Reading:
     if separator := declared_separator(piece):
         return read(piece, Dialect(separator), separator)
     best = choose(piece, data_format)
-    if best.is_uniform and best.dialect.delimiter in _CUSTOMARY and best.dialect.quote == b'"':
+    if best.is_uniform and best.dialect.delimiter in CUSTOMARY and best.dialect.quote == b'"':
         return best
-    dialects = [Dialect(delimiter) for delimiter in dict.fromkeys((best.own, *_CUSTOMARY))]
+    dialects = [Dialect(delimiter) for delimiter in dict.fromkeys((best.own, *CUSTOMARY))]
     customary = list(_readings(piece, dialects, best.own))
     own = customary[0]
     uniform = [reading for reading in customary if reading.is_uniform]

@@ -54,7 +54,7 @@ class ConversionOptions:
 
     compression: Compression = Compression.ZSTD
     compression_level: int = 1  # ZSTD only, 1..22
-    row_group_rows: int = 30_720  # a worker stays small with small row groups
+    row_group_values: int = 1_000_000  # a row group has about so many, fewer where they are long
     typing: Typing = Typing.LOSSLESS
     malformed_rows: MalformedRows = MalformedRows.REFUSE
     csv_notes: CsvNotes = CsvNotes.REFUSE

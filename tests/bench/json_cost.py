@@ -116,7 +116,7 @@ def _measure(way: str, path: str) -> dict[str, float]:
 def _plain(path: str) -> None:
     options = (
         f"FORMAT parquet, USE_TMP_FILE false, COMPRESSION {_OPTIONS.compression.value},"
-        f" COMPRESSION_LEVEL {_OPTIONS.compression_level}, ROW_GROUP_SIZE {_OPTIONS.row_group_rows}"
+        f" COMPRESSION_LEVEL {_OPTIONS.compression_level}, ROW_GROUP_SIZE 122_880"
     )
     with _Sink().parquet() as fd, duckdb.connect() as connection:
         connection.execute("SET threads=1")

@@ -5,7 +5,6 @@ A wide table is written in stripes of columns, each from a reading of its own.
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import replace
 
 import orjson
 
@@ -18,7 +17,7 @@ from processor.confined.formats.json.proof.pattern import LONG_NUMBER, Pattern
 from processor.confined.formats.json.rewrite import write_row
 from processor.confined.formats.json.splitter import NotOneArrayError, on_one_line
 from processor.confined.formats.parquet.column_batches import Pieces
-from processor.confined.formats.parquet.copy import Written
+from processor.confined.formats.parquet.copy import Written, rows_a_group
 from processor.confined.formats.sql import literal, quoted
 from processor.domain.conversion import ConversionOptions, Facts
 from processor.streams.output import Output
@@ -26,9 +25,6 @@ from processor.streams.output import Output
 Values = Callable[[], Iterator[object]]
 """A new reading of the rows, parsed."""
 
-# A row group is held in memory, so a wide table has smaller ones.
-_ROW_GROUP_VALUES = 8 << 20
-_FEWEST_ROWS = 2_048
 FETCHED_ROWS = 1_000
 # What DuckDB holds for each column that it reads from JSON and writes, measured with short values.
 _LEAF_KB = 130
@@ -150,10 +146,8 @@ class JsonParquet:
         query: Callable[[slice], AbstractContextManager[str]],
         weights_kb: Sequence[int] | None = None,
     ) -> Written:
-        row_group_rows = max(_FEWEST_ROWS, min(self._options.row_group_rows, _ROW_GROUP_VALUES // plan.leaves))
-        options = replace(self._options, row_group_rows=row_group_rows)
         weights_kb = weights_kb or [_LEAF_KB * column.leaves for column in plan.columns.values()]
-        return self._pieces.write(output, key_values, weights_kb, query, options)
+        return self._pieces.write(output, key_values, weights_kb, query, rows_a_group(self._options, plan.leaves))
 
     def _mixed(self, query: str, plan: RowPlan) -> Iterator[bytes]:
         cursor = connection(self._options).cursor()

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 
 from processor.confined.formats.duckdb_session import OUT_OF_MEMORY
 from processor.confined.formats.parquet.copy import Written, copy_to_parquet
@@ -29,37 +30,39 @@ class Pieces:
         key_values: KeyValues,
         weights_kb: Sequence[int],
         query: Query,
-        options: ConversionOptions | None = None,
+        row_group_rows: int,
     ) -> Written:
         """Write what `query` yields for the columns, as many at a time as there is room for by their weights.
 
-        `options` are those of this table, where they differ. Where there is still too little room, as for long texts,
-        it is done again with fewer columns at a time. Raises DeliveryError (`conversion.memory`) when one at a time is
-        too much, and what `copy_to_parquet` raises.
+        Where one thread still has too little room, as for long texts, it is done again with fewer columns at a time.
+        Raises DeliveryError (`conversion.memory`) when one at a time is too much, and what `copy_to_parquet` raises.
         """
         while True:
             pieces = parts(weights_kb, self.room_kb)
             try:
-                return self._write_pieces(output, key_values, pieces, query, options or self._options)
+                return self._write_pieces(output, key_values, pieces, query, row_group_rows)
             except DeliveryError as error:
-                if error.failure.code != OUT_OF_MEMORY or len(pieces) >= len(weights_kb):
+                is_last = len(pieces) >= len(weights_kb) or self._options.threads > 1
+                if error.failure.code != OUT_OF_MEMORY or is_last:
                     raise
                 self.room_kb = min(self.room_kb, sum(weights_kb)) // 4
 
-    @staticmethod
     def _write_pieces(
-        output: Output, key_values: KeyValues, pieces: Sequence[slice], query: Query, options: ConversionOptions
+        self, output: Output, key_values: KeyValues, pieces: Sequence[slice], query: Query, row_group_rows: int
     ) -> Written:
         with output.parquet() as fd:
             if len(pieces) == 1:
                 with query(pieces[0]) as select_all:
-                    return copy_to_parquet(select_all, fd, options, key_values)
+                    return copy_to_parquet(select_all, fd, self._options, key_values, row_group_rows=row_group_rows)
             stripes = Stripes(fd)
+            options = replace(self._options, threads=1)  # several end row groups where they please
             nulls: dict[str, int] = {}
             for piece in pieces:
                 with query(piece) as select_piece, stripes.stripe() as stripe_fd:
                     facts = () if nulls else key_values
-                    written = copy_to_parquet(select_piece, stripe_fd, options, facts, is_stripe=True)
+                    written = copy_to_parquet(
+                        select_piece, stripe_fd, options, facts, row_group_rows=row_group_rows, is_stripe=True
+                    )
                 nulls |= written.null_counts
             stripes.finish()
         return Written(written.rows, nulls)

@@ -7,9 +7,10 @@ from processor.confined.formats.duckdb_session import bounded, keeps_order_unask
 from processor.confined.formats.sql import quoted
 from processor.domain.conversion import Compression, ConversionOptions
 
-# Row groups end at this many bytes as well, so that neither many columns nor long texts fill the memory.
-_ROW_GROUP_BYTES = 32 << 20
+# Readers like few and large row groups. They end at this many bytes as well, so that long texts do not fill the memory.
+_ROW_GROUP_BYTES = 128 << 20
 _STRIPE_ROWS = 2048
+_FEWEST_ROWS, _UNKNOWN_ROWS, _MOST_ROWS = 2048, 30_720, 500_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,7 @@ def copy_to_parquet(
     options: ConversionOptions,
     key_values: Iterable[tuple[str, str]] = (),
     *,
+    row_group_rows: int,
     is_stripe: bool = False,
 ) -> Written:
     """Write the rows of the query `select` as Parquet to the descriptor `fd` and return what was written.
@@ -43,21 +45,21 @@ def copy_to_parquet(
     (`conversion.memory`) when the memory limit does not suffice.
     """
     keys, values = list(zip(*key_values, strict=True)) or ((), ())
-    sql = f"COPY ({select}) TO '/dev/fd/{int(fd)}' ({_options(options, keys, is_stripe=is_stripe)})"
+    sql = f"COPY ({select}) TO '/dev/fd/{int(fd)}' ({_options(options, keys, row_group_rows, is_stripe=is_stripe)})"
     with bounded(options):
         (answer,) = run(sql, options, values).fetchall()
     _, rows, _, _, statistics, *_ = answer
     return Written(rows, {name: int(of["null_count"]) for name, of in (statistics or {}).items() if "null_count" in of})
 
 
-def _options(options: ConversionOptions, keys: Sequence[str], *, is_stripe: bool) -> str:
+def _options(options: ConversionOptions, keys: Sequence[str], row_group_rows: int, *, is_stripe: bool) -> str:
     """Return the options of COPY. The values of the metadata are bound: they differ from file to file."""
     parts = [
         "FORMAT parquet",
         "USE_TMP_FILE false",
         "RETURN_STATS",
         f"COMPRESSION {options.compression.value}",
-        f"ROW_GROUP_SIZE {_STRIPE_ROWS if is_stripe else int(options.row_group_rows)}",
+        f"ROW_GROUP_SIZE {_STRIPE_ROWS if is_stripe else row_group_rows}",
     ]
     if keeps_order_unasked(options) and not is_stripe:
         parts.append(f"ROW_GROUP_SIZE_BYTES {_ROW_GROUP_BYTES}")
@@ -67,3 +69,16 @@ def _options(options: ConversionOptions, keys: Sequence[str], *, is_stripe: bool
     if pairs:
         parts.append(f"KV_METADATA {{{pairs}}}")
     return ", ".join(parts)
+
+
+def rows_a_group(options: ConversionOptions, values: int, row_bytes: int = 0) -> int:
+    """Return how many rows a row group may have when a row has so many values, those of nested columns included.
+
+    `row_bytes` is about how long a row is, 0 where that is not known: several threads end no row group by its size.
+    """
+    rows = min(max(_FEWEST_ROWS, options.row_group_values // max(values, 1)), _MOST_ROWS)
+    if options.threads == 1:
+        return rows
+    return min(
+        rows, max(_FEWEST_ROWS, _ROW_GROUP_BYTES // options.threads // row_bytes) if row_bytes else _UNKNOWN_ROWS
+    )

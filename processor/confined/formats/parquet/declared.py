@@ -14,7 +14,7 @@ import orjson
 
 from processor.confined.formats.duckdb_session import bounded, connection
 from processor.confined.formats.parquet.column_batches import Pieces
-from processor.confined.formats.parquet.copy import Written
+from processor.confined.formats.parquet.copy import Written, rows_a_group
 from processor.confined.formats.parquet.receipt import TextColumn, compare_rows, described
 from processor.confined.formats.sql import literal, quoted
 from processor.confined.formats.types.declared import Marks, declared_check, declared_value, structure_of
@@ -101,7 +101,8 @@ class DeclaredTable:
 
         try:
             with bounded(self._options):
-                written = pieces.write(output, key_values, [_CHECK_KB] * len(self._all()), query)
+                group_rows = rows_a_group(self._options, len(self._all()) + len(self._passthrough))
+                written = pieces.write(output, key_values, [_CHECK_KB] * len(self._all()), query, group_rows)
         except duckdb.InvalidInputException as error:
             match = _SURPRISED.search(str(error))
             if match is None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import duckdb
 
-from processor.confined.formats.types.checks import cast, check, is_decimal, scale
+from processor.confined.formats.types.checks import cast, check, decimals, is_decimal, is_double, is_padded
 from processor.confined.formats.types.evidence import Evidence
 from processor.confined.formats.types.infer import ColumnType, TypeKind
 
@@ -50,15 +50,31 @@ def survey(
     (found,) = connection.execute(query).fetchall()
     for (column, kind), answer in zip(asked, found, strict=True):
         known = evidence[column]
-        if kind is TypeKind.DECIMAL:
-            known.narrow_decimal(held=answer["fits"], integer_digits=answer["whole"], scale=answer["scale"])
-        else:
+        if kind not in _NUMBERS:
             known.narrow(kind, held=answer)
+            continue
+        if kind is TypeKind.DECIMAL:
+            known.narrow_decimal(held=answer["held"], integer_digits=answer["whole"], scale=answer["most"])
+        else:
+            known.narrow(kind, held=answer["held"])
+        known.narrow_zeros(padded=answer["padded"], fewest=answer["fewest"], most=answer["most"])
 
 
 def _ask(source: ScanSource, kind: TypeKind) -> str:
-    if kind is not TypeKind.DECIMAL:
-        column_type = ColumnType(kind)
-        return source.all(lambda c: check(column_type, c, cast(column_type, c)).condition())
-    whole = source.most(lambda c: f"strpos({c} || '.', '.') - 1")  # a sign counts as a digit: one to spare
-    return f"{{fits: {source.all(is_decimal)}, whole: {whole}, scale: {source.most(scale)}}}"
+    if kind not in _NUMBERS:
+        return source.all(lambda c: _holds(ColumnType(kind), c))
+    numbers = {
+        "held": source.all(is_decimal if kind is TypeKind.DECIMAL else is_double),
+        "whole": source.most(lambda c: f"strpos({c} || '.', '.') - 1"),  # a sign counts as a digit: one to spare
+        "most": source.most(decimals),
+        "fewest": f"-{source.most(lambda c: f'-{decimals(c)}')}",
+        "padded": f"NOT {source.all(lambda c: f'NOT {is_padded(c)}')}",
+    }
+    return f"{{{', '.join(f'{name}: {sql}' for name, sql in numbers.items())}}}"
+
+
+def _holds(column_type: ColumnType, c: str) -> str:
+    return check(column_type, c, cast(column_type, c)).condition()
+
+
+_NUMBERS = (TypeKind.DOUBLE, TypeKind.DECIMAL)

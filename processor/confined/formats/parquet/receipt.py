@@ -63,7 +63,6 @@ _WHY = {
     TypeKind.BOOLEAN: "true or false",
     TypeKind.DATE: "ISO 8601 dates",
     TypeKind.TIMESTAMP: "ISO 8601 moments without an offset",
-    TypeKind.TIMESTAMP_NS: "ISO 8601 moments without an offset, some with nanoseconds",
     TypeKind.TIMESTAMPTZ: "ISO 8601 instants with an offset, kept as UTC",
 }
 

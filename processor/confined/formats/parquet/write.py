@@ -18,7 +18,7 @@ import duckdb
 
 from processor.confined.formats.duckdb_session import bounded, connection
 from processor.confined.formats.parquet.column_batches import Pieces, Query
-from processor.confined.formats.parquet.copy import Written
+from processor.confined.formats.parquet.copy import Written, rows_a_group
 from processor.confined.formats.parquet.declared import DeclaredRows, DeclaredTable, RawRows
 from processor.confined.formats.parquet.full_scan import ScanSource, questions, survey
 from processor.confined.formats.parquet.in_memory import typed_query
@@ -155,12 +155,15 @@ class _Table:
         self.evidence = [*(Evidence() for _ in columns), *leaves]
         self.whole: Sample | None = None  # all rows, when they are known
         self.thorough = True
+        self.row_bytes = 0  # of a given sample, on the average
         self.pieces = Pieces(options)
 
     def learn(self, sample: Sample | None, *, is_whole: bool = False) -> None:
         """Gather evidence from `sample`, or from the table's first rows."""
         if is_whole:
             self.whole = sample
+        if sample:
+            self.row_bytes = sum(len(text) for row in sample for text in row if text) // len(sample)
         if self.options.typing is Typing.TEXT:
             for evidence in self.evidence:
                 evidence.refuse("as configured")
@@ -254,7 +257,11 @@ class _Table:
 
     def _write(self, output: Output, metadata: Facts, weights: Sequence[int], query: Query) -> Written:
         key_values = (*metadata, *described(tuple(self.planned())))
-        return self.pieces.write(output, key_values, weights, query)
+        return self.pieces.write(output, key_values, weights, query, self.rows_a_group())
+
+    def rows_a_group(self) -> int:
+        """Return how many rows a row group has."""
+        return rows_a_group(self.options, len(self.evidence) + len(self.passthrough), self.row_bytes)
 
     def _weights(self, types: Sequence[ColumnType]) -> list[int]:
         """Return the weight of each column, nested ones included."""

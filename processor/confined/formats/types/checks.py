@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from processor.confined.formats.sql import literal, quoted
-from processor.confined.formats.types.infer import LONGEST_TYPED, ColumnType, TypeKind
+from processor.confined.formats.types.infer import LONGEST_TYPED, SHORTEST, ColumnType, TypeKind
 
 _WHOLE = "(0|[1-9][0-9]*)"
 _PLAIN = f"-?({_WHOLE}([.][0-9]*)?|[.][0-9]+)"
@@ -24,7 +24,7 @@ _OFFSET = "(Z|[+-](0[0-9]|1[0-5])(:?[0-5][0-9])?)"
 _UTC = ("Z", "+00:00", "+0000", "+00")
 
 _EXAMPLE = re.compile(r"[0-9-]{10}([ T])[0-9]{2}:[0-9]{2}(:[0-9]{2})?(?:\.([0-9]+))?(.*)")
-_FRACTIONS = {3: ".%g", 6: ".%f", 9: ".%n"}
+_FRACTIONS = {3: ".%g", 6: ".%f", 7: ".%f0", 8: ".%f00", 9: ".%f000"}
 # What pyarrow, Python and Spark can read, too.
 _TIMES = "BETWEEN TIMESTAMP '0001-01-01 00:00:00' AND TIMESTAMP '9999-12-31 23:59:59.999999'"
 _INSTANTS = "BETWEEN TIMESTAMPTZ '0001-01-01 00:00:00+00' AND TIMESTAMPTZ '9999-12-31 23:59:59.999999+00'"
@@ -122,16 +122,13 @@ def check(column_type: ColumnType, c: str, x: str) -> ValueCheck:
         case TypeKind.DOUBLE:
             return _double(column_type, c, x)
         case TypeKind.DECIMAL:
-            close = f"{is_decimal(c)} AND {scale(c)} <= {column_type.scale} AND {x} IS NOT NULL"
-            return ValueCheck(c, f"starts_with({x}::VARCHAR, {c})", x, close)
+            close = f"{is_decimal(c)} AND {scale(c)} <= {column_type.scale} AND {_keeps_zeros(column_type, c)}"
+            return ValueCheck(c, _is_plain(column_type, c, x), x, f"{close} AND {x} IS NOT NULL")
         case TypeKind.DATE:
             return ValueCheck(c, f"{x}::VARCHAR = {c} AND strlen({c}) = 10", x)
         case TypeKind.TIMESTAMP:
-            close = f"{_is_moment(c, 6)} AND {x} {_TIMES}"
+            close = f"{_is_moment(c)} AND {x} {_TIMES}"
             return ValueCheck(c, f"{_as_written(column_type.example, c, x)} AND {x} {_TIMES}", x, close)
-        case TypeKind.TIMESTAMP_NS:
-            close = f"{_is_moment(c, 9)} AND {x} IS NOT NULL"
-            return ValueCheck(c, f"{_as_written(column_type.example, c, x)} AND isfinite({x})", x, close)
         case TypeKind.TIMESTAMPTZ:
             return _instant(column_type.example, c, x)
         case _:
@@ -148,14 +145,55 @@ def scale(c: str) -> str:
     return f"greatest(strlen({c}) - strpos({c} || '.', '.'), 0)"
 
 
+def is_double(c: str) -> str:
+    """Return the condition that a double holds the text `c` by value, however it is written; true for NULL."""
+    x = f"TRY_CAST({c} AS DOUBLE)"
+    quick = f"({x}::VARCHAR = {c} OR {x}::VARCHAR = {c} || '.0') AND isfinite({x})"
+    return ValueCheck(c, quick, x, _is_same_double(c, x)).condition()
+
+
+def decimals(c: str) -> str:
+    """Return the expression for the number of digits behind the point of a number, whose exponent does not count."""
+    return scale(_mantissa(c))
+
+
+def is_padded(c: str) -> str:
+    """Return the condition that a number ends in a zero that its value does not need; `3.0` is its shortest form."""
+    mantissa = _mantissa(c)
+    return f"(ends_with({mantissa}, '0') AND contains({mantissa}, '.') AND NOT ends_with({mantissa}, '.0'))"
+
+
+def _mantissa(c: str) -> str:
+    return f"split_part(lower({c}), 'e', 1)"
+
+
+def _keeps_zeros(column_type: ColumnType, c: str) -> str:
+    """Return the condition that a number is written like the others of its column."""
+    return f"NOT {is_padded(c)}" if column_type.decimals == SHORTEST else f"{decimals(c)} = {column_type.decimals}"
+
+
+def _is_plain(column_type: ColumnType, c: str, x: str) -> str:
+    """Return the quick test of the text `c` by the DECIMAL `x`: DuckDB writes all digits of its scale."""
+    if column_type.decimals == SHORTEST:
+        return (
+            f"starts_with({x}::VARCHAR, {c})"
+            f" AND (NOT ends_with({c}, '0') OR NOT contains({c}, '.') OR ends_with({c}, '.0'))"
+        )
+    return f"{x}::VARCHAR = {c}" if column_type.decimals == column_type.scale else "false"
+
+
 def _double(column_type: ColumnType, c: str, x: str) -> ValueCheck:
+    zeros = _keeps_zeros(column_type, c)
     if not column_type.precision:
         quick = f"({x}::VARCHAR = {c} OR {x}::VARCHAR = {c} || '.0') AND isfinite({x})"
-        return ValueCheck(c, quick, x, _is_same_double(c, x))
+        if column_type.decimals != SHORTEST:
+            quick = f"{quick} AND {zeros}"
+        return ValueCheck(c, quick, x, f"{_is_same_double(c, x)} AND {zeros}")
     # By way of a DECIMAL of at most 15 digits it is three times as fast, and exact: the quotient of an integer below
     # 2**53 and a power of ten up to 10**22 is rounded correctly.
     double = f"TRY_CAST({c} AS DOUBLE)"
-    return ValueCheck(c, f"starts_with({x}::VARCHAR, {c})", f"{x}::DOUBLE", _is_same_double(c, double), double)
+    close = f"{_is_same_double(c, double)} AND {zeros}"
+    return ValueCheck(c, _is_plain(column_type, c, x), f"{x}::DOUBLE", close, double)
 
 
 def _is_same_double(c: str, x: str) -> str:
@@ -169,7 +207,7 @@ def _instant(example: str, c: str, x: str) -> ValueCheck:
     suffix = match[4] if match and match[4] in _UTC else _UTC[0]
     quick = f"{_as_written(example, c, x, suffix)} AND {x} {_TIMES}"
     instant = f"TRY_CAST({c} AS TIMESTAMPTZ)"
-    close = f"{_is_moment(c, 6, _OFFSET)} AND {instant} {_INSTANTS}"
+    close = f"{_is_moment(c, _OFFSET)} AND {instant} {_INSTANTS}"
     # A cast from TIMESTAMP to TIMESTAMPTZ looks up the zone for each value, 110 ns; this does not.
     return ValueCheck(c, quick, f"make_timestamptz(epoch_us({x}))", close, instant)
 
@@ -185,8 +223,8 @@ def _as_written(example: str, c: str, x: str, suffix: str = "") -> str:
     return f"strftime({x}, {literal(form)}) = {c}"
 
 
-def _is_moment(c: str, fraction_digits: int, offset: str = "") -> str:
-    pattern = f"{_DAY}[ T]{_MINUTE}(:[0-5][0-9]([.][0-9]{{1,{fraction_digits}}})?)?{offset}"
+def _is_moment(c: str, offset: str = "") -> str:
+    pattern = f"{_DAY}[ T]{_MINUTE}(:[0-5][0-9]([.][0-9]{{1,6}}0{{0,3}})?)?{offset}"
     return _matches(c, pattern)
 
 

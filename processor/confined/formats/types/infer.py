@@ -5,8 +5,8 @@ hold one text so; what a column's texts say together is in evidence. What no typ
 """
 
 import re
-from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cache
 from math import isfinite
@@ -15,7 +15,8 @@ from math import isfinite
 class TypeKind(StrEnum):
     """The types a column of text can earn, in DuckDB's words.
 
-    TIME is none of them: Spark before 4.1 can open no file that has such a column. Times of day stay text.
+    TIME and TIMESTAMP_NS are none of them: Spark opens no file that has such a column (TIME before 4.1). Times of day
+    and moments with nanoseconds stay text.
     """
 
     BIGINT = "BIGINT"
@@ -24,9 +25,11 @@ class TypeKind(StrEnum):
     BOOLEAN = "BOOLEAN"
     DATE = "DATE"
     TIMESTAMP = "TIMESTAMP"
-    TIMESTAMP_NS = "TIMESTAMP_NS"
     TIMESTAMPTZ = "TIMESTAMPTZ"
     VARCHAR = "VARCHAR"
+
+
+SHORTEST = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +37,15 @@ class ColumnType:
     """A type proposed for a column.
 
     Precision and scale are those of a DECIMAL; a DOUBLE has them when its texts fit a DECIMAL that proves them exact.
-    `example` is a text of the column, of the form that the check is to be quick for.
+    `decimals` tells how texts are written: all numbers with so many digits behind the point; `SHORTEST`: none ends in a
+    zero that its value does not need. `example` is a text of the column, of the form that the check is to be quick for.
     """
 
     kind: TypeKind
     precision: int = 0
     scale: int = 0
     example: str = ""
+    decimals: int = SHORTEST
 
     @property
     def sql(self) -> str:
@@ -72,25 +77,26 @@ _FORM = re.compile(
 )
 
 _MICROSECOND_DIGITS = 6
-# TIMESTAMP_NS holds 1677-09-21 to 2262-04-11; whole years keep the rule simple.
-_NANOSECOND_YEARS = ("1678", "2261")
 
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """What one text could be: the kinds that hold it exactly, and the digits a DECIMAL needs for it."""
+    """What one text could be: the kinds that hold it exactly, and the digits a DECIMAL needs for it.
+
+    Of a number `decimals` are the digits behind the point as written; `padded`: it ends in a zero that its value does
+    not need. `1.10` and `1.1` are two texts (versions, chapters) and one value.
+    """
 
     kinds: frozenset[TypeKind]
     integer_digits: int = 0
     scale: int = 0
     has_exponent: bool = False
+    decimals: int = 0
+    padded: bool = False
 
 
 _NOTHING = Value(frozenset())
-_EXACT_EXPONENT = Value(frozenset((TypeKind.DOUBLE,)), has_exponent=True)
-_INEXACT_EXPONENT = Value(frozenset(), has_exponent=True)
 _ONE = {kind: Value(frozenset((kind,))) for kind in TypeKind}
-_MOMENT = Value(frozenset((TypeKind.TIMESTAMP, TypeKind.TIMESTAMP_NS)))
 
 
 def classify(text: str) -> Value:
@@ -103,7 +109,7 @@ def classify(text: str) -> Value:
         case "truth":
             return _ONE[TypeKind.BOOLEAN]
         case "day":
-            return _ONE[TypeKind.DATE] if _is_day(text) else _NOTHING
+            return _ONE[TypeKind.DATE] if is_day(text) else _NOTHING
         case _:
             return _moment(text, match["fraction"] or "", match["offset"])
 
@@ -124,34 +130,44 @@ def double_is_exact(text: str) -> bool:
 
 
 def _number(text: str, form: str) -> Value:
-    if form == "exponent":
-        return _EXACT_EXPONENT if double_is_exact(text) else _INEXACT_EXPONENT
     whole, _, fraction = text.lstrip("-").partition(".")
+    if form == "exponent":
+        fraction = fraction.lower().partition("e")[0]
+        kinds = {TypeKind.DOUBLE} if double_is_exact(text) else ()
+        return Value(
+            frozenset(kinds),
+            has_exponent=True,
+            decimals=len(fraction),
+            padded=len(fraction) > 1 and fraction[-1] == "0",
+        )
     zero = text[0] == "-" and not digits(text)
+    padded = len(fraction) > 1 and fraction[-1] == "0"
     if len(whole) + len(fraction) <= SURE_DOUBLE_DIGITS:
-        return _plain_number(form, len(whole), len(fraction), exact=True, small=True, negative_zero=zero)
-    small = form == "integer" and len(whole) <= _BIGINT_DIGITS and -(2**63) <= int(text) < 2**63
-    exact = double_is_exact(text)
-    return _plain_number(form, len(whole), len(fraction), exact=exact, small=small, negative_zero=zero)
+        exact = small = True
+    else:
+        small = form == "integer" and len(whole) <= _BIGINT_DIGITS and -(2**63) <= int(text) < 2**63
+        exact = double_is_exact(text)
+    return _plain_number(form, len(whole), len(fraction), exact=exact, small=small, negative_zero=zero, padded=padded)
 
 
 @cache
 def _plain_number(
-    form: str, integer_digits: int, scale: int, *, exact: bool, small: bool, negative_zero: bool
+    form: str, integer_digits: int, scale: int, *, exact: bool, small: bool, negative_zero: bool, padded: bool
 ) -> Value:
     kinds = {TypeKind.DOUBLE} if exact else set()
     if not negative_zero and integer_digits + scale <= WIDEST_DECIMAL:
         kinds.add(TypeKind.DECIMAL)
         if form == "integer" and small:
             kinds.add(TypeKind.BIGINT)
-    return Value(frozenset(kinds), integer_digits, scale)
+    return Value(frozenset(kinds), integer_digits, scale, decimals=scale, padded=padded)
 
 
 _BIGINT_DIGITS = 19
 _DAYS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 
 
-def _is_day(text: str) -> bool:
+def is_day(text: str) -> bool:
+    """Tell whether an ISO 8601 date, which the text begins with, is a day of the calendar, in the years 1 to 9999."""
     year, month, day = int(text[:4]), int(text[5:7]), int(text[8:10])
     if year == 0 or not 1 <= month <= len(_DAYS) or not 1 <= day <= _DAYS[month - 1]:
         return False
@@ -159,46 +175,21 @@ def _is_day(text: str) -> bool:
 
 
 def _moment(text: str, fraction: str, offset: str | None) -> Value:
-    if not _is_day(text):
+    if not is_day(text) or fraction[_MICROSECOND_DIGITS:].strip("0"):
         return _NOTHING
-    if len(fraction) <= _MICROSECOND_DIGITS:
-        if offset:
-            # An offset may carry the instant out of the years 1 to 9999.
-            return _ONE[TypeKind.TIMESTAMPTZ] if "0002" <= text[:4] <= "9998" else _NOTHING
-        return _MOMENT if _in_nanoseconds(text) else _ONE[TypeKind.TIMESTAMP]
-    return _ONE[TypeKind.TIMESTAMP_NS] if not offset and _in_nanoseconds(text) else _NOTHING
+    if not offset:
+        return _ONE[TypeKind.TIMESTAMP]
+    is_far = text[:4] in _EDGES and not _is_instant(text)
+    return _NOTHING if is_far else _ONE[TypeKind.TIMESTAMPTZ]
 
 
-def _in_nanoseconds(text: str) -> bool:
-    first, last = _NANOSECOND_YEARS
-    return first <= text[:4] <= last
+_EDGES = ("0001", "9999")
 
 
-# Columns of keys, counts, prices, measurements, days and moments are told at once, by one match over all their texts.
-_SHORT_NUMBERS = re.compile(
-    rf"(?:(?:-?[1-9][0-9]{{0,{SURE_DOUBLE_DIGITS - 1}}}|-?[1-9][0-9]*\.[0-9]*|0(?:\.[0-9]*)?|-0\.0*[1-9][0-9]*)\n)+"
-)
-_SURE_DAY = r"(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])|(?:0[13-9]|1[0-2])-(?:29|30)|(?:0[13578]|1[02])-31"
-_SURE_DAYS = re.compile(rf"(?:(?:1[0-9]|2[0-9])[0-9]{{2}}-(?:{_SURE_DAY})\n)+")
-_SURE_MOMENTS = re.compile(rf"(?:(?:1[7-9]|2[01])[0-9]{{2}}-(?:{_SURE_DAY})[ T]{CLOCK}\n)+")
-_LONGEST_SURE = 19
-_WHOLE_DIGITS = re.compile(r"^-?([0-9]+)", re.MULTILINE)
-
-
-def classify_alike(texts: Collection[str]) -> Value | None:
-    """Return what all of `texts` are if they are plainly days, moments or short numbers without a negative zero."""
-    longest = max(map(len, texts))
-    joined = "\n".join(texts) + "\n"
-    if longest > _LONGEST_SURE or joined.count("\n") != len(texts):
-        return None
-    if _SURE_DAYS.fullmatch(joined):
-        return _ONE[TypeKind.DATE]
-    if _SURE_MOMENTS.fullmatch(joined):
-        return _MOMENT
-    if longest > SURE_DOUBLE_DIGITS + 1 or _SHORT_NUMBERS.fullmatch(joined) is None:
-        return None
-    integer_digits = max(map(len, _WHOLE_DIGITS.findall(joined)))
-    if "." not in joined:
-        return _plain_number("integer", integer_digits, 0, exact=True, small=True, negative_zero=False)
-    scale = max(len(text.partition(".")[2]) for text in texts)
-    return _plain_number("decimal", integer_digits, scale, exact=True, small=True, negative_zero=False)
+def _is_instant(text: str) -> bool:
+    """Tell whether a moment lies, in UTC, in the years 1 to 9999, out of which its offset may carry it."""
+    try:
+        datetime.fromisoformat(text).astimezone(UTC)
+    except OverflowError:
+        return False
+    return True

@@ -1,10 +1,10 @@
-"""Decide which elements are the rows.
+"""Find the rows by structure, not by count.
 
-A row is a repeated child of the root, or of an element below it that occurs once, at any depth (those above the rows
-are the wrappers). Of several repeated elements those with children are rows and the others belong to the envelope. When
-there are still several, or when something stands between the rows, every child of a wrapper is a row and has a column
-of its own kind, so that the order of the document stays. Without any repetition the root is the one row, or the
-innermost element that is an only child.
+From the root down through elements that hold nothing but one kind of child (the root may have attributes), the first
+that holds anything else is the row. So one order and two have the same columns. But a child of the root that repeats is
+the row; of several such children those with children of their own are, and the others belong to the envelope. When
+there are still several, or when something stands between the rows, every child of the root is a row and has a column of
+its own kind, so that the order of the document stays.
 """
 
 from dataclasses import dataclass
@@ -28,9 +28,7 @@ def decide(root: ElementShape, used: RowLayout | None, *, by_kind: bool) -> RowL
     of its own. `by_kind` says that, by this layout, the envelope can not be told apart from the rows.
     """
     opened = used.wrappers if used else frozenset()
-    found = _repeated(root, (root.name,), opened)
-    records = [path for path, shape in found if shape.children]
-    rows = records or [path for path, _ in found] or [_only_child(root)]
+    rows = _repeated(root, opened) or [_first_record(root, opened)]
     wrappers = frozenset(path[:length] for path in rows for length in range(1, len(path)))
     several = len(rows) > 1
     if used is not None and wrappers and used.wrappers == wrappers:
@@ -38,24 +36,26 @@ def decide(root: ElementShape, used: RowLayout | None, *, by_kind: bool) -> RowL
     return RowLayout(wrappers, None if several else rows[0])
 
 
-def _repeated(shape: ElementShape, path: Path, opened: frozenset[Path]) -> list[tuple[Path, ElementShape]]:
-    if shape.mixed and path not in opened:
+def _repeated(root: ElementShape, opened: frozenset[Path]) -> list[Path]:
+    """Return the paths of the root's children that repeat, only those with children if there are such."""
+    path = (root.name,)
+    if root.mixed and path not in opened:
         return []
-    found: list[tuple[Path, ElementShape]] = []
-    for name, child in shape.children.items():
-        if child.count > 1:
-            found.append(((*path, name), child))
-        elif child.children:
-            found += _repeated(child, (*path, name), opened)
-    return found
+    found = [child for child in root.children.values() if child.count > 1]
+    return [(*path, child.name) for child in [child for child in found if child.children] or found]
 
 
-def _only_child(root: ElementShape) -> Path:
+def _first_record(root: ElementShape, opened: frozenset[Path]) -> Path:
     path: Path = (root.name,)
     shape = root
-    while len(shape.children) == 1 and not (shape.mixed or shape.has_characters):
-        (child,) = shape.children.values()
-        if not child.children:
-            break
-        path, shape = (*path, child.name), child
+    while shape.count <= 1 and _is_wrapper(shape, is_root=shape is root, is_open=path in opened):
+        (shape,) = shape.children.values()
+        path = (*path, shape.name)
     return path
+
+
+def _is_wrapper(shape: ElementShape, *, is_root: bool, is_open: bool) -> bool:
+    """Tell whether elements hold nothing but one kind of child."""
+    if len(shape.children) != 1 or shape.has_characters or (shape.mixed and not is_open):
+        return False
+    return is_root or not shape.attributes

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from processor.confined.formats import duckdb_session
+from processor.confined.formats.parquet import copy
 from processor.confined.formats.parquet.write import Reading, TextColumn, propose, write_table
 from processor.domain.conversion import Compression, ConversionOptions
 from processor.domain.errors import DeliveryError
@@ -108,7 +109,7 @@ def test_rows_that_vanish_between_two_readings_fail_the_conversion() -> None:
 
 
 def test_a_small_table_is_read_once_and_written_as_it_was_classified() -> None:
-    texts = ["1.50", None, "2"]
+    texts = ["1.5", None, "2"]
     reading, output = CountedReading(reading_of({"a": texts})), MemoryOutput()
     receipt = write_table(reading, [TextColumn("a", "a")], ConversionOptions(), output, ())
     assert reading.count == 1
@@ -116,7 +117,8 @@ def test_a_small_table_is_read_once_and_written_as_it_was_classified() -> None:
     assert_same_values(texts, values_of(output.table(), "a"))
 
 
-def test_long_texts_end_row_groups_early_and_keep_their_order() -> None:
+def test_long_texts_end_row_groups_early_and_keep_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(copy, "_ROW_GROUP_BYTES", 32 << 20)
     texts = [f"{i} {'long' * 800}" for i in range(20_000)]
     _, output = written({"a": texts}, ConversionOptions(), sample=[texts[:1]])
     metadata = pq.ParquetFile(io.BytesIO(output.parquet_bytes)).metadata
@@ -186,7 +188,7 @@ def test_a_statement_outlives_neither_its_connection_nor_many_others() -> None:
 
 @pytest.mark.parametrize("compression", list(Compression))
 def test_pages_are_compressed_and_grouped_as_configured(compression: Compression) -> None:
-    options = ConversionOptions(compression=compression, row_group_rows=2048)
+    options = ConversionOptions(compression=compression, row_group_values=2048)
     _, output = written({"a": [str(i) for i in range(5000)]}, options)
     metadata = pq.ParquetFile(io.BytesIO(output.parquet_bytes)).metadata
     assert metadata.row_group(0).column(0).compression == compression.value

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from processor.confined.formats import duckdb_session
 from processor.confined.formats.types.checks import cast, check
 from processor.confined.formats.types.evidence import Evidence
-from processor.confined.formats.types.infer import ColumnType, TypeKind, classify
+from processor.confined.formats.types.infer import SHORTEST, ColumnType, TypeKind, classify
 from processor.domain.conversion import ConversionOptions
 from tests.unit.confined.formats.tables import Text, assert_same_values, same_value, values_of, written
 
@@ -22,6 +22,7 @@ numbers = st.one_of(
     st.decimals(allow_nan=False, allow_infinity=False, places=3).map(str),
     st.from_regex(r"-?[0-9]{0,20}\.?[0-9]{0,20}([eE][+-]?[0-9]{1,3})?", fullmatch=True),
     st.from_regex(r"[+-]?0{0,2}[0-9]{1,3}(\.[0-9]{0,3}0)?", fullmatch=True),
+    st.from_regex(r"-?(0|[1-9][0-9]?)\.[0-9][0-9]", fullmatch=True),
 )
 days = st.one_of(
     st.dates().map(str), st.builds("{}-{}-{}".format, st.sampled_from(["2024", "1900", "0000", "24"]), two, two)
@@ -58,6 +59,17 @@ def test_every_column_is_read_back_with_its_values(column: list[Text]) -> None:
 
 
 @settings(max_examples=200)
+@given(columns)
+def test_no_zero_of_a_number_is_lost(column: list[Text]) -> None:
+    """Either all numbers have as many decimals, or each is the shortest text of its value, but for a last `.0`."""
+    receipt, _ = written({"a": column})
+    if receipt.columns[0].type == "DOUBLE" or receipt.columns[0].type.startswith("DECIMAL"):
+        mantissas = [text.lower().partition("e")[0] for text in column if text is not None]
+        fractions = [mantissa.partition(".")[2] for mantissa in mantissas]
+        assert len({*map(len, fractions)}) == 1 or not any(f.endswith("0") and f != "0" for f in fractions)
+
+
+@settings(max_examples=200)
 @given(columns, columns)
 def test_every_column_is_read_back_when_the_sample_misled(seen: list[Text], unseen: list[Text]) -> None:
     column = [*seen, *unseen]
@@ -70,14 +82,18 @@ TYPES = [ColumnType(kind) for kind in TypeKind if kind not in (TypeKind.VARCHAR,
     ColumnType(TypeKind.DECIMAL, 38, 20),
     ColumnType(TypeKind.DECIMAL, 38, 0),
     ColumnType(TypeKind.DOUBLE, 15, 4),
+    ColumnType(TypeKind.DOUBLE, 15, 2, decimals=2),
+    ColumnType(TypeKind.DOUBLE, decimals=2),
+    ColumnType(TypeKind.DECIMAL, 18, 3, decimals=3),
     *(
         ColumnType(kind, example=example)
-        for kind in (TypeKind.TIMESTAMP, TypeKind.TIMESTAMP_NS, TypeKind.TIMESTAMPTZ)
+        for kind in (TypeKind.TIMESTAMP, TypeKind.TIMESTAMPTZ)
         for example in (
             "2024-01-01T10:30:00.123Z",
             "2024-01-01T10:30:00",
             "2024-01-01 10:30",
             "2024-01-01 10:30:00.123456+00:00",
+            "2024-01-01 10:30:00.1234560",
         )
     ),
 ]
@@ -103,7 +119,9 @@ def test_a_text_that_evidence_gives_a_type_passes_the_check_of_that_type(text: s
     holds = column_type.kind in (kinds := classify(text)).kinds
     if holds and column_type.kind is TypeKind.DECIMAL:
         holds = kinds.scale <= column_type.scale and kinds.integer_digits <= column_type.precision - column_type.scale
-    assert _held(text, column_type) == holds or column_type.kind in (TypeKind.TIMESTAMPTZ, TypeKind.TIMESTAMP_NS)
+    if holds and column_type.kind in (TypeKind.DOUBLE, TypeKind.DECIMAL):
+        holds = not kinds.padded if column_type.decimals == SHORTEST else kinds.decimals == column_type.decimals
+    assert _held(text, column_type) == holds
 
 
 @settings(max_examples=200)

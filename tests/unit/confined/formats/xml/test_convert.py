@@ -46,8 +46,40 @@ def test_the_repeated_element_is_found_below_wrappers() -> None:
     assert output.table().num_rows == 2
 
 
-def test_an_only_child_with_children_is_the_row_that_more_of_them_would_be() -> None:
-    assert rows_of("<orders v='1'><order><x>1</x></order></orders>") == [{"x": "1", "orders/@v": "1"}]
+ORDER = "<order><id>3</id><line><sku>a</sku><q>1</q></line><line><sku>b</sku><q>2</q></line></order>"
+SUITE = "<testsuite name='s'><testcase name='a'/><testcase name='b'><failure/></testcase></testsuite>"
+
+
+@pytest.mark.parametrize(
+    ("before", "row", "after", "path"),
+    [
+        ("<orders v='1'>", ORDER, "</orders>", "/orders/order"),
+        ("<testsuites>", SUITE, "</testsuites>", "/testsuites/testsuite"),
+        ("<a>", "<b><c>1</c><d/></b>", "</a>", "/a/b"),
+        ("<a>", "<b k='1'><c>1</c></b>", "</a>", "/a/b"),
+        ("<a>", "<b>text</b>", "</a>", "/a/b"),
+    ],
+)
+def test_what_a_row_is_does_not_depend_on_how_many_there_are(before: str, row: str, after: str, path: str) -> None:
+    (one, first), (two, both) = converted(f"{before}{row}{after}"), converted(f"{before}{row}{row}{after}")
+    assert dict(one.facts)["xml-rows"] == dict(two.facts)["xml-rows"] == path
+    assert one.columns == two.columns
+    assert first.table().to_pylist() * 2 == both.table().to_pylist()
+
+
+def test_elements_that_hold_one_kind_of_child_only_are_wrappers() -> None:
+    for document, path in {
+        "<a><b><c><d>1</d><d>2</d></c></b></a>": "/a/b/c/d",
+        "<a k='1'><b><c><d>1</d></c></b></a>": "/a/b/c/d",
+        "<a><b k='1'><c><d>1</d></c></b></a>": "/a/b",
+        "<a><b>text<c><d>1</d></c></b></a>": "/a/b",
+        "<rss><channel><title>t</title><item><x>1</x></item><item><x>2</x></item></channel></rss>": "/rss/channel",
+        "<a><head/><items><item><x>1</x></item><item><x>2</x></item></items></a>": "/a",
+        "<a>text</a>": "/a",
+        "<a/>": "/a",
+    }.items():
+        receipt, _ = converted(document)
+        assert dict(receipt.facts)["xml-rows"] == path, document
 
 
 def test_without_repetition_the_root_is_the_one_row() -> None:
@@ -55,7 +87,7 @@ def test_without_repetition_the_root_is_the_one_row() -> None:
 
 
 def test_leaf_values_earn_types_and_attributes_do() -> None:
-    assert lossless("<r><a n='1'><x>2.50</x><z>007</z></a><a n='2'><x>3</x><z>1</z></a></r>") == [
+    assert lossless("<r><a n='1'><x>2.5</x><z>007</z></a><a n='2'><x>3</x><z>1</z></a></r>") == [
         {"@n": 1, "x": 2.5, "z": "007"},
         {"@n": 2, "x": 3.0, "z": "1"},
     ]

@@ -37,6 +37,23 @@ def test_a_signal_during_a_large_upload_ends_in_grace_and_the_next_start_complet
     assert len(parts) <= 10 + 1, f"parts that were stored are not sent again: {sorted(sent)}, {parts}"
 
 
+def test_huge_files_that_are_being_hashed_hold_up_neither_small_ones_nor_the_end(
+    make_daemon: MakeDaemon, objects: Bucket
+) -> None:
+    daemon = make_daemon(SHUTDOWN_TIMEOUT=500)
+    for name in ("a.bin", "b.bin"):
+        (daemon.watch / name).touch()
+        os.truncate(daemon.watch / name, 400 << 30)  # of which nothing is on the disk; to hash it takes minutes
+    daemon.start()
+    daemon.until(lambda: list(daemon.statuses().values()) == ["in_progress", "in_progress"])
+    (daemon.watch / "small.txt").write_text("small")
+    daemon.until(lambda: daemon.statuses().get("small.txt") == "completed")
+    assert objects.body("small.txt") == b"small"
+
+    assert daemon.stop(timeout=30) == 0, daemon.tail()
+    assert daemon.statuses() == {"a.bin": "in_progress", "b.bin": "in_progress", "small.txt": "completed"}
+
+
 def test_a_small_file_in_flight_is_drained_on_a_signal(make_daemon: MakeDaemon, objects: Bucket) -> None:
     daemon = make_daemon(MAX_BANDWIDTH=2 * MIB)
     digest = write_large(daemon.watch / "some.bin", 6 * MIB, seed=6)

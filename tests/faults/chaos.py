@@ -10,7 +10,7 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from tests.e2e.bucket import Bucket
 from tests.e2e.daemon import Daemon, StoreAddress
 from tests.faults.checker import Checker
 from tests.faults.generator import Activity
+from tests.faults.names import written
 from tests.faults.orphans import adopt_orphans, end_with_children, own_children, reap, strays
 
 MIB = 1 << 20
@@ -255,16 +256,34 @@ class Chaos:
         checker = Checker(
             self.daemon.watch, self.daemon.errors, self.daemon.ledger, Bucket(self._address), self._activity.fates
         )
-        self.report.violations += checker.run()
+        self.report.violations += checker.run() + self._activity.violations
         for fields in self.daemon.events("actor.died"):
             self.report.violations.append(f"a bug: {fields}")
         for fields in self.daemon.events("ledger.damaged"):
             self.report.violations.append(f"a kill damaged the ledger: {fields}")
         self.report.checked = checker.checked
+        self.report.violations += [*self._never_whole(), *self._never_stored()]
         self.report.files = dict(self._activity.done)
         self.report.deeds = dict(self._accidents)
         self.report.statuses = dict(Counter(self.daemon.statuses().values()))
         self.report.highest["ledger_mb"] = round(self.daemon.ledger.stat().st_size / MIB, 1)
+
+    def _never_whole(self) -> Iterator[str]:
+        """Yield what was delivered though no writer ever meant it: a file that was taken in its pause."""
+        for fields in self.daemon.events("file.completed"):
+            if fields["sha256"] not in self._activity.fates:
+                yield f"{fields['path']!r}: delivered as no writer ever meant it, {fields['size_bytes']} bytes"
+
+    def _never_stored(self) -> Iterator[str]:
+        """Yield what is gone from the watched directory, by nobody's hand but the daemon's, and was not delivered."""
+        rows = {row["file_path"]: row for row in self.daemon.rows()}
+        for path, digest in self._activity.meant.items():
+            row = rows.get(written(path))
+            if os.path.lexists(path) or (row is not None and row["status"] == "failed"):
+                continue
+            self.report.checked["put away"] = self.report.checked.get("put away", 0) + 1
+            if row is None or row["checksum"] != digest:
+                yield f"{path!r}: gone, but what was written there last is not what was delivered"
 
 
 def run(home: Path, seed: int, seconds: float, **settings: Any) -> Report:

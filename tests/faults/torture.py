@@ -21,6 +21,7 @@ def main() -> int:
     parser.add_argument("--pace-seconds", type=float, default=0.05, help="between two changes to files, on average")
     parser.add_argument("--calm-seconds", type=float, default=2.0, help="between two accidents, on average")
     parser.add_argument("--report", type=Path, default=Path("torture.json"))
+    parser.add_argument("--after-upload", choices=("keep", "delete"), default="keep")
     options = parser.parse_args()
     end = time.monotonic() + options.hours * 3600
     home = options.home or Path(tempfile.mkdtemp(prefix="torture-"))
@@ -35,6 +36,7 @@ def main() -> int:
             seconds,
             pace_seconds=options.pace_seconds,
             calm_seconds=options.calm_seconds,
+            AFTER_UPLOAD=options.after_upload,
         )
         reports.append(report)
         print(report.text(), flush=True)

@@ -130,7 +130,7 @@ class EntryIntake:
     def _wait_for(self, found: FoundFile, reason: Reason) -> None:
         closed = reason is Reason.CLOSED
         quiet_seconds = self._settings.settle_seconds if closed else self._settings.quiet_seconds
-        if not self._settling.track(found, quiet_seconds, self._now):
+        if not self._settling.track(found, quiet_seconds, self._now, closed=closed):
             self.turned_away += 1
             self._rescans.want()
 

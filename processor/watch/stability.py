@@ -17,6 +17,7 @@ class _Waiting:
     since: float
     quiet_seconds: float
     next_look: float
+    closed: bool  # by a writer, or renamed into place, and not changed since
 
 
 IsOpen = Callable[[FoundFile], bool]
@@ -39,19 +40,20 @@ class Settling:
         """Return how many files are waiting."""
         return len(self._waiting)
 
-    def track(self, seen: FoundFile, quiet_seconds: float, now: float) -> bool:
+    def track(self, seen: FoundFile, quiet_seconds: float, now: float, *, closed: bool = False) -> bool:
         """Begin or go on waiting until `seen` has been unchanged for `quiet_seconds`; False when there is no room.
 
-        Of a file that is waited for already the shortest `quiet_seconds` count.
+        Of a file that is waited for already the shortest `quiet_seconds` count. `closed`: a writer has just closed it.
         """
         waiting = self._waiting.get(seen.relative_path)
         if waiting is not None:
             waiting.quiet_seconds = min(waiting.quiet_seconds, quiet_seconds)
             _observe(waiting, seen, now)
+            waiting.closed |= closed
             return True
         if len(self._waiting) >= self._limit:
             return False
-        self._waiting[seen.relative_path] = _Waiting(seen, now, now, quiet_seconds, now + self._interval())
+        self._waiting[seen.relative_path] = _Waiting(seen, now, now, quiet_seconds, now + self._interval(), closed)
         return True
 
     def due(self, now: float, limit: int) -> list[bytes]:
@@ -69,7 +71,8 @@ class Settling:
     def looked(self, path: bytes, seen: FoundFile | None, now: float, is_open: IsOpen) -> FoundFile | None:
         """Take note of what lies at `path` (None: nothing that is a plain file) and return it once it has settled.
 
-        It has when it was unchanged for its time and nobody has it open for writing, which is asked only then.
+        It has when it was unchanged for its time and nobody has it open for writing. That is asked only then, and of
+        one that was closed not even then: it has no other writer as a rule, and whoever reads it asks once more.
         """
         waiting = self._waiting.get(path)
         if waiting is None:
@@ -81,7 +84,7 @@ class Settling:
         _observe(waiting, seen, now)
         if now - waiting.since < waiting.quiet_seconds:
             return None
-        if is_open(seen):
+        if not waiting.closed and is_open(seen):
             self._open.add(path)
             return None
         del self._waiting[path]
@@ -122,3 +125,4 @@ def _observe(waiting: _Waiting, seen: FoundFile, now: float) -> None:
     if seen != waiting.seen:
         waiting.seen = seen
         waiting.since = now
+        waiting.closed = False

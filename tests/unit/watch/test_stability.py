@@ -65,6 +65,18 @@ def test_a_file_that_stands_still_and_is_open_is_waited_for_and_counted() -> Non
     assert settling.looked(b"a", written, now=13.0, is_open=closed) == written
 
 
+def test_nobody_is_asked_about_a_file_that_was_closed_and_has_not_changed_since() -> None:
+    settling = Settling(POLL, limit=10)
+    settling.track(FILE, QUIET, now=0.0)
+    settling.track(FILE, QUIET, now=0.5, closed=True)
+    assert settling.looked(b"a", FILE, now=2.0, is_open=opened) == FILE
+    settling.track(FILE, QUIET, now=3.0, closed=True)
+    written = replace(FILE, size_bytes=2)
+    assert settling.looked(b"a", written, now=4.0, is_open=opened) is None
+    assert settling.looked(b"a", written, now=6.0, is_open=opened) is None
+    assert settling.open_count == 1
+
+
 def test_an_open_file_that_is_removed_is_no_longer_counted() -> None:
     for gone in (lambda each: each.looked(b"a", None, 4.0, opened), lambda each: each.forget(b"a")):
         settling = Settling(POLL, limit=10)

@@ -1,4 +1,4 @@
-"""Select the files that are delivered, by patterns of their paths."""
+"""Select the files that are delivered, by their paths."""
 
 import os
 import re

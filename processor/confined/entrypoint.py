@@ -18,7 +18,7 @@ from processor.confined.formats import convert
 from processor.confined.formats.base import FORMAT_MODULES
 from processor.domain.archives import ExtractionOptions
 from processor.domain.changed import changed
-from processor.domain.conversion import ConversionOptions, Facts, Receipt
+from processor.domain.conversion import ConversionOptions, DataFormat, Facts, Receipt
 from processor.domain.errors import DeliveryError, Failure
 from processor.domain.files import ArchiveKind, FileMetadata
 from processor.domain.members import Member, MemberReceipt
@@ -40,9 +40,15 @@ from processor.streams.frames import (
 from processor.streams.inbox import send_pipe
 from processor.streams.pipes import wide_pipe
 from processor.streams.ranges import fetched_source
-from processor.streams.source import Source, open_file
+from processor.streams.source import BytesSource, Source, open_file
 from processor.streams.worker_end import worker_end
 
+_SAMPLES = {
+    DataFormat.CSV: b"id,name,price\n1,a,1.50\n2,b,2.25\n",
+    DataFormat.JSON: b'[{"id": 1, "name": "a"}, {"id": 2, "name": "b"}]',
+    DataFormat.JSONL: b'{"id": 1, "name": "a"}\n{"id": 2, "name": "b"}\n',
+    DataFormat.XML: b"<rows><row><id>1</id><name>a</name></row><row><id>2</id><name>b</name></row></rows>",
+}
 _MOST_HELD_BYTES = 8 << 20  # of small objects that wait for the proof of their archive: they are memory
 
 
@@ -84,10 +90,18 @@ class ExtractRequest:
 
 
 def prepare() -> None:
-    """Import what is slow to import, so that the first file does not wait for it (worker side)."""
+    """Import and do once what is slow the first time: workers are forked from a process that has done so.
+
+    Leaves no thread behind.
+    """
     for module in FORMAT_MODULES:
         importlib.import_module(module)
     importlib.import_module("processor.confined.archives.extract")
+    importlib.import_module("processor.confined.formats.duckdb_session").open_to_be_forked()
+    with open(os.devnull, "wb") as nowhere:
+        for data_format, sample in _SAMPLES.items():
+            output = _FramedOutput(FrameWriter(nowhere.fileno()), Begin(-1, b"", Content.PARQUET))
+            convert(BytesSource("sample", sample), data_format, ConversionOptions(), output, ())
 
 
 def stream_conversion(request: ConvertRequest) -> None:

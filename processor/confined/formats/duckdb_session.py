@@ -7,8 +7,10 @@ used with a kept connection: `allowed_paths` are resolved when they are set, and
 """
 
 import atexit
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import duckdb
 
@@ -34,19 +36,22 @@ FAILURES = (duckdb.Error, UnicodeDecodeError)
 _MOST_KEPT = 64
 _LONGEST_KEPT = 8 << 10
 
+_ASYNC_THREADS = 8  # DuckDB's default
+
 _connection: duckdb.DuckDBPyConnection | None = None
+_threadless_in: int | None = None  # the process that opened it for its children
 _kept: dict[str, duckdb.Statement] = {}
 _limits: tuple[int, int] | None = None
 
 
 def connection(options: ConversionOptions) -> duckdb.DuckDBPyConnection:
     """Return the connection, with this conversion's thread count and memory limit; its time zone is UTC."""
-    global _connection, _limits  # noqa: PLW0603 - one connection a process is the point
+    global _limits  # noqa: PLW0603 - one connection a process is the point
     if _connection is None:
-        _connection = duckdb.connect(":memory:")
-        for setting in _SETTINGS:
-            _connection.execute(f"SET {setting}")
-        atexit.register(close)
+        _open({})
+    assert _connection is not None
+    if _threadless_in not in (None, os.getpid()):
+        _give_threads(_connection)
     limits = (options.threads, options.memory_limit_mb)
     if limits != _limits:
         _connection.execute(f"SET threads={int(options.threads)}")
@@ -54,6 +59,28 @@ def connection(options: ConversionOptions) -> duckdb.DuckDBPyConnection:
         _connection.execute(f"SET memory_limit='{int(options.memory_limit_mb)}MB'")
         _limits = limits
     return _connection
+
+
+def open_to_be_forked() -> None:
+    """Open the connection without any thread, so that children of this process have it: with threads it hangs there."""
+    global _threadless_in  # noqa: PLW0603
+    _open({"threads": 1, "async_threads": 0})
+    _threadless_in = os.getpid()
+
+
+def _open(config: dict[str, Any]) -> None:
+    global _connection  # noqa: PLW0603
+    _connection = duckdb.connect(":memory:", config=config)
+    for setting in _SETTINGS:
+        _connection.execute(f"SET {setting}")
+    atexit.register(close)
+
+
+def _give_threads(forked: duckdb.DuckDBPyConnection) -> None:
+    """Let the connection that a child was born with be like one that it had opened."""
+    global _threadless_in  # noqa: PLW0603
+    forked.execute(f"SET async_threads={_ASYNC_THREADS}")
+    _threadless_in = None
 
 
 def run(sql: str, options: ConversionOptions, values: Sequence[str] = ()) -> duckdb.DuckDBPyConnection:

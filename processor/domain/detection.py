@@ -4,6 +4,8 @@ Where the two disagree the file is regular: delivered as it is, with a warning. 
 formats' own specifications: PKWARE APPNOTE 4.3, POSIX.1-2017 pax (ustar), RFC 1952, RFC 8878, the xz and bzip2 formats.
 """
 
+import re
+
 from processor.domain.conversion import DataFormat
 from processor.domain.errors import refused
 from processor.domain.feeds import Feed
@@ -34,6 +36,8 @@ _BINARY = (
     b"7z\xbc\xaf\x27\x1c", b"Rar!\x1a\x07", b"SQLite format 3\x00", b"\xd0\xcf\x11\xe0", b"\xca\xfe\xba\xbe",
     *_ZIP[:2], *_MAGIC[ArchiveKind.GZ], *_MAGIC[ArchiveKind.XZ], b"\x28\xb5\x2f\xfd",
 )  # fmt: skip
+_PART_NAME = re.compile(rb"[^/]\.z\d\d\Z", re.IGNORECASE)
+_PART = "named like a part of a split zip: join the parts (zip -s 0 SPLIT.zip --out WHOLE.zip) to have it opened"
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -61,7 +65,7 @@ def _by_name(name: bytes, head: bytes, *, has_zip_directory: bool) -> Kind:
     kind = proposed_kind(name)
     match kind.type:
         case FileType.REGULAR:
-            return kind
+            why = _PART if _PART_NAME.search(name) else ""
         case FileType.ARCHIVE:
             assert kind.archive is not None
             why = _not_this_archive(kind.archive, head, has_zip_directory=has_zip_directory)

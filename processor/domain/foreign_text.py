@@ -39,13 +39,18 @@ def foreign_text(data_format: DataFormat, head: bytes, *, whole: bool) -> str:
 
     `head` is its beginning, or all of it.
     """
-    if head.startswith(_APPLE):
+    if is_apple_double(head):
         return "the resource fork of a Mac file (AppleDouble)"
     text = _decoded(head)
     for name, formats, pattern in _FOREIGN:
         if data_format in formats and pattern.match(text):
             return name
     return "JSON" if data_format not in _JSON and _is_json(text, whole=whole) else ""
+
+
+def is_apple_double(head: bytes) -> bool:
+    """Tell a Mac's side file, as in `__MACOSX/` and named `._x`: it bears the name of the file it belongs to."""
+    return head.startswith(_APPLE)
 
 
 def _decoded(head: bytes) -> str:

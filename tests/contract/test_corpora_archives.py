@@ -48,7 +48,7 @@ ALONE = [path for path in corpus(".gz", ".bz2", ".xz") if path not in TARS]
 # What Python reads and we refuse, with the reason.
 STRICTER = {
     "archive_with_trailer.tar": "archive.trailing-bytes",
-    "winXP_antgnu.tar": "archive.truncated",  # has no end marker, as if it were cut off
+    "winXP_antgnu.tar": "archive.truncated",  # bytes left over behind its end look like another tar, cut off
 }
 METHODS_OF_OURS = (93, 95)  # zstd and xz, which Python 3.11 does not read
 

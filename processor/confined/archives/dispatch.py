@@ -21,6 +21,7 @@ from processor.domain.detection import HEAD_BYTES, detect
 from processor.domain.errors import DeliveryError
 from processor.domain.feeds import Feed
 from processor.domain.files import REGULAR, ArchiveKind, FileType, Kind
+from processor.domain.foreign_text import is_apple_double
 from processor.domain.members import Member, MemberReceipt, claimed_keys
 from processor.streams.source import BytesSource, Source
 
@@ -104,7 +105,8 @@ class Delivery:
         before = self.meter.fork()
         pieces = metered(entry.first, self.meter)
         head, whole = head_of(pieces, HEAD_BYTES)
-        kind = detect(entry.name.rpartition(b"/")[2], head[:HEAD_BYTES], feed=self._feed(member))
+        feed = None if is_apple_double(head) else self._feed(member)
+        kind = detect(entry.name.rpartition(b"/")[2], head[:HEAD_BYTES], feed=feed)
         member = replace(member, kind=kind) if kind is not REGULAR else member
         if not self._needs_source(kind):
             self._as_it_is(member, head, pieces)

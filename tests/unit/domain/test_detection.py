@@ -101,3 +101,15 @@ def test_any_json_document_is_told(value: object, indent: int | None) -> None:
 def test_no_content_is_an_error(head: bytes) -> None:
     for name in (b"a.csv", b"a.json", b"a.xml", b"a.zip", b"a.tar.gz"):
         detect(name, head)
+
+
+@pytest.mark.parametrize("name", [b"a.z01", b"A.Z02", b"a.b.z10"])
+def test_parts_of_a_split_zip_are_told_as_such(name: bytes) -> None:
+    kind = detect(name, b"PK\x07\x08PK\x03\x04")
+    assert kind.type is FileType.REGULAR
+    assert "part of a split zip" in kind.mismatch
+
+
+@pytest.mark.parametrize("name", [b"a.z1", b"a.z011", b"az01", b".z01", b"a.z01.txt"])
+def test_other_names_are_no_parts_of_a_split_zip(name: bytes) -> None:
+    assert not detect(name, b"PK\x07\x08PK\x03\x04").mismatch

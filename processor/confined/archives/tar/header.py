@@ -12,6 +12,8 @@ from processor.confined.archives.errors import BrokenArchiveError, broken, shown
 from processor.domain.detection import is_tar
 
 BLOCK = 512
+RECORD = 20 * BLOCK
+JOIN_VOLUMES = "unpack the volumes together (tar -xM -f FIRST -f SECOND) and pack what comes out as one tar"
 CUT_OFF = "the archive is damaged or was cut off: deliver it anew"
 _HEADER = struct.Struct("100s 8s 8s 8s 12s 12s 8s 1s 100s 8s 32s 32s 8s 8s 155s 12x")
 _GNU_MAGIC = b"ustar  \0"
@@ -50,6 +52,14 @@ def parse_header(block: bytes, position: int) -> TarHeader:
     if magic.startswith(_POSIX_MAGIC) and prefix[0]:
         name = _text(prefix) + b"/" + name
     return TarHeader(name, number(size, position), kind, _text(link), block)
+
+
+def cut_off(position: int) -> BrokenArchiveError:
+    """Return the error for a file that the tar's end, at `position`, cuts off. Volumes end where a record does."""
+    if position % RECORD:
+        return broken("truncated", "the tar ends within a file", CUT_OFF)
+    text = "the tar ends within a file: it was cut off, or goes on in another volume"
+    return broken("truncated", text, f"deliver it anew; if it is one of several volumes, {JOIN_VOLUMES}")
 
 
 def number(field: bytes, position: int) -> int:

@@ -1,8 +1,8 @@
 """Read a tar once, from first byte to last.
 
-Stricter than `tar`: a damaged header ends the archive with an error instead of being searched for a later good one, an
-archive without its end marker is cut off, and behind the marker's record only zeros or another tar (`cat a.tar b.tar`)
-may follow.
+Stricter than `tar`: a damaged header ends the archive with an error instead of being searched for a later good one, and
+behind the end marker's record only zeros or another tar (`cat a.tar b.tar`) may follow. Without an end marker the
+archive is read when it ends where a member ends, as `tar` does, with a note among the omissions.
 The content of a tar has no checksum; a compressed tar is proved as a whole before any member is called complete.
 """
 
@@ -12,13 +12,16 @@ from dataclasses import dataclass, field
 
 from processor.confined.archives.byte_stream import ByteStream, FileStream
 from processor.confined.archives.entry import Entry, Pieces
-from processor.confined.archives.errors import bad_member, broken, shown
+from processor.confined.archives.errors import BrokenArchiveError, bad_member, broken, shown
 from processor.confined.archives.tar.header import (
     BLOCK,
     CUT_OFF,
+    JOIN_VOLUMES,
     LONGEST_RECORDS,
+    RECORD,
     Extent,
     TarHeader,
+    cut_off,
     decimal,
     old_gnu_extents,
     parse_header,
@@ -31,7 +34,6 @@ from processor.domain.errors import Failure
 
 _ZEROS = bytes(BLOCK)
 _MARKER_BLOCKS = 2
-_RECORD = 20 * BLOCK
 _EXTENSIONS = (b"x", b"X", b"g", b"L", b"K")
 _FILES = (b"0", b"\0", b"7")
 _DIRECTORIES = (b"5", b"D")
@@ -39,6 +41,7 @@ _WITHOUT_DATA = (b"1", b"2", b"3", b"4", b"5", b"6")
 _LINKS = {b"1": "hard link", b"2": "symbolic link"}
 _NOT_FILES = {b"3": "character device", b"4": "block device", b"6": "fifo", b"V": "volume label"}
 _MEANT_FOR_ONE_FILE = (b"path", b"linkpath", b"size")
+_NO_MARKER = "note: the tar has no end marker; all members up to its end are whole"
 
 
 @dataclass(slots=True)
@@ -60,6 +63,7 @@ class TarReader:
     def __init__(self, stream: ByteStream, reopen: Callable[[], ByteStream]) -> None:
         self._stream = stream
         self._reopen = reopen
+        self._markers = 0
 
     def entries(self) -> Iterator[Entry | None]:
         """Yield an entry for each file, link and device, None for a directory, in their order.
@@ -83,10 +87,14 @@ class TarReader:
             extensions = _Extensions()
         if extensions.bytes_read:
             raise broken("truncated", "the tar ends between a name and its file", CUT_OFF)
+        if not self._markers:
+            yield Entry(b"", b"", 0, not_a_file=_NO_MARKER)
 
     def _next_header(self) -> bytes | None:
-        """Return the next block that is a header; None when the archive is complete."""
+        """Return the next block that is a header; None when the archive is complete, or ends with a member."""
         block = self._stream.up_to(BLOCK)
+        if not block and self._stream.position and not self._markers:
+            return None  # behind a marker, what looks like a tar without one may be left over in a program's buffer
         if len(block) < BLOCK:
             raise broken("truncated", "the tar has no end marker: it was cut off", CUT_OFF)
         return block if block != _ZEROS else self._behind_the_end()
@@ -96,8 +104,9 @@ class TarReader:
 
         The rest of the marker's record is undefined by POSIX (AIX leaves there what its buffer held before).
         """
-        record_end = -(-(self._stream.position + BLOCK) // _RECORD) * _RECORD
+        record_end = -(-(self._stream.position + BLOCK) // RECORD) * RECORD
         zero_blocks = 1
+        self._markers += 1
         while block := self._stream.up_to(BLOCK):
             if block.count(0) == len(block):
                 zero_blocks += 1
@@ -134,6 +143,8 @@ class TarReader:
             return None
         if kind in _LINKS:
             return Entry(name, name, 0, not_a_file=f"{_LINKS[kind]} to {shown(header.link)}")
+        if kind == b"M":
+            raise _later_volume(name)
         if kind in _NOT_FILES:
             return Entry(name, name, 0, not_a_file=_NOT_FILES[kind])
         if kind != b"S" and kind not in _FILES:
@@ -169,7 +180,7 @@ class TarReader:
     def _skip_to(self, end: int) -> None:
         left = end - self._stream.position
         if left and self._stream.skip(left) < left:
-            raise broken("truncated", "the tar ends within a file", CUT_OFF)
+            raise cut_off(self._stream.position)
 
 
 def _apply(extensions: _Extensions, header: TarHeader) -> None:
@@ -190,14 +201,19 @@ def _apply(extensions: _Extensions, header: TarHeader) -> None:
 
 
 def _refuse_global(records: list[tuple[bytes, bytes]]) -> None:
-    for key, _value in records:
+    for key, value in records:
+        if key == b"GNU.volume.filename":
+            raise _later_volume(value)
         if key in _MEANT_FOR_ONE_FILE or key.startswith(b"GNU.sparse."):
             raise broken("pax-header", f"a global pax header sets {shown(key)}, which belongs to one file")
 
 
+def _later_volume(name: bytes) -> BrokenArchiveError:
+    text = f"the tar is a later one of several volumes: it begins within {shown(name)}"
+    return broken("multi-volume", text, JOIN_VOLUMES)
+
+
 def _unknown_type(header: TarHeader) -> Failure:
-    if header.type == b"M":
-        return bad_member("multi-volume", "continued from another volume", "join the volumes before delivery").failure
     return bad_member("tar-type", f"a tar entry of unknown type {shown(header.type)}").failure
 
 

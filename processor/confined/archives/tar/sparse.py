@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from processor.confined.archives.byte_stream import ByteStream
 from processor.confined.archives.codecs import PIECE_BYTES
 from processor.confined.archives.entry import Pieces
-from processor.confined.archives.errors import bad_member, broken
-from processor.confined.archives.tar.header import BLOCK, CUT_OFF, Extent
+from processor.confined.archives.errors import bad_member
+from processor.confined.archives.tar.header import BLOCK, Extent, cut_off
 from processor.domain.errors import DeliveryError
 
 _ZEROS = bytes(PIECE_BYTES)
@@ -20,7 +20,7 @@ def content(stream: ByteStream, size: int) -> Pieces:
     while left:
         piece = stream.some(min(left, PIECE_BYTES))
         if not piece:
-            raise broken("truncated", "the tar ends within a file", CUT_OFF)
+            raise cut_off(stream.position)
         left -= len(piece)
         yield piece
 

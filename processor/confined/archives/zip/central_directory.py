@@ -8,7 +8,7 @@ both end the file, two zips joined to one, a count that is not the number of ent
 
 import struct
 from array import array
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
@@ -66,14 +66,18 @@ def find_directory(file: BinaryIO) -> CentralDirectory:
     tail = file.read(file_size - tail_start)
     exact: list[CentralDirectory] = []
     loose: list[CentralDirectory] = []
+    volumes = 0
     place = tail.find(_END_MAGIC)
     while place >= 0 and place + _END.size <= len(tail):
         end = _END.unpack_from(tail, place)
+        volumes = max(volumes, _volumes(file, tail_start + place, end))
         if directory := _directory_before(file, tail_start + place, end):
             ends_file = place + _END.size + end[7] == len(tail)
             (exact if ends_file else loose).append(directory)
         place = tail.find(_END_MAGIC, place + 1)
     found = exact or loose[-1:]
+    if not found and volumes > 1:
+        raise several_volumes(f"the last of {volumes} volumes")
     if not found:
         raise broken("truncated", "the zip has no central directory", _HINT)
     if len(found) > 1:
@@ -92,12 +96,29 @@ def _directory_before(file: BinaryIO, end_place: int, end: tuple[Any, ...]) -> C
         large = _zip64_end(file, end_place)
         if large is not None:
             end_place, entries, size, offset = large
-    elif end[1] or end[2] or end[3] != end[4]:
-        return None  # one of several volumes
+    elif _volumes(file, end_place, end) > 1:
+        return None
     for start in (end_place - size, offset):  # right before its end, or else where it says, with something between
         if start >= offset and start + size <= end_place and _is_directory(file, start, size):
             return CentralDirectory(start, size, entries, start - offset)
     return None
+
+
+def _volumes(file: BinaryIO, end_place: int, end: tuple[Any, ...]) -> int:
+    """Return how many files the zip was split into, as an end record, or the locator before it, tells."""
+    if end[1] != _IN_ZIP64_16:
+        return max(2, int(end[1]) + 1) if end[1] or end[2] or end[3] != end[4] else 1
+    if end_place < _LOCATOR.size:
+        return 1
+    file.seek(end_place - _LOCATOR.size)
+    magic, _disk, _recorded, disks = _LOCATOR.unpack(file.read(_LOCATOR.size))
+    return int(disks) if magic == _LOCATOR_MAGIC else 1
+
+
+def several_volumes(what: str) -> BrokenArchiveError:
+    """Return the error for a part of a zip that was split (`a.z01`, `a.z02`, `a.zip`)."""
+    hint = "join them before delivery: zip -s 0 SPLIT.zip --out WHOLE.zip, in a directory with all of its .z01, .z02"
+    return broken("multi-volume", f"the zip is {what}", hint)
 
 
 def _zip64_end(file: BinaryIO, end_place: int) -> tuple[int, int, int, int] | None:
@@ -170,7 +191,7 @@ def _record(
         except ValueError as error:
             raise broken("zip-directory", f"entry {index} of the zip's directory: {error}", _HINT) from error
     if fields[13] not in (0, _IN_ZIP64_16):
-        raise broken("multi-volume", "the zip continues on another volume", "join the volumes before delivery")
+        raise several_volumes("one of several volumes")
     return DirectoryRecord(
         name, fields[1], fields[3], fields[4], fields[7], compressed, size, fields[15], directory.prefix + offset, extra
     )
@@ -211,12 +232,18 @@ class ZipSurvey:
     declared_bytes: int  # an upper bound of what comes out: reading more of a member than it declares is an error
 
 
-def survey(file: BinaryIO, directory: CentralDirectory, limits: ArchiveLimits) -> ZipSurvey:
-    """Read the whole directory once. Raises BrokenArchiveError where entries overlap or one lies outside the file."""
+def survey(
+    file: BinaryIO, directory: CentralDirectory, limits: ArchiveLimits, see: Callable[[DirectoryRecord], None]
+) -> ZipSurvey:
+    """Read the whole directory once; `see` is shown each record.
+
+    Raises BrokenArchiveError where entries overlap or one lies outside the file.
+    """
     begins, ends = array("Q"), array("Q")
     last_end, in_order, count, compressed, declared = directory.prefix, True, 0, 0, 0
     for record in records(file, directory):
         count += 1
+        see(record)
         if count > limits.members:
             break  # whoever counts entries refuses the archive
         end = record.offset + LOCAL_HEADER_BYTES + len(record.name) + record.compressed_size

@@ -9,19 +9,17 @@ import stat
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from isal import isal_zlib
-
 from processor.confined.archives.entry import Entry, Pieces
 from processor.confined.archives.errors import CorruptError, bad_member, unreadable
 from processor.confined.archives.seekable import SeekableMember
 from processor.confined.archives.zip import member
 from processor.confined.archives.zip.central_directory import (
     DirectoryRecord,
-    extra_field,
     find_directory,
     records,
     survey,
 )
+from processor.confined.archives.zip.names import ZipNames
 from processor.domain.archives import ArchiveLimits
 from processor.domain.errors import Failure
 from processor.streams.source import Source
@@ -35,7 +33,7 @@ _NOT_FILES = {
     stat.S_IFIFO: "fifo",
     stat.S_IFSOCK: "socket",
 }
-_UNICODE_PATH_EXTRA = 0x7075
+_DOS_DIRECTORY = 0x10
 _BUFFER_BYTES = 256 << 10
 
 
@@ -49,7 +47,8 @@ class ZipReader:
         self._file = self._open()
         try:
             self._directory = find_directory(self._directory_file)
-            self.survey = survey(self._directory_file, self._directory, limits)
+            self._names = ZipNames()
+            self.survey = survey(self._directory_file, self._directory, limits, self._names.add)
         except BaseException as error:
             self.close()
             if isinstance(error, OSError):
@@ -76,11 +75,11 @@ class ZipReader:
 
     def _entry(self, record: DirectoryRecord) -> Entry | None:
         raw = record.name
-        is_directory = raw.endswith(b"/")
-        if is_directory and not record.size:
-            return None
-        name = readable_name(record)
+        name = self._names.read(record)
         kind = stat.S_IFMT(record.attributes >> 16) if record.made_by >> 8 in _UNIX_HOSTS else 0
+        is_directory = name.endswith(b"/")
+        if not record.size and (is_directory or kind == stat.S_IFDIR or record.attributes & _DOS_DIRECTORY):
+            return None
         if kind in _NOT_FILES:
             return Entry(name, raw, 0, not_a_file=_NOT_FILES[kind])
         failure = _directory_with_content() if is_directory else _unreadable(record)
@@ -101,25 +100,6 @@ class ZipReader:
             raise bad_member("corrupt", str(error), "the archive is damaged: deliver it anew") from error
         except OSError as error:
             raise unreadable(error) from error
-
-
-def readable_name(record: DirectoryRecord) -> bytes:
-    """Return the name as UTF-8.
-
-    Marked as UTF-8, or UTF-8 though not marked (Linux packers): as it stands. Else what Info-ZIP's Unicode path field
-    says, else code page 437, which gives every byte a character (APPNOTE 4.4.4, 4.6.9, appendix D).
-    """
-    raw = record.name
-    if record.flags & member.UTF8_NAME or raw.isascii():
-        return raw
-    field = extra_field(record.extra, _UNICODE_PATH_EXTRA) or b""
-    if field[:1] == b"\x01" and int.from_bytes(field[1:5], "little") == isal_zlib.crc32(raw):
-        return field[5:]
-    try:
-        raw.decode("utf-8")
-    except UnicodeDecodeError:
-        return raw.decode("cp437").encode("utf-8")
-    return raw
 
 
 def _unreadable(record: DirectoryRecord) -> Failure | None:

@@ -19,7 +19,9 @@ from processor.confined.archives.member_source import LargeMember
 from processor.confined.formats import convert
 from processor.domain.archives import ArchiveLimits, ExtractionOptions, NestedArchives
 from processor.domain.conversion import ConversionOptions, DataFormat, MalformedRows
+from processor.domain.feeds import Feed, Feeds
 from processor.domain.files import ArchiveKind
+from processor.feeds.patterns import path_patterns
 from processor.streams.source import BytesSource, open_file
 from tests.unit.confined.archives.recording import (
     HoldingRecordingSink,
@@ -280,6 +282,35 @@ def test_an_archive_beyond_a_limit_fails_with_the_settings_name(name: str, limit
     assert taken.failure.code == "archive.too-large"
     assert setting in taken.failure.message
     assert len(taken.members) < 3
+
+
+@pytest.mark.parametrize(("suffix", "pack"), [("bz2", bz2.compress), ("gz", gz), ("xz", lzma.compress), ("zst", zstd)])
+def test_a_small_bomb_is_stopped_after_a_few_mebibytes(suffix: str, pack: Callable[[bytes], bytes]) -> None:
+    data = pack(b"1,2\n" * (3 << 20))
+    taken = take(data, f"x.csv.{suffix}", ExtractionOptions(ArchiveLimits(ratio=100)))
+    assert taken.failure is not None
+    assert taken.failure.code == "archive.too-large"
+    assert "MAX_ARCHIVE_RATIO" in taken.failure.message
+    assert taken.members == {}
+
+
+def test_a_small_archive_of_equal_lines_may_unpack_to_a_few_mebibytes() -> None:
+    assert set(take(bz2.compress(b"line\n" * 1_000_000), "x.txt.bz2").members) == {"x.txt"}
+
+
+APPLE_DOUBLE = b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X        " + bytes(60)
+
+
+@every_kind
+@pytest.mark.parametrize("suffix", ["csv", "json", "xml", "csv.gz", "zip", "txt"])
+def test_side_files_of_a_mac_are_delivered_as_they_are(name: str, suffix: str) -> None:
+    feeds = Feeds((Feed("all", path_patterns("*"), DataFormat.CSV),))
+    options = replace(OPEN_NESTED, feeds=feeds, path=b"a")
+    sides = {f"__MACOSX/._t.{suffix}": APPLE_DOUBLE, f"d/._u.{suffix}": APPLE_DOUBLE}
+    taken = take(PACKED[name]([("t.csv", CSV), *sides.items()]), name, options)
+    assert not taken.codes
+    assert {key: taken.members[key] for key in sides} == sides
+    assert taken.receipts["t.csv"].table is not None
 
 
 @every_kind

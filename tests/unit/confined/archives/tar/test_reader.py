@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.unit.confined.archives.recording import Taken, take, tar_of
+from tests.unit.confined.archives.recording import Taken, gz, take, tar_of
 
 FILES = [("a.txt", b"first"), ("dir/b.bin", bytes(range(256)) * 9), ("c", b""), ("d.txt", b"x" * 512)]
 CONTENTS = dict(FILES)
@@ -143,7 +143,7 @@ def test_a_tar_cut_at_any_percent_is_never_called_complete() -> None:
     for percent in range(100):
         cut = last * percent // 100
         taken = take(whole[:cut], "a.tar")
-        assert taken.failure is not None, f"cut at {cut}"
+        assert taken.failure is not None or "no end marker" in taken.not_files.get("", ""), f"cut at {cut}"
         for key, content in taken.members.items():
             assert content == bytes([int(key[1:])]) * 700
 
@@ -307,3 +307,49 @@ def test_the_oldest_tars_have_no_magic_and_are_read() -> None:
 def test_random_bytes_are_refused() -> None:
     assert take(b"\x01" * 5000, "a.tar").codes == {"archive.tar-header"}
     assert take(io.BytesIO(b"short").read(), "a.tar").codes == {"archive.truncated"}
+
+
+def test_a_tar_without_end_marker_is_delivered_with_a_note() -> None:
+    whole = tar_of(FILES)
+    bare = whole.rstrip(b"\0")  # the last file ends in a whole block of x
+    for name, data in (("a.tar", bare), ("a.tar.gz", gz(bare))):
+        taken = take(data, name)
+        assert taken.members == CONTENTS
+        assert not taken.codes
+        assert taken.not_files == {"": "note: the tar has no end marker; all members up to its end are whole"}
+
+
+@pytest.mark.parametrize("cut", [1, 511, 512, 700])
+def test_a_tar_that_does_not_end_where_a_member_ends_is_refused(cut: int) -> None:
+    bare = tar_of([*FILES, ("e", b"y" * 1024)]).rstrip(b"\0")
+    taken = take(bare[:-cut], "a.tar")
+    assert taken.failure is not None
+    assert taken.failure.code == "archive.truncated"
+    assert taken.members == CONTENTS
+
+
+def test_nothing_at_all_is_no_tar_without_end_marker() -> None:
+    assert take(gz(b""), "a.tar.gz").codes == {"archive.truncated"}
+
+
+@pytest.mark.parametrize("tar_format", ["gnu", "posix"])
+def test_volumes_of_a_tar_are_told_as_such(tmp_path: Path, tar_format: str) -> None:
+    for number in range(3):
+        (tmp_path / f"f{number}").write_bytes(bytes([65 + number]) * 30_000)
+    command = ["tar", "-cM", "-L", "40", f"--format={tar_format}", "-f1.tar", "-f2.tar", "-f3.tar", "f0", "f1", "f2"]
+    subprocess.run(command, cwd=tmp_path, check=True, stdin=subprocess.DEVNULL)
+    first = take((tmp_path / "1.tar").read_bytes(), "1.tar")
+    assert first.failure is not None
+    assert "another volume" in first.failure.message
+    assert "tar -xM" in first.failure.hint
+    for later, within in (("2.tar", "f1"), ("3.tar", "f2")):
+        taken = take((tmp_path / later).read_bytes(), later)
+        assert taken.failure is not None
+        assert taken.failure.code == "archive.multi-volume"
+        assert f"begins within '{within}'" in taken.failure.message
+        assert taken.members == {}
+
+
+def test_what_is_left_over_behind_an_end_is_no_tar_without_end_marker() -> None:
+    bare = tar_of([("a", b"y" * 512)]).rstrip(b"\0")
+    assert take(bare + bytes(512) + bare, "a.tar").codes == {"archive.truncated"}

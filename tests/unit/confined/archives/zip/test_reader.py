@@ -2,9 +2,12 @@
 
 import io
 import os
+import shutil
 import struct
+import subprocess
 import zipfile
 import zlib
+from pathlib import Path
 
 import pytest
 import zstandard
@@ -192,7 +195,7 @@ def test_one_name_twice_is_delivered_twice_under_two_keys() -> None:
             "x漢字",
         ),
         (b"x\x81", 0, struct.pack("<HHBI", 0x7075, 5 + 7, 1, 0) + "x漢字".encode(), "xü"),
-        (b"..\\..\\x", 0, b"", "..%5C..%5Cx"),
+        (b"..\\..\\x", 0, b"", "%2E%2E/%2E%2E/x"),
         (b"../../x", 0, b"", "%2E%2E/%2E%2E/x"),
         (b"/x", 0, b"", "%2Fx"),
         (b"a\0b", 0, b"", "a%00b"),
@@ -342,3 +345,26 @@ def test_only_a_zip_whose_archives_stay_closed_is_shared() -> None:
     nested = ExtractionOptions(nested=NestedArchives.EXTRACT)
     assert len(plan_ranges(source, ArchiveKind.ZIP, nested, 4)) == 1
     assert len(plan_ranges(source, ArchiveKind.TAR, ExtractionOptions(), 4)) == 1
+
+
+@pytest.mark.parametrize("entries", [(1, 1), (0, 1)])
+def test_the_last_of_several_volumes_is_told_as_such(entries: tuple[int, int]) -> None:
+    whole = zip_of(FILES)
+    end = struct.unpack("<4s4H2IH", whole[-22:])
+    part = whole[60:-22] + struct.pack("<4s4H2IH", end[0], 2, 2, *entries, end[5], end[6] + 100_000, 0)
+    taken = take(part, "a.zip")
+    assert taken.failure is not None
+    assert taken.failure.code == "archive.multi-volume"
+    assert "last of 3 volumes" in taken.failure.message
+    assert "zip -s 0" in taken.failure.hint
+
+
+def test_a_split_zip_that_was_only_joined_end_to_end_is_told_as_such(tmp_path: Path) -> None:
+    if shutil.which("zip") is None:
+        pytest.skip("zip is not installed")
+    (tmp_path / "f").write_bytes(os.urandom(150_000))
+    subprocess.run(["zip", "-q", "-s", "64k", "a.zip", "f"], cwd=tmp_path, check=True)
+    last = (tmp_path / "a.zip").read_bytes()
+    joined = b"".join((tmp_path / name).read_bytes() for name in ("a.z01", "a.z02", "a.zip"))
+    for data in (last, joined):
+        assert take(data, "a.zip").codes == {"archive.multi-volume"}

@@ -17,6 +17,7 @@ from processor.confined.formats.xml.records import UnexpectedShape
 from processor.confined.formats.xml.survey import DocumentSurvey, glimpse, survey
 from processor.confined.formats.xml.table import Table, original_name
 from processor.domain.conversion import Column, ConversionOptions, DataFormat, Facts, Receipt
+from processor.domain.declarations import XmlDeclaration
 from processor.domain.errors import transient
 from processor.streams.output import Output
 from processor.streams.source import Source
@@ -34,15 +35,16 @@ def convert_xml(
     Raises DeliveryError: `xml.not-well-formed` with line and column, `xml.entity`, `xml.encoding`, `xml.too-deep`,
     `xml.row-too-large`, `xml.tag-too-large`, `xml.too-many-names`, `xml.changed`.
     """
+    rules = _rules(options)
     is_small = source.size_bytes is not None and source.size_bytes <= 2 * CHUNK_BYTES
-    found = None if is_small else glimpse(source.open)
+    found = None if is_small else glimpse(source.open, rules)
     if found is not None:
         try:
             return _write(source, found, options, output, metadata)
         except UnexpectedShape:
             pass  # the first rows did not show everything: all of the document is surveyed
     try:
-        return _write(source, survey(source.open), options, output, metadata)
+        return _write(source, survey(source.open, rules), options, output, metadata)
     except UnexpectedShape as error:
         raise transient("xml.changed", f"the file changed while it was read ({error})", "it is tried again") from error
 
@@ -75,7 +77,7 @@ def _write(
 
 def plan_xml(source: Source, data_format: DataFormat, options: ConversionOptions) -> TablePlan:  # noqa: ARG001
     """Return how `source` would be converted. Reads all of it, writes nothing; raises as `convert_xml` does."""
-    table = Table(survey(source.open))
+    table = Table(survey(source.open, _rules(options)))
     feed = XmlFeed(source.open, table)
     texts, nested = table.text_columns(), table.nested_columns()
     while True:
@@ -86,6 +88,15 @@ def plan_xml(source: Source, data_format: DataFormat, options: ConversionOptions
         else:
             facts = (("encoding", _encoding(source)), ("rows", ", ".join(table.row_paths())))
             return TablePlan(facts, tuple(map(_described, columns)))
+
+
+def _rules(options: ConversionOptions) -> XmlDeclaration:
+    """Return what the feed says of rows and lists; columns that are declared as lists are lists."""
+    declaration = options.declaration
+    if declaration is None or declaration.columns is None:
+        return XmlDeclaration() if declaration is None else declaration.xml
+    lists = (column.source or column.name for column in declaration.columns.columns if column.type.endswith("[]"))
+    return replace(declaration.xml, lists=(*declaration.xml.lists, *lists))
 
 
 def _encoding(source: Source) -> str:

@@ -7,10 +7,12 @@ there are still several, or when something stands between the rows, every child 
 its own kind, so that the order of the document stays.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from processor.confined.formats.xml.parser import Path
 from processor.confined.formats.xml.schema import ElementShape
+from processor.domain.errors import refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,26 @@ def decide(root: ElementShape, used: RowLayout | None, *, by_kind: bool) -> RowL
     if used is not None and wrappers and used.wrappers == wrappers:
         several = several or by_kind or used.row is None
     return RowLayout(wrappers, None if several else rows[0])
+
+
+def declared_layout(root: ElementShape, row: str) -> RowLayout | None:
+    """Return the layout in which the elements called `row` are the rows; None where there are none so far.
+
+    Raises DeliveryError `feed.row` where they stand at several places.
+    """
+    found = list(_called(root, (root.name,), row))
+    if len(found) > 1:
+        places = ", ".join("/" + "/".join(path) for path in found)
+        raise refused("feed.row", f"elements called {row!r} stand at {places}", "declare another row in [feed.xml]")
+    return RowLayout(frozenset(found[0][:n] for n in range(1, len(found[0]))), found[0]) if found else None
+
+
+def _called(shape: ElementShape, path: Path, name: str) -> Iterator[Path]:
+    if path[-1] == name:
+        yield path
+        return
+    for child in shape.children.values():
+        yield from _called(child, (*path, child.name), name)
 
 
 def _repeated(root: ElementShape, opened: frozenset[Path]) -> list[Path]:

@@ -4,6 +4,7 @@ A shape only grows: each element that is learned can add fields, never take one 
 file has a place for every value in it.
 """
 
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -61,7 +62,9 @@ class ElementShape:
 class Shapes:
     """The shape of a document's root, which holds all the others, and their number."""
 
-    def __init__(self) -> None:
+    def __init__(self, lists: AbstractSet[str] = frozenset()) -> None:
+        """Elements with these names are `lists`, however many of them come."""
+        self._lists = lists
         self.root: ElementShape | None = None
         self.known = 0  # grows whenever a shape does
         self._count = 0
@@ -128,7 +131,7 @@ class Shapes:
                 f"the file has elements at more than {MOST_SHAPES:,} different paths",
                 "names that carry data can not become columns",
             )
-        return ElementShape(name)
+        return ElementShape(name, repeats=name in self._lists)
 
 
 def is_tangled(names: list[str]) -> bool:

@@ -13,12 +13,14 @@ from processor.confined.formats.xml.fast.bulk import Bulk
 from processor.confined.formats.xml.namespaces import Names
 from processor.confined.formats.xml.parser import ATTRIBUTES, PARTS, Node, Path
 from processor.confined.formats.xml.records import record_of
-from processor.confined.formats.xml.row_path import RowLayout, decide
+from processor.confined.formats.xml.row_path import RowLayout, decide, declared_layout
 from processor.confined.formats.xml.scan import Scan
 from processor.confined.formats.xml.schema import ElementShape, Shapes
+from processor.domain.declarations import XmlDeclaration
 from processor.domain.errors import refused
 
 _MOST_READINGS = 5
+NOTHING_DECLARED = XmlDeclaration()
 _LARGEST_ENVELOPE = 64 << 10
 _MANY_PARSED = 100
 
@@ -45,14 +47,14 @@ class DocumentSurvey:
         return shape
 
 
-def survey(open_again: Callable[[], BinaryIO]) -> DocumentSurvey:
+def survey(open_again: Callable[[], BinaryIO], rules: XmlDeclaration = NOTHING_DECLARED) -> DocumentSurvey:
     """Read the document that `open_again` opens until its layout is certain; once for most documents.
 
     Raises DeliveryError for what is refused, and for a document that is not well-formed.
     """
-    layout, ambiguous = _first_guess(open_again)
+    layout, ambiguous = _first_guess(open_again, rules)
     for readings in range(1, _MOST_READINGS + 1):
-        surveyor = _Surveyor(open_again, layout, Names(ambiguous))
+        surveyor = _Surveyor(open_again, layout, Names(ambiguous), rules)
         surveyor.scan.run()
         found, now_ambiguous = surveyor.layout(), ambiguous | surveyor.names.found_ambiguous()
         if found == layout and now_ambiguous == ambiguous:
@@ -62,37 +64,43 @@ def survey(open_again: Callable[[], BinaryIO]) -> DocumentSurvey:
     return surveyor.findings()
 
 
-def glimpse(open_again: Callable[[], BinaryIO]) -> DocumentSurvey | None:
+def glimpse(open_again: Callable[[], BinaryIO], rules: XmlDeclaration = NOTHING_DECLARED) -> DocumentSurvey | None:
     """Return what the first mebibyte shows, if that is likely to hold for the rest: regular rows and nothing else.
 
     It holds for the whole document if a reading by it meets nothing unexpected.
     """
-    layout, ambiguous = _first_guess(open_again)
+    layout, ambiguous = _first_guess(open_again, rules)
     if ambiguous:
         return None
-    surveyor = _Surveyor(open_again, layout, Names())
+    surveyor = _Surveyor(open_again, layout, Names(), rules)
     surveyor.scan.run(limit=CHUNK_BYTES)
     is_likely = surveyor.is_regular() and surveyor.layout() == layout and not surveyor.names.found_ambiguous()
     return surveyor.findings() if is_likely else None
 
 
-def _first_guess(open_again: Callable[[], BinaryIO]) -> tuple[RowLayout, frozenset[str]]:
-    surveyor = _Surveyor(open_again, RowLayout(frozenset(), None), Names())
+def _first_guess(open_again: Callable[[], BinaryIO], rules: XmlDeclaration) -> tuple[RowLayout, frozenset[str]]:
+    surveyor = _Surveyor(open_again, RowLayout(frozenset(), None), Names(), rules)
     surveyor.scan.run(limit=FIRST_BYTES)
     node = surveyor.scan.parser.unfinished()
     if node is not None:
         surveyor.item((node[0],), node)
     if surveyor.shapes.root is None:  # nothing but a long prolog so far
         return RowLayout(frozenset(), None), frozenset()
+    if rules.row:
+        found = declared_layout(surveyor.shapes.root, rules.row)
+        return found or RowLayout(frozenset(), None), surveyor.names.found_ambiguous()
     return decide(surveyor.shapes.root, None, by_kind=False), surveyor.names.found_ambiguous()
 
 
 class _Surveyor:
     """Visits all of a document and learns its shapes."""
 
-    def __init__(self, open_again: Callable[[], BinaryIO], layout: RowLayout, names: Names) -> None:
+    def __init__(
+        self, open_again: Callable[[], BinaryIO], layout: RowLayout, names: Names, rules: XmlDeclaration
+    ) -> None:
         self.names = names
-        self.shapes = Shapes()
+        self.shapes = Shapes(frozenset(rules.lists))
+        self._rules = rules
         self.bulk: Bulk | None = None
         self.scan = Scan(open_again, layout, names, self)
         self._layout = layout
@@ -177,8 +185,23 @@ class _Surveyor:
     def layout(self) -> RowLayout:
         """Return the layout that all of the document calls for."""
         assert self.shapes.root is not None
+        if self._rules.row:
+            return self._declared_layout(self.shapes.root)
         by_kind = self._is_interrupted or bool(self._texts) or self._envelope_size > _LARGEST_ENVELOPE
         return decide(self.shapes.root, self._layout, by_kind=by_kind)
+
+    def _declared_layout(self, root: ElementShape) -> RowLayout:
+        row = self._rules.row
+        found = declared_layout(root, row)
+        if found is None:
+            raise refused("feed.row", f"no element is called {row!r}", "correct row in [feed.xml]")
+        if self._envelope_size > _LARGEST_ENVELOPE:
+            raise refused(
+                "feed.row",
+                f"more than {_LARGEST_ENVELOPE >> 10} KiB stand outside of the elements called {row!r}",
+                "declare another row in [feed.xml]",
+            )
+        return found
 
     def is_regular(self) -> bool:
         """Tell whether there are rows, nothing else after the first one, and nothing new in the last ones."""

@@ -90,7 +90,7 @@ def hides_writers(file_system: str) -> bool:
     return file_system.startswith((*_SILENT, "fuse"))
 
 
-def what_is_untold(directory: Path) -> str:
+def what_is_untold(directory: Path | bytes) -> str:
     """Return which writers of the files in a directory the kernel does not tell this process of; "": all are told."""
     try:
         fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -15,11 +15,12 @@ _COMPLETE = flags.CLOSE_WRITE | flags.MOVED_TO
 class Hints:
     """What a batch of events asks for.
 
-    `paths` may have something new, each once (true: its writer closed it, or it was renamed into place); `overflow`
-    says that events were lost.
+    `paths` may have something new, each once (true: its writer closed it, or it was renamed into place); those in
+    `written` were written to and not closed since. `overflow` says that events were lost.
     """
 
     paths: dict[bytes, bool] = field(default_factory=dict)
+    written: set[bytes] = field(default_factory=set)
     overflow: bool = False
 
 
@@ -78,8 +79,15 @@ class Dispatch:
 
     def _file(self, watch: int, mask: int, name: bytes, hints: Hints) -> None:
         path = self._path(watch, name)
-        if path is not None:
-            hints.paths[path] = bool(mask & _COMPLETE) or hints.paths.get(path, False)
+        if path is None:
+            return
+        if mask & flags.MODIFY:
+            hints.paths[path] = False
+            hints.written.add(path)
+            return
+        if mask & _COMPLETE:
+            hints.written.discard(path)
+        hints.paths[path] = bool(mask & _COMPLETE) or hints.paths.get(path, False)
 
     def _path(self, watch: int, name: bytes) -> bytes | None:
         directory = self._watches.path(watch)

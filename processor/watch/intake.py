@@ -25,6 +25,7 @@ class Reason(Enum):
     """Why an entry is looked at; what it tells about its being complete."""
 
     CLOSED = auto()  # its writer closed it, or it was renamed into place
+    WRITTEN = auto()  # somebody has written to it, and not closed it since
     TOUCHED = auto()  # something happened to it: created, linked, its attributes changed
     LISTED = auto()  # a walk came by
     INITIAL = auto()  # the first walk of all came by
@@ -120,7 +121,7 @@ class EntryIntake:
         match reason:
             case Reason.CLOSED:
                 return not self._settings.settle_seconds
-            case Reason.TOUCHED:
+            case Reason.WRITTEN | Reason.TOUCHED:
                 return False
             case Reason.LISTED | Reason.INITIAL:
                 # One that is known to be open is asked about at its time; of others whoever reads them finds out.
@@ -133,10 +134,16 @@ class EntryIntake:
         if not self._settling.track(found, quiet_seconds, self._now, closed=closed):
             self.turned_away += 1
             self._rescans.want()
+        elif closed or reason is Reason.WRITTEN:
+            self._settling.written(found.relative_path, unclosed=not closed)
 
     def _wanted(self, found: FoundFile) -> FoundFile | None:
         """Return it unless it was there from the start (while that is still being found out, nothing was)."""
         return None if not self.collects_initial and found in self._initial else found
+
+    def events_lost(self) -> None:
+        """Forget who was told to be writing: that it was closed may have been among what was lost."""
+        self._settling.events_lost()
 
     def due(self, limit: int) -> list[bytes]:
         """Return the paths of up to `limit` files that it is time to look at again."""

@@ -8,6 +8,8 @@ from processor.watch.found import FoundFile
 
 # Looking at one file costs a few microseconds; so much of the time between two looks is allowed to each file waiting.
 _PACE_SECONDS = 50e-6
+# truncate(2) writes and never closes: what stands still for so long is not held up by it for ever.
+_UNCLOSED_SECONDS = 3600.0
 
 
 @dataclass(slots=True)
@@ -18,6 +20,7 @@ class _Waiting:
     quiet_seconds: float
     next_look: float
     closed: bool  # by a writer, or renamed into place, and not changed since
+    unclosed: bool = False  # an event told of writing, and none of closing since
 
 
 IsOpen = Callable[[FoundFile], bool]
@@ -84,11 +87,21 @@ class Settling:
         _observe(waiting, seen, now)
         if now - waiting.since < waiting.quiet_seconds:
             return None
-        if not waiting.closed and is_open(seen):
+        unclosed = waiting.unclosed and now - waiting.since < _UNCLOSED_SECONDS
+        if unclosed or (not waiting.closed and is_open(seen)):
             self._open.add(path)
             return None
         del self._waiting[path]
         return seen
+
+    def written(self, path: bytes, *, unclosed: bool) -> None:
+        """Take note of an event: somebody has written to a file that is waited for, or has closed it."""
+        self._waiting[path].unclosed = unclosed
+
+    def events_lost(self) -> None:
+        """Forget what events told of writing."""
+        for waiting in self._waiting.values():
+            waiting.unclosed = False
 
     def forget(self, path: bytes) -> None:
         """Stop waiting for `path`, if anyone does."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from processor.trees.beneath import GONE, open_root, status_below
-from processor.trees.open_writers import has_open_writer
+from processor.trees.open_writers import has_open_writer, what_is_untold
 from processor.watch.dispatch import Dispatch
 from processor.watch.events import EventLog, Level, WatchEvent
 from processor.watch.exclusions import Exclusions
@@ -220,7 +220,7 @@ class Tree:
     def _attach(self, identity: tuple[int, int]) -> None:
         self._identity = identity
         try:
-            self._watches = Watches(self._root)
+            self._watches = Watches(self._root, tell_of_writing=bool(what_is_untold(self._root)))
         except OSError as error:
             hint = "raise the sysctl fs.inotify.max_user_instances; until then only scans find files"
             self._notes.tell_once(WatchEvent("watch.no-inotify", Level.ERROR, b"", error.strerror or str(error), hint))
@@ -254,10 +254,12 @@ class Tree:
         if told.overflow:
             self._overflows += 1
             self._rescans.want()
+            self._intake.events_lost()
         for path, complete in told.paths.items():
             status = self._status(path)
             if status is not None and not stat.S_ISDIR(status.st_mode):
-                self._take(found, self._intake.sighted(path, status, Reason.CLOSED if complete else Reason.TOUCHED))
+                reason = Reason.WRITTEN if path in told.written else Reason.TOUCHED
+                self._take(found, self._intake.sighted(path, status, Reason.CLOSED if complete else reason))
         if self._watches.root_lost:
             self._detach()
             self._next_check = float("-inf")

@@ -37,8 +37,10 @@ LIMIT_ERRORS = (errno.ENOSPC, errno.ENOMEM)
 class Watches:
     """One inotify instance for the tree at `root`. Raises OSError when there are too many instances (EMFILE)."""
 
-    def __init__(self, root: bytes) -> None:
+    def __init__(self, root: bytes, *, tell_of_writing: bool = False) -> None:
+        """`tell_of_writing`: also of each change of a file's content."""
         self._root = root
+        self._mask = _MASK | flags.MODIFY if tell_of_writing else _MASK
         self._inotify = INotify(nonblocking=True)
         # Watch -> its parent's watch (4 bytes) and its name, in one object: half the memory of a tuple.
         self._places: dict[int, bytes] = {}
@@ -66,7 +68,7 @@ class Watches:
         `knows`. Raises OSError; see LIMIT_ERRORS.
         """
         # By way of /proc it is this very directory that is watched, whatever has come to its path meanwhile.
-        watch = int(self._inotify.add_watch(f"/proc/self/fd/{directory_fd}", _MASK))
+        watch = int(self._inotify.add_watch(f"/proc/self/fd/{directory_fd}", self._mask))
         self._left.discard(watch)
         if parent == UNWATCHED:
             self._root_watch = watch
@@ -83,7 +85,7 @@ class Watches:
         Of a move before its watch was there nobody tells, unless it was to where we watch.
         """
         try:
-            above = int(self._inotify.add_watch(f"/proc/self/fd/{directory_fd}/..", _MASK))
+            above = int(self._inotify.add_watch(f"/proc/self/fd/{directory_fd}/..", self._mask))
         except OSError:
             return True  # it may not be read any more, or is one too many; nothing says that it is another
         if above not in self._places:

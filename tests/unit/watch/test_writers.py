@@ -1,11 +1,13 @@
 """Files that somebody has open for writing, on the real kernel."""
 
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from processor.watch import tree
 from processor.watch.tree import Clock
 
 from .conftest import Watching
@@ -78,3 +80,59 @@ def test_what_is_exchanged_meanwhile_is_not_opened(root: Path, watch: Watch) -> 
     os.mkfifo(root / "a")
     watching.until_idle()
     assert watching.found == []
+
+
+@pytest.fixture
+def untold(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As for files of another user without CAP_LEASE."""
+    monkeypatch.setattr(tree, "has_open_writer", lambda *_file: False)
+    monkeypatch.setattr(tree, "what_is_untold", lambda _root: "writers of others")
+
+
+@pytest.mark.usefixtures("untold")
+@pytest.mark.parametrize("mode", ["wb", "ab"])
+def test_where_the_kernel_does_not_tell_of_writers_its_events_do(root: Path, watch: Watch, mode: str) -> None:
+    (root / "a").write_bytes(b"")
+    watching = watch()
+    watching.until_idle()
+    watching.found.clear()
+    with (root / "a").open(mode, buffering=0) as writer:
+        writer.write(b"first")
+        watching.until(lambda: watching.tree.counters().open == 1)
+        watching.for_seconds(0.4)
+        assert watching.found == []
+        writer.write(b"second")
+    watching.until_idle()
+    assert [file.size_bytes for file in watching.found] == [11]
+
+
+@pytest.mark.usefixtures("untold")
+def test_who_writes_is_forgotten_when_events_were_lost_and_after_an_hour(root: Path, watch: Watch) -> None:
+    skipped = 0.0
+    clock = Clock(monotonic=lambda: time.monotonic() + skipped)
+    for forget in ("lost", "hour"):
+        watching = watch(clock)
+        watching.until_idle()
+        watching.found.clear()
+        with (root / forget).open("wb", buffering=0) as writer:
+            writer.write(b"first")
+            watching.until(lambda: watching.tree.counters().open == 1)  # noqa: B023
+            if forget == "lost":
+                watching.tree._intake.events_lost()
+            else:
+                skipped = 3601.0
+            watching.until(lambda: watching.paths == [os.fsencode(forget)])  # noqa: B023
+        watching.tree.close()
+
+
+@pytest.mark.usefixtures("untold")
+def test_a_closing_writer_ends_it_and_one_that_comes_after_begins_anew(root: Path, watch: Watch) -> None:
+    watching = watch()
+    watching.until_idle()
+    (root / "a").write_bytes(b"one")
+    with (root / "a").open("ab", buffering=0) as writer:
+        writer.write(b"two")
+        watching.until(lambda: watching.tree.counters().open == 1)
+        assert watching.found == []
+    watching.until_idle()
+    assert [file.size_bytes for file in watching.found] == [6]

@@ -28,6 +28,8 @@ MOST_ROW_NODES = 500_000
 _LONGEST_DEFAULTS = 256
 _MOST_TEXTS = 16
 _UNDEFINED_ENTITY = expat.errors.codes[expat.errors.XML_ERROR_UNDEFINED_ENTITY]
+_INVALID_TOKEN = expat.errors.codes[expat.errors.XML_ERROR_INVALID_TOKEN]
+_LONGEST_CHARACTER = 4
 _ENTITY_HINT = "only &lt; &gt; &amp; &quot; &apos; and character references are understood"
 _DECLARATION = re.compile(rb"<\?xml[ \t\n][^>]*\?>")
 _ONE_TAG = re.compile(rb"<[^<]*>")
@@ -237,6 +239,12 @@ def refuse_malformed(open_again: Callable[[], BinaryIO], index: int, error: expa
     reason = expat.ErrorString(error.code)
     if error.code == _UNDEFINED_ENTITY:
         return refused("xml.entity", f"{reason} at line {line}, column {column}", _ENTITY_HINT)
+    if error.code == _INVALID_TOKEN and not _is_utf8(_bytes_at(open_again, index)):
+        return refused(
+            "xml.encoding",
+            f"the file declares UTF-8, or no encoding, but line {line}, column {column} is not UTF-8",
+            "declare the encoding that it has, or store it as UTF-8",
+        )
     return refused(
         "xml.not-well-formed", f"not well-formed XML: {reason} at line {line}, column {column}", "the file is broken"
     )
@@ -252,6 +260,20 @@ def _place(open_again: Callable[[], BinaryIO], index: int) -> tuple[int, int]:
             characters = len(tail.decode(errors="replace"))
             column = characters if b"\n" in chunk else column + characters
     return line, column + 1
+
+
+def _bytes_at(open_again: Callable[[], BinaryIO], index: int) -> bytes:
+    with open_again() as reader:
+        for chunk in read_normalised(reader):
+            if index < len(chunk):
+                return chunk[index : index + _LONGEST_CHARACTER]
+            index -= len(chunk)
+    return b""
+
+
+def _is_utf8(data: bytes) -> bool:
+    """Tell whether `data` is empty or begins with a character of UTF-8."""
+    return not data.decode(errors="replace").startswith("\ufffd")
 
 
 def _until(chunks: Iterator[bytes], index: int) -> Iterator[bytes]:

@@ -13,6 +13,9 @@ from processor.domain.errors import refused
 
 BLANK = " \t\n"
 MOST_SHAPES = 20_000
+MOST_ATTRIBUTES = 10_000
+# Of more levels DuckDB's plans take seconds and hundreds of megabytes. What lies deeper stands as XML in its row.
+DEEPEST_FIELDS = 16
 _MOST_ORDERED = 1_000  # children whose order is kept; more stand in the order of their appearance
 
 
@@ -80,23 +83,34 @@ class Shapes:
             shape = shape.children[name]
         return shape
 
-    def learn(self, shape: ElementShape, node: Node) -> None:
-        """Take `node` and all below it into account. Raises DeliveryError (`xml.too-many-names`)."""
+    def learn(self, shape: ElementShape, node: Node, depth: int = 0) -> None:
+        """Take `node`, `depth` levels below a row, and all in it into account.
+
+        Raises DeliveryError (`xml.too-many-names`).
+        """
         before = shape.facts()
         shape.count += 1
         for name in node[ATTRIBUTES][::2]:
             shape.attributes[name] = shape.attributes.get(name, 0) + 1
+        if len(shape.attributes) > MOST_ATTRIBUTES:
+            raise refused(
+                "xml.too-many-names",
+                f"the elements <{shape.name}> have more than {MOST_ATTRIBUTES:,} different attributes",
+                "names that carry data can not become columns",
+            )
         names = [part[NAME] for part in node[PARTS] if part.__class__ is list]
         if len(names) < len(node[PARTS]):
             _learn_text(shape, "".join(part for part in node[PARTS] if part.__class__ is str), has_children=bool(names))
-        if names:
-            self._learn_children(shape, node, names)
+        if names and depth == DEEPEST_FIELDS:
+            shape.mixed = True
+        elif names:
+            self._learn_children(shape, node, names, depth + 1)
         elif not node[PARTS]:
             shape.has_empty = True
         if shape.facts() != before:
             self.known += 1
 
-    def _learn_children(self, shape: ElementShape, node: Node, names: list[str]) -> None:
+    def _learn_children(self, shape: ElementShape, node: Node, names: list[str], depth: int) -> None:
         shape.tangled = shape.tangled or is_tangled(names)
         before: str | None = None
         seen: set[str] = set()
@@ -109,7 +123,7 @@ class Shapes:
                 child.repeats = True
                 self.known += 1
             seen.add(name)
-            self.learn(child, part)
+            self.learn(child, part, depth)
             before = name
 
     def _insert(self, parent: ElementShape, name: str, after: str | None) -> ElementShape:

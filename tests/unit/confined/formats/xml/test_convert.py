@@ -12,6 +12,7 @@ import pytest
 
 from processor.confined.formats.xml.convert import convert_xml, plan_xml
 from processor.confined.formats.xml.namespaces import Names
+from processor.confined.formats.xml.schema import DEEPEST_FIELDS, MOST_ATTRIBUTES
 from processor.domain.conversion import ConversionOptions, DataFormat, Typing
 from processor.domain.errors import DeliveryError
 from processor.streams.source import BytesSource
@@ -218,8 +219,34 @@ def test_the_declared_encoding_is_read(document: bytes) -> None:
     assert rows_of(document)[0]["#text"] in {"é€😀", "é€"}
 
 
+def test_bytes_that_are_not_in_the_declared_encoding_are_told_as_that() -> None:
+    for declaration in ("<?xml version='1.0' encoding='UTF-8'?>", "<?xml version='1.0'?>", ""):
+        told = refusal(f"{declaration}\n<r><a>café</a><a>2</a></r>".encode("latin-1")).failure
+        assert told.code == "xml.encoding"
+        assert "line 2, column 10 is not UTF-8" in told.message or not declaration
+    assert refusal("<r><a>é</a><a>&lt<</a></r>").failure.code == "xml.not-well-formed"
+
+
+def test_elements_deeper_than_fields_may_be_stand_as_xml() -> None:
+    levels = DEEPEST_FIELDS + 4
+    row = '<n v="1">' * levels + "x" + "</n>" * levels
+    receipt, output = converted(f"<r>{row * 2}</r>")
+    assert receipt.rows == 2
+    value = output.table().to_pylist()[0]
+    for _ in range(DEEPEST_FIELDS):
+        value = value["n"]
+    inner = levels - DEEPEST_FIELDS - 1
+    assert value == {"@v": "1", "#xml": '<n v="1">' * inner + "x" + "</n>" * inner}
+
+
+def test_attributes_without_number_are_refused_by_name() -> None:
+    attributes = " ".join(f"a{number}='1'" for number in range(MOST_ATTRIBUTES + 1))
+    for document in (f"<r {attributes}/>", f"<r><x {attributes}/><x/></r>"):
+        assert refusal(document).failure.code == "xml.too-many-names"
+
+
 def test_what_the_encoding_does_not_have_is_refused() -> None:
-    assert refusal(b"<?xml version='1.0' encoding='ascii'?><r>\xff</r>").failure.code == "xml.not-well-formed"
+    assert refusal(b"<?xml version='1.0' encoding='ascii'?><r>\xff</r>").failure.code == "xml.encoding"
     assert refusal(b"<?xml version='1.0' encoding='cp1252'?><r>\x81</r>").failure.code == "xml.encoding"
     assert refusal(b"<?xml version='1.0' encoding='utf-7'?><r>+ADw-</r>").failure.code == "xml.encoding"
     assert refusal(b"<?xml version='1.0' encoding='rot13'?><e/>").failure.code == "xml.encoding"

@@ -1,7 +1,7 @@
 """Types that hold the value of a JSON number."""
 
 import math
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 
 from processor.confined.formats.json.parser import Number
 
@@ -30,19 +30,29 @@ def is_double(number: Number) -> bool:
     if len(number) <= _SURE_DIGITS and "e" not in number and "E" not in number:
         return True
     double = float(number)
-    return math.isfinite(double) and Decimal(repr(double)) == Decimal(number)
+    return math.isfinite(double) and Decimal(repr(double)) == _exact(number)
 
 
 def decimal_digits(number: Number) -> tuple[int, int] | None:
     """Return how many digits the value has before and after the decimal point; None for absurdly many."""
     if len(number) > _MOST_DIGITS:
         return None
-    value = Decimal(number)
+    value = _exact(number)
+    if value is None:
+        return None
     _, digits, exponent = value.as_tuple()
     assert isinstance(exponent, int)
     if abs(exponent) > _SURE_EXPONENT or (value.is_zero() and value.is_signed()):
         return None  # a DECIMAL has no negative zero
     return max(1, len(digits) + exponent), max(0, -exponent)
+
+
+def _exact(number: Number) -> Decimal | None:
+    """Return the value; None for an exponent beyond what `decimal` knows (about 10**18)."""
+    try:
+        return Decimal(number)
+    except InvalidOperation:
+        return None
 
 
 def plain(number: Number) -> str:

@@ -382,3 +382,12 @@ def test_a_row_that_takes_too_much_memory_is_refused_with_place_limit_and_remedy
     assert "WORKER_MEMORY" in refusal.value.failure.hint
     monkeypatch.setattr(documents, "_MEMORY_OF_A_ROW", 1 << 6)
     assert converted(text, options=ConversionOptions(memory_limit_mb=800))[0].rows
+
+
+@pytest.mark.parametrize("number", ["1e9999999999999999999", "-1E-9999999999999999999", "0e99999999999999999999"])
+def test_a_number_with_an_absurd_exponent_is_kept_as_text(number: str) -> None:
+    output = MemoryOutput()
+    source = BytesSource("x", f'[{{"a":{number}}},{{"a":1.5}}]'.encode())
+    receipt = convert_json(source, DataFormat.JSON, ConversionOptions(), output, ())
+    assert output.table().column("a").to_pylist() == [number, "1.5"]
+    assert receipt.columns[0].type == "VARCHAR"

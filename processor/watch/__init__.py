@@ -9,7 +9,7 @@ initial     Files present at the start, for IGNORE_INITIAL
 intake      Take entries that were seen until they can be offered
 rescans     Schedule full scans of the tree
 scans       Scan the tree: whole, or a new directory
-selection   Select the files that are delivered, by their paths
+selection   Select files by patterns of their paths
 settings    Settings of the watcher
 stability   Decide when a file is stable
 tree        A watched directory tree: the watcher's single entry point

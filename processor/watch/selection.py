@@ -1,4 +1,4 @@
-"""Select the files that are delivered, by their paths."""
+"""Select files by patterns of their paths."""
 
 import os
 import re

@@ -178,6 +178,11 @@ def test_the_encodings_that_json_ever_had_are_read(encoding: str) -> None:
     assert rows == [{"ä": "€😀"}, {"ä": "x"}]
 
 
+@pytest.mark.parametrize("number", ["1e9999999999999999999", "-1E-9999999999999999999", "0e9999999999999999999"])
+def test_a_number_beyond_all_types_stays_as_written(number: str) -> None:
+    assert converted(f'[{{"a":{number}}},{{"a":1}}]')[1] == [{"a": number}, {"a": "1"}]
+
+
 def test_a_broken_utf16_text_is_refused() -> None:
     with pytest.raises(DeliveryError, match="utf-16"):
         converted('[{"a":"x"}]'.encode("utf-16")[:-1])

@@ -123,6 +123,9 @@ class Settings(BaseSettings):
     workers: int = Field(0, ge=0, le=256, description="worker processes; 0: one for each processor")
     worker_memory: int = Field(1024, ge=512, description="MiB of private memory that a worker may use")
     worker_timeout: int = Field(3_600_000, ge=1000, description="a worker that is silent for so long is ended")
+    worker_cpu_per_mb: int = Field(
+        30_000, ge=0, description="CPU time that a worker may use for a MB of a file, at least for 2 MB; 0: no limit"
+    )
     worker_renewal: WorkerRenewal = Field(
         WorkerRenewal.DIRECTORY,
         description="one worker reads one `file`, or one `directory` right below WATCH_PATH, or (`never`) all",
@@ -360,6 +363,7 @@ class Settings(BaseSettings):
             csv_notes=self.csv_notes,
             null_tokens=self.null_tokens,
             fallback_encoding=self.fallback_encoding,
+            cpu_seconds_per_mb=self.worker_cpu_per_mb / 1000,
             memory_limit_mb=max(_LEAST_DUCKDB_MIB, self.worker_memory * 2 // 5),
         )
 

@@ -66,6 +66,11 @@ class ConvertRequest:
     metadata: Facts
     fetched: bool = False
 
+    @property
+    def cpu_seconds(self) -> float:
+        """Return how much CPU time the file is worth. See engine.pool."""
+        return self.options.cpu_seconds(self.file.size_bytes)
+
 
 @dataclass(frozen=True, slots=True)
 class ExtractRequest:
@@ -87,6 +92,11 @@ class ExtractRequest:
     most_members: int | None = None
     fetched: bool = False
     held_bytes: int = 0
+
+    @property
+    def cpu_seconds(self) -> float:
+        """Return how much CPU time the file is worth. See engine.pool."""
+        return self.options.conversion.cpu_seconds(self.file.size_bytes)
 
 
 def prepare() -> None:

@@ -30,7 +30,7 @@ from processor.watch.tree import WatchCounters
 
 _FRESH_SECONDS = 5.0
 _CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-_WORKER_DEATHS = ("worker.died", "worker.silent", "worker.memory")
+_WORKER_DEATHS = ("worker.died", "worker.crashed", "worker.silent", "worker.memory", "worker.cpu-time")
 
 
 @dataclass(frozen=True, slots=True)

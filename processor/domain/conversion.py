@@ -5,6 +5,7 @@ from enum import StrEnum
 
 from processor.domain.declarations import Declaration
 
+_LEAST_CPU_MB = 2
 Facts = tuple[tuple[str, str], ...]
 """Key-value pairs for the Parquet, the receipt and the manifest."""
 
@@ -62,7 +63,12 @@ class ConversionOptions:
     fallback_encoding: str = ""  # of texts that are not Unicode; empty: they are refused
     memory_limit_mb: int = 400  # DuckDB's own limit; the kernel's is set by the sandbox
     threads: int = 1
+    cpu_seconds_per_mb: float = 30.0  # that a worker may use, for each MB (10^6 bytes) of the file; 0: no limit
     declaration: Declaration | None = None  # of the file's feed
+
+    def cpu_seconds(self, size_bytes: int) -> float:
+        """Return how much CPU time a file of this size may cost, 0 for no limit; a small one as much as 2 MB."""
+        return self.cpu_seconds_per_mb * max(_LEAST_CPU_MB, size_bytes / 1e6)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ SOURCE_CHANGED = "source.changed"
 SOURCE_OPEN = "source.open"
 SOURCE_VANISHED = "source.vanished"
 SOURCE_NO_ROOT = "source.no-root"
+WORKER_CRASHED = "worker.crashed"  # by a signal that a program's own fault raises
 STORE_REFUSED = "store.refused"  # the store's own no to one request, for a reason that we do not know
 
 

@@ -3,7 +3,7 @@
 import random
 from dataclasses import dataclass
 
-from processor.domain.errors import SOURCE_CHANGED, SOURCE_OPEN, ErrorClass, Failure
+from processor.domain.errors import SOURCE_CHANGED, SOURCE_OPEN, WORKER_CRASHED, ErrorClass, Failure
 
 _LONGEST_DELAY_SECONDS = 300.0
 
@@ -35,7 +35,7 @@ class RetryPolicy:
         """Return what becomes of a file that has now failed `tries` times, this failure included.
 
         An outage or a throttled store is not the file's fault and costs it no try; nor does a change on the way, after
-        which it is another file: who writes on is not to find the file gone.
+        which it is another file: who writes on is not to find the file gone. A second crash is the file's fault.
         """
         if failure.code in (SOURCE_CHANGED, SOURCE_OPEN):
             return TryAgain(self.delay_seconds * chance.uniform(1.0, 1.5), counts=False)
@@ -46,7 +46,7 @@ class RetryPolicy:
                 wait = failure.retry_after_seconds or self.delay_seconds
                 return TryAgain(wait * chance.uniform(1.0, 1.5), counts=False)
             case ErrorClass.TRANSIENT | ErrorClass.INFRASTRUCTURE:
-                if tries > self.max_retries:
+                if tries > (min(self.max_retries, 1) if failure.code == WORKER_CRASHED else self.max_retries):
                     return GiveUp()
                 wait = max(failure.retry_after_seconds or 0.0, self._back_off(tries) * chance.random())
                 return TryAgain(wait, counts=True)

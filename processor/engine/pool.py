@@ -14,7 +14,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from processor.engine import replies
 from processor.engine.processes import ForkServer, WorkerProcess, unconfined
@@ -32,6 +32,16 @@ _TASKS_A_WORKER = 5000
 # A list of ranges at the most; commands that show the columns of one table say more.
 _LONGEST_ANSWER = 1 << 20
 _STOP_SECONDS = 10.0
+
+
+@runtime_checkable
+class Budgeted(Protocol):
+    """A request that may cost only so much CPU time."""
+
+    @property
+    def cpu_seconds(self) -> float:
+        """Return how much; 0: no limit."""
+        ...
 
 
 class Pool:
@@ -66,7 +76,8 @@ class Pool:
         """Run `function(request)` in a worker that may read what lies at `below` in the readable directories.
 
         The future fails with what the function raised (DeliveryError and MemoryError as they are, all else as
-        WorkerBugError), or with WorkerDiedError; cancelling it kills the worker that runs it.
+        WorkerBugError), or with WorkerDiedError; of a Budgeted request also with WorkerCpuTimeError. Cancelling it
+        kills the worker that runs it.
         """
         work: KillableFuture[_Result] = KillableFuture()
         with self._changed:
@@ -238,7 +249,8 @@ class _Worker(threading.Thread):
             self._end()
             process = self._process_for(task.place)
             process.send(task.function, task.request)
-        return process.receive(self._longest_answer)
+        budget = task.request.cpu_seconds if isinstance(task.request, Budgeted) else 0.0
+        return process.receive(self._longest_answer, budget)
 
     def _process_for(self, place: _Place) -> WorkerProcess:
         if self.place != place or self._killed or self._tasks >= _TASKS_A_WORKER:

@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import select
 import signal
 import socket
 import subprocess
@@ -11,6 +12,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import orjson
@@ -20,11 +22,12 @@ from processor.domain.errors import DeliveryError, ErrorClass, Failure
 from processor.sandbox import channel as messages
 from processor.sandbox.confine import Protections, clean_environment
 from processor.sandbox.fork_server import LONGEST_REQUEST, Birthright
-from processor.streams.worker_errors import WorkerDiedError
+from processor.streams.worker_errors import WorkerCpuTimeError, WorkerDiedError
 
 _PROGRAM = "import sys; sys.path[:] = sys.argv[3:]; from processor.sandbox.fork_server import main; main()"
 _LONGEST_HELLO = 4096
 _END_SECONDS = 5.0
+_SHORTEST_LOOK_SECONDS = 0.5
 _LONGEST_LINE = 2000
 _MOST_LINES = 1000
 
@@ -135,14 +138,21 @@ class WorkerProcess:
         self._exit_code = exit_code
         self._lock = threading.Lock()
         self._ended = False
+        self._cpu_before = 0.0
 
     def send(self, function: Callable[[Any], Any], request: Any) -> None:
         """Give it a task. Raises OSError when it is dead."""
+        self._cpu_before = self._cpu_seconds()
         messages.send(self._channel, pickle.dumps((function, request)))
 
-    def receive(self, longest_bytes: int) -> bytes:
-        """Return its answer. Raises WorkerDiedError or messages.BrokenReplyError; it is to be ended then."""
+    def receive(self, longest_bytes: int, cpu_seconds: float) -> bytes:
+        """Return its answer, for which it may use so much CPU time (0: no limit).
+
+        Raises WorkerDiedError (also WorkerCpuTimeError) or messages.BrokenReplyError; it is to be ended then.
+        """
         try:
+            if cpu_seconds:
+                self._wait(cpu_seconds)
             return messages.receive(self._channel, longest_bytes)
         except (EOFError, OSError):
             raise WorkerDiedError(self.end()) from None
@@ -153,6 +163,21 @@ class WorkerProcess:
             if not self._ended:  # its pid is its own until `end`
                 with suppress(ProcessLookupError):
                     os.kill(self.pid, signal.SIGKILL)
+
+    def _wait(self, cpu_seconds: float) -> None:
+        """Return when there is an answer, or it has died. It looks before all processors together can use the rest."""
+        poll = select.poll()
+        poll.register(self._channel, select.POLLIN)
+        left = cpu_seconds
+        while not poll.poll(1000 * max(_SHORTEST_LOOK_SECONDS, left / (os.cpu_count() or 1))):
+            left = cpu_seconds - (self._cpu_seconds() - self._cpu_before)
+            if left < 0:
+                raise WorkerCpuTimeError(self.end(), cpu_seconds)
+
+    def _cpu_seconds(self) -> float:
+        """Return the CPU time that it has used (proc(5): utime, stime). Raises OSError when it is gone."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def end(self) -> int:
         """End it, unless it has ended, and return how it did. One that the kernel can not end now is left behind."""

@@ -3,20 +3,23 @@
 import io
 import os
 import select
+import signal
 from collections.abc import Iterator
 from concurrent.futures import CancelledError, Future, wait
 from concurrent.futures import TimeoutError as FutureTimeoutError
 
-from processor.domain.errors import DeliveryError, ErrorClass, Failure
+from processor.domain.errors import WORKER_CRASHED, DeliveryError, ErrorClass, Failure, refused
 from processor.streams.frames import BrokenStreamError, EndOfStream, Failed, Frame, read_frames
 from processor.streams.inbox import Inbox
-from processor.streams.worker_errors import WorkerBugError, WorkerDiedError
+from processor.streams.worker_errors import WorkerBugError, WorkerCpuTimeError, WorkerDiedError
 
 _BUFFER_BYTES = 64 << 10
 _LOOK_EVERY_SECONDS = 0.2
 # How long a worker may take to return once its stream has ended.
 _FAREWELL_SECONDS = 30.0
 _LATE_SECONDS = 5.0
+# Signals that a program's own fault raises, seccomp's among them.
+_CRASHES = (signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGFPE, signal.SIGILL, signal.SIGTRAP, signal.SIGSYS)
 
 
 class ObjectStream:
@@ -130,14 +133,26 @@ def worker_failed(error: BaseException) -> DeliveryError:
     """Return what it means that a worker's task ended with `error`."""
     if isinstance(error, DeliveryError):
         return error
+    if isinstance(error, WorkerCpuTimeError):
+        text = f"the worker used more than {round(error.cpu_seconds, 1):g} s of CPU time and was ended"
+        return refused(
+            "worker.cpu-time", text, "the file may be made to keep parsers busy; WORKER_CPU_PER_MB is the limit"
+        )
     if isinstance(error, WorkerDiedError):
-        code = error.exitcode
-        how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
-        hint = "out of memory (WORKER_MEMORY) or a crash of a parser; other files are not affected"
-        return DeliveryError(Failure(ErrorClass.INFRASTRUCTURE, "worker.died", f"the worker {how}", hint))
+        return DeliveryError(_death(error.exitcode))
     if isinstance(error, MemoryError):
         hint = "raise WORKER_MEMORY, or the file is made to bloat parsers"
         return DeliveryError(Failure(ErrorClass.INFRASTRUCTURE, "worker.memory", "the worker ran out of memory", hint))
     told = str(error) if isinstance(error, WorkerBugError) else f"{type(error).__name__}: {error}"
     text = f"a bug in the worker: {told}"
     return DeliveryError(Failure(ErrorClass.TRANSIENT, "worker.bug", text, "please report it with the file"))
+
+
+def _death(code: int) -> Failure:
+    if -code in _CRASHES:
+        text = f"the worker crashed ({signal.Signals(-code).name})"
+        hint = "a parser's bug that this file meets: please report it with the file; other files are not affected"
+        return Failure(ErrorClass.INFRASTRUCTURE, WORKER_CRASHED, text, hint)
+    how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
+    hint = "out of memory (WORKER_MEMORY), or somebody ended it; other files are not affected"
+    return Failure(ErrorClass.INFRASTRUCTURE, "worker.died", f"the worker {how}", hint)

@@ -35,7 +35,7 @@ _many = settings(
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
-_BUGS = {"worker.bug", "worker.died", "worker.silent", "worker.memory"}
+_BUGS = {"worker.bug", "worker.died", "worker.crashed", "worker.silent", "worker.memory", "worker.cpu-time"}
 _SUFFIXES = st.sampled_from([".csv", ".json", ".jsonl", ".xml", ".zip", ".tar", ".tar.gz", ".gz", ".zst", ".bin", ""])
 _HEADS = st.one_of(st.binary(max_size=600), st.sampled_from([b"PK\x03\x04", b"\x1f\x8b\x08", b"\x89PNG\r\n\x1a\n"]))
 

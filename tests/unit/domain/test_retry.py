@@ -5,7 +5,7 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processor.domain.errors import SOURCE_CHANGED, ErrorClass, Failure
+from processor.domain.errors import SOURCE_CHANGED, WORKER_CRASHED, ErrorClass, Failure
 from processor.domain.retry import GiveUp, RetryPolicy, TryAgain
 
 POLICY = RetryPolicy(max_retries=3, delay_seconds=1.0)
@@ -47,3 +47,10 @@ def test_a_file_that_somebody_writes_on_is_never_given_up(tries: int) -> None:
     decision = POLICY.decide(Failure(ErrorClass.TRANSIENT, SOURCE_CHANGED, "x"), tries, CHANCE)
     assert isinstance(decision, TryAgain)
     assert not decision.counts
+
+
+def test_a_second_crash_of_the_parser_is_the_files_fault() -> None:
+    crash = Failure(ErrorClass.INFRASTRUCTURE, WORKER_CRASHED, "x")
+    assert isinstance(POLICY.decide(crash, 1, CHANCE), TryAgain)
+    assert POLICY.decide(crash, 2, CHANCE) == GiveUp()
+    assert RetryPolicy(max_retries=0, delay_seconds=1.0).decide(crash, 1, CHANCE) == GiveUp()

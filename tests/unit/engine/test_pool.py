@@ -4,14 +4,20 @@ import os
 import time
 from collections.abc import Iterator
 from concurrent.futures import CancelledError
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psutil
 import pytest
 
-from processor.engine.pool import Pool
+from processor.confined.entrypoint import ConvertRequest, ExtractRequest
+from processor.domain.archives import ExtractionOptions
+from processor.domain.conversion import ConversionOptions
+from processor.domain.files import FileMetadata
+from processor.engine.pool import Budgeted, Pool
 from processor.sandbox.confine import Limits
 from processor.streams.inbox import Inbox
+from processor.streams.worker_errors import WorkerCpuTimeError
 
 
 @pytest.fixture
@@ -54,3 +60,41 @@ def test_what_waits_for_a_worker_when_the_pool_is_stopped_is_not_waited_for_any_
     for work in works:
         with pytest.raises(CancelledError):
             work.result(10)
+
+
+@dataclass(frozen=True, slots=True)
+class Busy:
+    cpu_seconds: float
+
+
+def spin(_request: Busy) -> None:
+    while True:
+        pass
+
+
+def rest(_request: Busy) -> str:
+    time.sleep(1)  # longer than the CPU time it has, but without using any
+    return "rested"
+
+
+def test_a_task_that_takes_more_cpu_time_than_it_may_is_ended_and_costs_no_other_anything(inbox: Inbox) -> None:
+    functions_here = str(Path(__file__).parents[2])
+    pool = Pool(1, Limits(1024, (functions_here,)), inbox.worker_end)
+    try:
+        assert pool.submit(rest, Busy(0)).result(60) == "rested"  # no limit: it imports this module first
+        resting, busy, behind = pool.submit(rest, Busy(0.4)), pool.submit(spin, Busy(0.4)), pool.submit(rest, Busy(0))
+        assert resting.result(60) == "rested"
+        with pytest.raises(WorkerCpuTimeError):
+            busy.result(60)
+        assert behind.result(60) == "rested"
+    finally:
+        pool.stop()
+
+
+def test_requests_for_files_are_budgeted_by_size() -> None:
+    file = FileMetadata(b"/d/a", b"a", 500, 0, 0)
+    convert = ConvertRequest("", b"/d", file, ConversionOptions(cpu_seconds_per_mb=3), ())
+    extract = ExtractRequest("", b"/d", replace(file, size_bytes=10**7), ExtractionOptions(), ())
+    assert isinstance(convert, Budgeted)
+    assert isinstance(extract, Budgeted)
+    assert (convert.cpu_seconds, extract.cpu_seconds) == (6, 300)

@@ -1,6 +1,7 @@
 """The main process's end of a stream, when worker, pipe and reader are not in step."""
 
 import os
+import signal
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -10,7 +11,8 @@ import pytest
 from processor.domain.errors import ErrorClass, Failure
 from processor.streams.frames import EndOfStream, Failed, Frame, FrameWriter
 from processor.streams.inbox import Inbox
-from processor.streams.object_stream import ObjectStream
+from processor.streams.object_stream import ObjectStream, worker_failed
+from processor.streams.worker_errors import WorkerCpuTimeError, WorkerDiedError
 
 REFUSED = Failed(Failure(ErrorClass.PERMANENT, "csv.malformed-rows", "line 3"))
 
@@ -68,3 +70,18 @@ def test_closing_a_stream_that_has_not_ended_cancels_its_task(inbox: Inbox) -> N
     stream = ObjectStream("a", inbox, Future(), work, silence_seconds=10)
     stream.close()
     assert work.cancelled()
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "error_class"),
+    [
+        (WorkerDiedError(-signal.SIGSEGV), "worker.crashed", ErrorClass.INFRASTRUCTURE),
+        (WorkerDiedError(-signal.SIGABRT), "worker.crashed", ErrorClass.INFRASTRUCTURE),
+        (WorkerDiedError(-signal.SIGKILL), "worker.died", ErrorClass.INFRASTRUCTURE),
+        (WorkerDiedError(1), "worker.died", ErrorClass.INFRASTRUCTURE),
+        (WorkerCpuTimeError(-signal.SIGKILL, 60), "worker.cpu-time", ErrorClass.PERMANENT),
+    ],
+)
+def test_a_workers_end_tells_whose_fault_it_is(error: Exception, code: str, error_class: ErrorClass) -> None:
+    failure = worker_failed(error).failure
+    assert (failure.code, failure.error_class) == (code, error_class)

@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SOAKED := --picture tests/bench/out/soak.png --figures tests/bench/out/soak.csv
 
-.PHONY: run test check bench torture accidents heavy soak deb clean
+.PHONY: run test check bench torture accidents heavy soak lock deb clean
 
 run: .venv/run
 	@test -e .env || cp .env.example .env
@@ -42,6 +42,11 @@ heavy: .venv/dev
 
 soak: .venv/bench
 	$(BIN)/python -m tests.faults.soak --minutes 120 $(SOAKED)
+
+# Choose the versions that releases install, with the hashes of their files.
+lock: .venv/dev
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-emit-index-url --python-version 3.11 \
+		--custom-compile-command "make lock" pyproject.toml --output-file requirements.lock
 
 deb: .venv/run
 	deploy/build-deb.sh

@@ -4,10 +4,12 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from configparser import ConfigParser
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 from processor.config import Settings
 
@@ -49,6 +51,15 @@ def test_systemd_understands_the_unit_and_finds_little_exposed(tmp_path: Path) -
     command_line = ["systemd-analyze", "security", "--offline=true", "--threshold=25", path]
     exposed = subprocess.run(command_line, capture_output=True, text=True, check=False)
     assert exposed.returncode == 0, exposed.stdout
+
+
+def test_the_lock_file_has_every_dependency_in_the_version_that_is_asked_for() -> None:
+    project = tomllib.loads((DEPLOY.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    lock = (DEPLOY.parent / "requirements.lock").read_text(encoding="utf-8")
+    locked = dict(re.findall(r"^([a-z0-9-]+)==([^ \\;]+)", lock, re.MULTILINE))
+    for wanted in map(Requirement, project["dependencies"]):
+        assert wanted.specifier.contains(locked[wanted.name]), wanted
+    assert lock.count("--hash=sha256:") > len(locked), "each file has its hash"
 
 
 def test_no_text_recommends_the_package_of_another_project() -> None:

@@ -1,5 +1,6 @@
 """Archives made to do harm, or made oddly, all at once: what becomes of each, and that nothing else is stored."""
 
+import bz2
 import io
 import os
 import struct
@@ -66,8 +67,10 @@ def flipped(data: bytes, place: int) -> bytes:
 
 def archives() -> Iterator[tuple[str, bytes, str, set[str]]]:
     """Yield name, content, how it ends (the failure's code, "" for completed), and the objects that it becomes."""
+    whole = zip_of([("a", b"1")])
     packed = gz(tar_of([("x", os.urandom(5000)), ("y", b"1")]))
-    old_name = zip_of([("XX.txt", b"437")]).replace(b"XX.txt", b"\x81\x84.txt")
+    old_name = zip_of([("grXn.txt", b"437")]).replace(b"grXn.txt", b"gr\x81n.txt")
+    split = whole[:-22] + struct.pack("<4s4H2IH", b"PK\x05\x06", 2, 2, 1, 1, *struct.unpack("<2I", whole[-10:-2]), 0)
     twice = zip_of([("a.csv", CSV), ("./a.csv", CSV), ("b", b"1")])
     yield "slip.zip", zip_of([(name, EVIL) for name in SLIPS]), "", set(SLIPS.values())
     yield "slip.tar", tar_of([(name, EVIL) for name in SLIPS]), "", set(SLIPS.values())
@@ -78,7 +81,11 @@ def archives() -> Iterator[tuple[str, bytes, str, set[str]]]:
     yield "cut.tar.gz", packed[:3000], "archive.corrupt", set()
     yield "cut.zip", zip_of([("a", b"1")])[:-30], "archive.truncated", set()
     yield "bomb.zip", zip_of([("zeros", bytes(40_000_000))]), "archive.too-large", set()
-    yield "names.zip", old_name, "", {"üä.txt"}
+    yield "names.zip", old_name, "", {"grün.txt"}
+    yield "doubtful.zip", zip_of([("XX.txt", b"1")]).replace(b"XX.txt", b"\x81\x84.txt"), "", {"%81%84.txt"}
+    yield "split.zip", split, "archive.multi-volume", set()
+    yield "small-bomb.csv.bz2", bz2.compress(b"1,2\n" * 4_000_000), "archive.too-large", set()
+    yield "unmarked.tar", tar_of([("x", b"y" * 512)]).rstrip(b"\0"), "", {"x"}
     yield "twice.zip", twice, "", {"a.csv.parquet", "a%231.csv.parquet", "b"}
     yield "joined.csv.gz", gz(b"id,name\n1,a\n") + gz(b"2,b\n"), "", {"joined.csv.parquet"}
     yield "prefixed.zip", b"#!/bin/sh\n" + zip_of([("a", b"1")]), "", {"a"}
@@ -107,8 +114,10 @@ def test_every_hostile_archive_comes_to_its_end_and_stores_nothing_but_its_own_m
     assert objects.delivered() == {f"{name}/{key}" for name, _content, _end, keys in made for key in keys}
     omitted = {entry["member"] for entry in objects.manifest("links.tar")["entries"] if "omitted" in entry}
     assert omitted == {"way", "hard", "fifo"}
+    (note,) = [entry for entry in objects.manifest("unmarked.tar")["entries"] if "omitted" in entry]
+    assert "no end marker" in note["omitted"]
     (named,) = objects.manifest("names.zip")["entries"]
-    assert named["member"] == "%81%84.txt", "the manifest keeps the bytes that stand in the archive"
+    assert named["member"] == "gr%81n.txt", "the manifest keeps the bytes that stand in the archive"
 
 
 def test_the_extract_command_writes_into_its_directory_alone_and_tells_what_it_left_out(

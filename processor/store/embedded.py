@@ -1,8 +1,10 @@
 """A real S3 server (SeaweedFS) as a child process.
 
-Everything it keeps lies in one directory: the data, the ports, the log and, readable by the owner alone, the
-credentials. Starting again in the same directory finds the same objects under the same credentials. For anything
-but a first look, give the daemon a store that does not share a disk and a host with it.
+Everything it keeps lies in one directory that only its owner may enter: the data, the ports, the log, the credentials
+and the keys with which its parts know each other. Its filer and its volumes answer nobody over HTTP who has not the
+keys; what other users of this host can still reach is said in docs/SECURITY.md. Starting again in the same directory
+finds the same objects under the same credentials. For anything but a first look, give the daemon a store that does not
+share a disk and a host with it.
 """
 
 import contextlib
@@ -94,7 +96,7 @@ class EmbeddedStore:
                 return
 
     def _launch(self, binary: Path, timeout_seconds: float) -> None:
-        with self.log_path.open("wb") as log:
+        with open(self.log_path, "wb", opener=_for_the_owner) as log:
             self._process = subprocess.Popen(
                 [
                     sys.executable,
@@ -116,6 +118,7 @@ class EmbeddedStore:
                     "WEED_FILER_OPTIONS_MAX_FILE_NAME_LENGTH": "1024",
                 },
                 start_new_session=True,
+                umask=0o077,
             )
         try:
             self._wait_until_ready(time.monotonic() + timeout_seconds)
@@ -164,9 +167,11 @@ class EmbeddedStore:
         self.stop()
 
     def _prepare(self) -> None:
-        self.directory.mkdir(parents=True, exist_ok=True)
-        (self.directory / "data").mkdir(exist_ok=True)
-        (self.directory / "master.toml").write_text(_VOLUME_GROWTH)
+        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.directory.chmod(0o700)  # it may be one of before
+        (self.directory / "data").mkdir(mode=0o700, exist_ok=True)
+        _write_private(self.directory / "master.toml", _VOLUME_GROWTH.encode())
+        _write_private(self.directory / "security.toml", _keys())
         self._load_credentials()
         self._choose_ports()
         self._remove_sockets()
@@ -187,7 +192,7 @@ class EmbeddedStore:
             known["s3"] = self._wanted_port
         wanted = [known.get(service, 0) for service in _SERVICES]
         self._ports = dict(zip(_SERVICES, free_ports(len(_SERVICES), wanted), strict=True))
-        path.write_bytes(orjson.dumps(self._ports))
+        _write_private(path, orjson.dumps(self._ports))
 
     def _remove_sockets(self) -> None:
         """Remove the sockets that a killed server leaves behind, at places it does not let us choose."""
@@ -269,6 +274,16 @@ def _identities(access_key: str, secret_key: str) -> bytes:
         "actions": ["Admin", "Read", "Write", "List", "Tagging"],
     }
     return orjson.dumps({"identities": [owner]})
+
+
+def _keys() -> bytes:
+    """Return new keys for what its parts ask of each other; none of them outlives the server."""
+    sections = ("jwt.signing", "jwt.signing.read", "jwt.filer_signing", "jwt.filer_signing.read")
+    return "".join(f'[{section}]\nkey = "{secrets.token_urlsafe(30)}"\n' for section in sections).encode()
+
+
+def _for_the_owner(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _write_private(path: Path, content: bytes) -> None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import http.client
 import os
 import signal
 import stat
@@ -10,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import orjson
 import psutil
 import pytest
 
@@ -82,3 +84,24 @@ def _alive(process: psutil.Process) -> bool:
     with contextlib.suppress(psutil.NoSuchProcess):
         return process.status() != psutil.STATUS_ZOMBIE
     return False
+
+
+def test_what_it_keeps_is_the_owner_s_alone(own: EmbeddedStore) -> None:
+    assert stat.S_IMODE(own.directory.stat().st_mode) == 0o700
+    for name in ("data", "ports.json", "s3.json", "security.toml", "seaweedfs.log"):
+        assert stat.S_IMODE((own.directory / name).stat().st_mode) & 0o077 == 0, name
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
+def test_its_parts_answer_nobody_who_has_not_the_keys(own: EmbeddedStore, method: str) -> None:
+    store = seaweed.fresh_bucket(seaweed.settings_for(own))
+    body = b"nobody's but ours"
+    digest = Digest(hashlib.sha256(body).digest())
+    store.put_object(ObjectRequest("key"), body, digest)
+    ports = orjson.loads((own.directory / "ports.json").read_bytes())
+    connection = http.client.HTTPConnection("127.0.0.1", ports["filer"], timeout=10)
+    connection.request(method, f"/buckets/{store.settings.bucket}/key", body=b"planted" if method == "PUT" else None)
+    assert connection.getresponse().status == http.HTTPStatus.UNAUTHORIZED
+    connection.close()
+    assert b"".join(store.get("key")) == body
+    store.close()

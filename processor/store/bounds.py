@@ -119,8 +119,11 @@ def bound(client: Any) -> None:
     """Have every answer to this client bounded; nothing was sent by it yet."""
     # The client's pools can not be chosen by any argument of boto3's; tests see that they are in use.
     client._endpoint.http_session._pool_classes_by_scheme.update(http=_Pool, https=_SecurePool)  # noqa: SLF001
-    client.meta.events.register("before-send.s3", _remember_what_is_asked)
+    client.meta.events.register("before-send.s3", _before_sending)
 
 
-def _remember_what_is_asked(request: Any, **_: Any) -> None:
+def _before_sending(request: Any, **_: Any) -> None:
+    """Remember what is asked for. And ask for no `100 Continue`, which the client would read by itself, unbounded."""
     _asked.streams = request.stream_output
+    if "Expect" in request.headers:  # it is not signed
+        del request.headers["Expect"]

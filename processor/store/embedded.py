@@ -278,7 +278,7 @@ def _identities(access_key: str, secret_key: str) -> bytes:
 
 def _keys() -> bytes:
     """Return new keys for what its parts ask of each other; none of them outlives the server."""
-    sections = ("jwt.signing", "jwt.signing.read", "jwt.filer_signing", "jwt.filer_signing.read")
+    sections = [f"jwt.{part}{kind}" for part in ("signing", "filer_signing") for kind in ("", ".read")]
     return "".join(f'[{section}]\nkey = "{secrets.token_urlsafe(30)}"\n' for section in sections).encode()
 
 

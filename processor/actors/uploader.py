@@ -291,7 +291,8 @@ class _Recorder:
         entry = ManifestObject(stored, member)
         if receipt is not None:
             columns = tuple(ManifestColumn(column.name, column.type) for column in receipt.columns)
-            entry = ManifestObject(stored, member, receipt.rows, receipt.rejected_rows, columns, receipt.facts)
+            rejected, facts, notes = receipt.rejected_rows, receipt.facts, receipt.notes
+            entry = ManifestObject(stored, member, receipt.rows, rejected, columns, facts, notes)
         feed = None if member is None else self._job.file.feed_of_member(begin.name)
         if feed is not None:
             entry = replace(entry, feed=feed.mark)

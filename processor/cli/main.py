@@ -118,6 +118,8 @@ def convert(
         print(f"{converted.parquet}: {receipt.rows} rows, {len(receipt.columns)} columns")
         if converted.rejects is not None:
             print(f"{converted.rejects}: {receipt.rejected_rows} rejected rows")
+        if converted.notes is not None:
+            print(f"{converted.notes}: {receipt.notes} notes")
 
 
 @app.command(rich_help_panel=ONE_FILE)

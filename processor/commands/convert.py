@@ -24,12 +24,13 @@ class Converted:
     receipt: Receipt
     parquet: Path
     rejects: Path | None
+    notes: Path | None
 
 
 def convert_file(
     worker: LocalWorker, settings: Settings, source: Path, target: Path, *, force: bool = False
 ) -> Converted:
-    """Convert `source` to `target`; rejected rows go to `<target>.rejects.jsonl`.
+    """Convert `source` to `target`; rejected rows go to `<target>.rejects.jsonl`, notes to `<target>.notes.jsonl`.
 
     Files appear under their names only when they are whole, in the place of others only with `force`, and never in that
     of the source. Raises DeliveryError.
@@ -93,6 +94,7 @@ class _ObjectWriting:
         self._files = {
             Content.PARQUET: target,
             Content.REJECTS: target.with_name(f"{target.name}.rejects.jsonl"),
+            Content.NOTES: target.with_name(f"{target.name}.notes.jsonl"),
         }
         self.directory = Directory(target.parent, rules)
         try:
@@ -127,5 +129,5 @@ class _ObjectWriting:
         """Give the files their names."""
         assert self._receipt is not None, "a stream that ended well has a receipt"
         self.directory.keep()
-        rejects = self._files[Content.REJECTS] if Content.REJECTS in self._begun else None
-        return Converted(self._receipt, self._files[Content.PARQUET], rejects)
+        files = {content: path for content, path in self._files.items() if content in self._begun}
+        return Converted(self._receipt, files[Content.PARQUET], files.get(Content.REJECTS), files.get(Content.NOTES))

@@ -9,7 +9,7 @@ from processor.config import Settings
 from processor.confined.entrypoint import ExtractRequest, stream_extraction
 from processor.domain.errors import DeliveryError, Failure, refused
 from processor.domain.files import FileType
-from processor.domain.keys import escape, parquet_key, rejects_key
+from processor.domain.keys import escape, notes_key, parquet_key, rejects_key
 from processor.domain.members import Member
 from processor.streams.frames import Bad, Begin, Content, Data, End, Failed, Frame, Restart, Skipped
 
@@ -84,7 +84,12 @@ class _MemberWriting:
     def _begin(self, begin: Begin) -> None:
         key = Member(begin.member, begin.name, begin.raw_name, again=begin.again).key
         parquet = parquet_key(key)
-        keys = {Content.AS_IS: key, Content.PARQUET: parquet, Content.REJECTS: rejects_key(parquet)}
+        keys = {
+            Content.AS_IS: key,
+            Content.PARQUET: parquet,
+            Content.REJECTS: rejects_key(parquet),
+            Content.NOTES: notes_key(parquet),
+        }
         self._begun = begin
         self._part = self.directory.part(keys[begin.content])
 

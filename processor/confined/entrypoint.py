@@ -10,7 +10,7 @@ import importlib
 import os
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import BinaryIO, cast
 
@@ -220,18 +220,25 @@ class _FramedOutput:
             pump.join()
         pump.raise_failure()
 
-    @contextmanager
-    def rejects(self) -> Iterator[BinaryIO]:
+    def rejects(self) -> AbstractContextManager[BinaryIO]:
         """Yield a writer for the rejects. See streams.output.Output."""
+        return self._beside(Content.REJECTS)
+
+    def notes(self) -> AbstractContextManager[BinaryIO]:
+        """Yield a writer for the notes. See streams.output.Output."""
+        return self._beside(Content.NOTES)
+
+    @contextmanager
+    def _beside(self, content: Content) -> Iterator[BinaryIO]:
         self._end(None)
         self._frames.write(
-            Begin(self._begin.member, self._begin.name, Content.REJECTS, "", self._begin.raw_name, self._begin.again)
+            Begin(self._begin.member, self._begin.name, content, "", self._begin.raw_name, self._begin.again)
         )
         self._digest, self._size_bytes = hashlib.sha256(), 0
         yield cast(BinaryIO, self)
 
     def write(self, data: bytes) -> int:
-        """Take bytes of the rejects."""
+        """Take bytes of the rejects or notes."""
         self._put(data)
         return len(data)
 
@@ -327,8 +334,8 @@ class _HoldingSink(_FramedSink):
     def hold(self, member: Member, receipt: MemberReceipt) -> bool:  # noqa: ARG002 - the protocol's
         size_bytes = receipt.size_bytes if self._output is None else self._output.size_bytes
         in_memory = size_bytes if size_bytes <= self._small_bytes else 0
-        has_rejects = receipt.table is not None and receipt.table.rejected_rows
-        if has_rejects or self._held == MOST_HELD or self._held_bytes + in_memory > _MOST_HELD_BYTES:
+        has_more = receipt.table is not None and (receipt.table.rejected_rows or receipt.table.notes)
+        if has_more or self._held == MOST_HELD or self._held_bytes + in_memory > _MOST_HELD_BYTES:
             return False
         self._held += 1
         self._held_bytes += in_memory

@@ -8,7 +8,7 @@ from typing import Protocol, assert_never
 from processor.delivery.object_upload import ObjectUpload
 from processor.domain.errors import DeliveryError, ErrorClass, Failure
 from processor.domain.files import FileMetadata, FileType
-from processor.domain.keys import escape, parquet_key, path_key, rejects_key
+from processor.domain.keys import escape, notes_key, parquet_key, path_key, rejects_key
 from processor.domain.members import member_key
 from processor.domain.uploads import ObjectRequest, StoredObject, completion_metadata
 from processor.streams.frames import (
@@ -31,6 +31,7 @@ _MOST_BAD_MEMBERS = 100
 _CONTENT_TYPES = {
     Content.PARQUET: "application/vnd.apache.parquet",
     Content.REJECTS: "application/x-ndjson",
+    Content.NOTES: "application/x-ndjson",
 }
 _UNKNOWN_CONTENT = "application/octet-stream"
 
@@ -107,7 +108,7 @@ class _Delivery:
         self._recorder = recorder
         self._begin: Begin | None = None
         self._upload: ObjectUpload | None = None
-        self._waiting: tuple[Begin, StoredObject, End] | None = None
+        self._waiting: list[tuple[Begin, StoredObject, End]] = []
         self._held: list[tuple[Begin, ObjectUpload, End]] = []
 
     def take(self, frame: Begin | Data | Restart | End | Proved | Skipped | EndOfStream) -> None:
@@ -144,19 +145,18 @@ class _Delivery:
         self._upload = self._open_upload(object_request(self._file, begin)).__enter__()
 
     def end(self, end: End) -> None:
-        """Complete the object. A Parquet followed by its rejects has its receipt in theirs."""
+        """Complete the object. A Parquet followed by rejects or notes has its receipt in the last of them."""
         assert self._begin is not None
         stored = self.upload.finish(size_bytes=end.size_bytes, sha256=end.sha256)
         self._close(None)
-        if self._waiting is not None:
-            begin, parquet, parquet_end = self._waiting
-            self._recorder.stored(begin, parquet, replace(parquet_end, receipt=end.receipt))
-            self._waiting = None
-            end = replace(end, receipt=None)
-        elif self._begin.content is Content.PARQUET and end.receipt is None:
-            self._waiting = (self._begin, stored, end)
+        if end.receipt is None and self._begin.content is not Content.AS_IS:
+            self._waiting.append((self._begin, stored, end))
             return
-        self._recorder.stored(self._begin, stored, end)
+        waiting, self._waiting = [*self._waiting, (self._begin, stored, end)], []
+        for begin, done, its_end in waiting:
+            self._recorder.stored(
+                begin, done, replace(its_end, receipt=end.receipt if begin is waiting[0][0] else None)
+            )
 
     def hold(self, end: End) -> None:
         """Have the object ready to be completed, and do not complete it yet."""
@@ -185,7 +185,7 @@ class _Delivery:
         """Give up the object that is open, if one is: its member is bad."""
         if self._upload is not None:
             self._upload.abort()
-        self._waiting = None
+        self._waiting = []
         self._upload = None
 
     def broken(self, error: BaseException) -> None:
@@ -220,6 +220,8 @@ def object_key(file: FileMetadata, begin: Begin) -> str:
             return parquet_key(key)
         case Content.REJECTS:
             return rejects_key(parquet_key(key))
+        case Content.NOTES:
+            return notes_key(parquet_key(key))
 
 
 def object_metadata(file: FileMetadata, mismatch: str = "") -> Mapping[str, str]:

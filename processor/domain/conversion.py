@@ -93,3 +93,4 @@ class Receipt:
     columns: tuple[Column, ...]
     rejected_rows: int = 0
     facts: Facts = ()
+    notes: int = 0  # lines that are no rows, in `<key>.notes.jsonl`

@@ -55,6 +55,11 @@ def rejects_key(key: str) -> str:
     return f"{key}.rejects.jsonl"
 
 
+def notes_key(key: str) -> str:
+    """Return the key of the lines around the table that the Parquet object `key` was made of."""
+    return f"{key}.notes.jsonl"
+
+
 def manifest_key(relative_path: bytes) -> str:
     """Return the key of the manifest that says the delivery of `relative_path` is complete."""
     return f"{MANIFESTS}/{escape(relative_path)}.json"
@@ -63,11 +68,10 @@ def manifest_key(relative_path: bytes) -> str:
 def possible_owners(key: str) -> tuple[bytes, ...]:
     """Return every relative path whose delivery could have written `key`: few, so that ownership needs no index.
 
-    The file itself, the data file whose Parquet or rejects it is, and every archive that could hold it as a member.
+    The file itself, the data file whose Parquet, rejects or notes it is, every archive that could hold it as a member.
     """
     names = [key]
-    if key.endswith(".rejects.jsonl"):
-        names.append(key.removesuffix(".rejects.jsonl"))
+    names += [key.removesuffix(suffix) for suffix in (".rejects.jsonl", ".notes.jsonl") if key.endswith(suffix)]
     names += [name.removesuffix(".parquet") for name in names if name.endswith(".parquet")]
     parts = key.split("/")
     names += ["/".join(parts[:count]) for count in range(1, len(parts))]

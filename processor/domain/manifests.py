@@ -44,6 +44,7 @@ class ManifestObject:
     rejected_rows: int = 0
     columns: tuple[ManifestColumn, ...] = ()
     facts: Facts = ()
+    notes: int = 0
     feed: FeedMark | None = None
 
 

@@ -163,6 +163,7 @@ def entry_fields(entry: Entry) -> dict[str, Any]:
     if entry.rows is not None:
         fields["rows"] = entry.rows
         fields["rejected_rows"] = entry.rejected_rows
+        fields["notes"] = entry.notes
         fields["columns"] = [[column.name, column.type] for column in entry.columns]
     if entry.feed is not None:
         fields["feed"] = {"name": entry.feed.name, "digest": entry.feed.digest}
@@ -189,6 +190,7 @@ def entry_from(fields: dict[str, Any]) -> Entry:
         member=None if member is None else unescape(member),
         rows=fields.get("rows"),
         rejected_rows=int(fields.get("rejected_rows", 0)),
+        notes=int(fields.get("notes", 0)),
         columns=tuple(ManifestColumn(name, kind) for name, kind in fields.get("columns", ())),
         facts=tuple((name, value) for name, value in fields.get("facts", ())),
         feed=_feed(fields),

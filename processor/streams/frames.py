@@ -54,6 +54,7 @@ class Content(IntEnum):
     AS_IS = 0
     PARQUET = 1
     REJECTS = 2
+    NOTES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,7 +331,9 @@ def _receipt(fields: dict[str, Any] | None, columns: Sequence[Column]) -> Receip
     if fields is None:
         return None
     facts = tuple((_text(k), _text(v)) for k, v in fields["facts"])
-    return Receipt(_count(fields["rows"]), tuple(columns), _count(fields["rejected_rows"]), facts)
+    return Receipt(
+        _count(fields["rows"]), tuple(columns), _count(fields["rejected_rows"]), facts, _count(fields["notes"])
+    )
 
 
 def _text(value: Any) -> str:

@@ -5,7 +5,7 @@ from typing import BinaryIO, Protocol
 
 
 class Output(Protocol):
-    """The objects of one data file: its Parquet and, where rows are rejected, the rejects."""
+    """The objects of one data file: its Parquet and, where there are any, the rejected rows and the notes."""
 
     def parquet(self) -> AbstractContextManager[int]:
         """Begin the Parquet object; yields a descriptor (a pipe) for its bytes.
@@ -17,4 +17,8 @@ class Output(Protocol):
 
     def rejects(self) -> AbstractContextManager[BinaryIO]:
         """Begin the rejects object (JSON Lines, UTF-8); entered at most once, after the last `parquet`."""
+        ...
+
+    def notes(self) -> AbstractContextManager[BinaryIO]:
+        """Begin the object of notes (JSON Lines, UTF-8); entered at most once, after `parquet` and `rejects`."""
         ...

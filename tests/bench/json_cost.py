@@ -149,6 +149,10 @@ class _Sink:
     def rejects(self) -> Iterator[BinaryIO]:
         raise NotImplementedError
 
+    @contextmanager
+    def notes(self) -> Iterator[BinaryIO]:
+        raise NotImplementedError
+
 
 def _forget(read_end: int) -> None:
     while os.read(read_end, 1 << 20):

@@ -88,6 +88,10 @@ class _Nowhere:
     def rejects(self) -> Iterator[BinaryIO]:
         raise NotImplementedError
 
+    @contextmanager
+    def notes(self) -> Iterator[BinaryIO]:
+        raise NotImplementedError
+
 
 def _peak_megabytes(kind: str, megabytes: int) -> int:
     command = [sys.executable, "-m", "tests.contract.test_formats_memory", kind, str(megabytes)]

@@ -8,7 +8,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -39,10 +39,11 @@ class FileOutput:
             pump.join()
             file.close()
 
-    @contextmanager
-    def rejects(self) -> Iterator[BinaryIO]:
-        with self.path.with_name(self.path.name + ".rejects.jsonl").open("wb") as file:
-            yield file
+    def rejects(self) -> AbstractContextManager[BinaryIO]:
+        return self.path.with_name(self.path.name + ".rejects.jsonl").open("wb")
+
+    def notes(self) -> AbstractContextManager[BinaryIO]:
+        return self.path.with_name(self.path.name + ".notes.jsonl").open("wb")
 
 
 def _pump(read_end: int, file: BinaryIO) -> None:

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Self
 
+from processor.confined.formats.csv.accounting import Account, notes_of
 from processor.confined.formats.csv.declared import (
     DeclaredText,
     csv_declaration,
@@ -71,10 +72,12 @@ class CsvTable:
         self.whole = False
         self.misfits: Misfits | None = None  # None where no row is malformed
         self._repair: Repair | None = None
+        self._output_rows: OutputRows | None = None
         self.kept: list[Row] | None = None  # all rows, where they are few
         self.csv = csv_declaration(options)
         self.recognises = options.csv_notes is CsvNotes.RECOGNISE and not takes_lines_out(self.csv)
         self.notes: Facts = ()  # lines that the feed declares to be no rows
+        self.declared: DeclaredText | None = None
         self.has_separator_line = False  # Excel's `sep=;`
         self.doubt: Doubt | None = None  # why this is not one table and nothing else
         self.structure: Structure | None = None  # found when DuckDB may read the source itself
@@ -91,6 +94,7 @@ class CsvTable:
         source = source if declared is None else declared
         table = cls(source, cls.encoding_of(source, options), options)
         table.notes = () if declared is None else declared.notes()
+        table.declared = declared
         piece, table.whole = table.first_piece()
         if not piece.strip(_BLANK):
             begins = "" if table.whole else f" in its first {len(piece)} bytes"
@@ -375,9 +379,10 @@ class CsvTable:
         return self.survey.longest <= _LONGEST_KEPT and self.survey.blank <= FIRST_RECORDS
 
     def _rows(self) -> OutputRows:
-        return OutputRows(
+        self._output_rows = OutputRows(
             self.layout, self.header, self.repair, self.nulls, is_kept=self.keeps, surplus=self.has_surplus
         )
+        return self._output_rows
 
     def passing_rows(self) -> Iterator[Row | Block]:
         """Yield the rows as they are written, the regular ones in blocks."""
@@ -441,10 +446,59 @@ class CsvTable:
         found = facts(self.encoding, self.dialect, self.header, self.layout, self.misfits, self.options)
         return (*found, *self.notes)
 
-    def write_rejects(self, output: Output) -> None:
-        """Write the malformed rows, verbatim."""
+    def finish(self, receipt: Receipt, output: Output) -> Receipt:
+        """Check that every record has an owner, write rejects and notes, and return the receipt with the counts.
+
+        Raises DeliveryError `csv.unaccounted`.
+        """
+        is_rejecting = self.options.malformed_rows is MalformedRows.REJECT_OBJECT
+        malformed = self.malformed if is_rejecting else 0
+        rejects = receipt.rejected_rows + malformed
+        notes = notes_of(self.layout, self.misfits, has_separator_line=self.has_separator_line)
+        declared = self.declared.count_notes() if self.declared is not None else 0
+        account = self.account(receipt.rows, rejects, len(notes), declared)
+        account.check()
+        has_columns = self.options.declaration is not None and self.options.declaration.columns is not None
+        if malformed and not has_columns:  # else they are among the table's own
+            self._write_rejects(output, malformed)
+        if account.notes:
+            with output.notes() as written:
+                for line in self.declared.note_lines() if self.declared is not None else ():
+                    written.write(line)
+                written.write(b"".join(note.line() for note in notes))
+        facts = (*receipt.facts, ("records", str(account)))
+        return replace(receipt, rejected_rows=rejects, notes=account.notes, facts=facts)
+
+    def account(self, rows: int, rejects: int, notes: int, declared: int) -> Account:
+        """Return the owners of all records; those of a structure that was proved are counted by the proof.
+
+        Blank lines stand for the notes that were `declared`.
+        """
+        header = int(bool(self.header.present))
+        if self.structure is not None:
+            above = self.skipped_lines()
+            blank = above - header - notes - declared
+            return Account(self.rows_read() + above, header, rows, rejects, notes + declared, blank)
+        made_rows = self._output_rows.blank if self._output_rows is not None else 0
+        records, blank = self.survey.total + self.survey.blank, self.survey.blank - made_rows
+        return Account(records, header, rows, rejects, notes + declared, blank - declared)
+
+    def rows_read(self) -> int:
+        """Return the rows that the proof of the structure has counted."""
+        assert self.structure is not None
+        return self.structure.rows
+
+    def _write_rejects(self, output: Output, expected: int) -> None:
+        """Write the malformed rows, verbatim. Raises DeliveryError `csv.unaccounted` for another number of them."""
+        count = 0
         with output.rejects() as rejects:
-            rejects.writelines(self.rejected_lines())
+            for lines in self.rejected_lines():
+                rejects.write(lines)
+                count += lines.count(b"\n")
+        if count != expected:
+            raise refused(
+                "csv.unaccounted", f"{count} of {expected} malformed rows were rejected", "report this as a bug"
+            )
 
     def rejected_lines(self) -> Iterator[bytes]:
         """Yield the malformed rows as lines of JSON."""

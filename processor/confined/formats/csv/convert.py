@@ -12,8 +12,6 @@ is costly (fast.inline_check). If the check fails, the structure of all rows is 
 surveyed before the first is written.
 """
 
-from dataclasses import replace
-
 import duckdb
 
 from processor.confined.formats.base import Format, TablePlan
@@ -23,7 +21,7 @@ from processor.confined.formats.csv.fast.concurrent_check import ConcurrentTable
 from processor.confined.formats.csv.fast.inline_check import InlineTable, is_costly_to_read
 from processor.confined.formats.csv.fast.speculative import SpeculationFailedError, SpeculativeTable
 from processor.confined.formats.parquet.write import propose
-from processor.domain.conversion import ConversionOptions, DataFormat, Facts, MalformedRows, Receipt
+from processor.domain.conversion import ConversionOptions, DataFormat, Facts, Receipt
 from processor.domain.errors import DeliveryError, Failure
 from processor.streams.output import Output
 from processor.streams.source import Source
@@ -41,14 +39,16 @@ def convert_csv(
     if promised is not None:
         try:
             promising = promised.of(source, data_format, options)
-            return promising.write(promising.direct(), lambda: promising.rows_passed, output, metadata)
+            receipt = promising.write(promising.direct(), lambda: promising.rows_passed, output, metadata)
+            return promising.finish(receipt, output)
         except (SpeculationFailedError, duckdb.Error, DeliveryError) as error:
             _expect_another_reading(error)  # the careful way decides
     table = CsvTable.of(source, data_format, options)
     table.refuse_malformed()
     if (structure := table.structure) is not None:
         try:
-            return table.write(table.direct(), lambda: structure.rows, output, metadata)
+            receipt = table.write(table.direct(), lambda: structure.rows, output, metadata)
+            return table.finish(receipt, output)
         except (duckdb.Error, DeliveryError) as error:
             _expect_another_reading(error)
             table.structure = None
@@ -56,11 +56,7 @@ def convert_csv(
             table.refuse_malformed()
     piped = table.piped()
     receipt = table.write(piped.reading, lambda: piped.count, output, metadata)
-    if table.malformed and options.malformed_rows is MalformedRows.REJECT_OBJECT:
-        if options.declaration is None or options.declaration.columns is None:  # else they are among the table's own
-            table.write_rejects(output)
-        receipt = replace(receipt, rejected_rows=receipt.rejected_rows + table.malformed)
-    return receipt
+    return table.finish(receipt, output)
 
 
 def _expect_another_reading(error: Exception) -> None:

@@ -13,6 +13,7 @@ from typing import BinaryIO
 
 import orjson
 
+from processor.confined.formats.csv.accounting import Note
 from processor.confined.formats.csv.encoding import declared_encoding, utf8_chunks
 from processor.confined.formats.csv.layout.header_evidence import Header
 from processor.confined.formats.csv.reader.records import Record
@@ -71,6 +72,17 @@ class DeclaredText:
                 found.append({"line": line, "text": text.decode().rstrip("\r\n"), "taken for": kind})
                 size += len(text)
         return (("notes", orjson.dumps(found).decode()),) if found else ()
+
+    def count_notes(self) -> int:
+        """Return the number of lines that are no rows."""
+        return sum(1 for _ in self.note_lines())
+
+    def note_lines(self) -> Iterator[bytes]:
+        """Yield the lines that are no rows as lines of JSON, verbatim."""
+        for line, (_, note) in enumerate(self._kept(), 1):
+            if note is not None:
+                kind, text = note
+                yield Note(Record(line, [], text.rstrip(b"\r\n")), kind).line()
 
     def _kept(self) -> Iterator[tuple[bytes, tuple[str, bytes] | None]]:
         """Yield each line as it is read, and, where it is no row, what it is declared as and its own text."""

@@ -126,6 +126,10 @@ class RecordingOutput:
     def rejects(self) -> Iterator[BinaryIO]:
         yield io.BytesIO()
 
+    @contextmanager
+    def notes(self) -> Iterator[BinaryIO]:
+        yield io.BytesIO()
+
 
 @contextmanager
 def piped(take: Callable[[bytes], object]) -> Iterator[int]:

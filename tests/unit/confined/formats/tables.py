@@ -48,6 +48,10 @@ class MemoryOutput:
     def rejects(self) -> Iterator[BinaryIO]:
         raise NotImplementedError
 
+    @contextmanager
+    def notes(self) -> Iterator[BinaryIO]:
+        raise NotImplementedError
+
     def table(self) -> pa.Table:
         return pq.read_table(io.BytesIO(self.parquet_bytes))
 

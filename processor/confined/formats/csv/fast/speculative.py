@@ -39,6 +39,11 @@ class SpeculativeTable(CsvTable):
             raise SpeculationFailedError
         return piece, whole
 
+    def rows_read(self) -> int:
+        """Return the rows of the reading that was checked to its end."""
+        assert self.rows_passed is not None
+        return self.rows_passed
+
     def find_structure(self) -> Structure | None:
         """Return the structure that the first piece promises; its rows are not counted yet."""
         ending = ending_of(self.first_piece()[0])

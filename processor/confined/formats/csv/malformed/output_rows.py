@@ -39,6 +39,7 @@ class OutputRows:
         self._nulls = nulls
         self._is_kept = is_kept  # malformed rows are
         self._surplus = surplus
+        self.blank = 0  # rows that blank lines became
 
     @cached_property
     def _leveller(self) -> Leveller:
@@ -76,6 +77,7 @@ class OutputRows:
 
     def _blank_rows(self, count: int) -> Iterator[Row | Block]:
         """Yield as many rows of NULL, in a table of one column; more than few in blocks."""
+        self.blank += count
         while count > FIRST_RECORDS:
             lines = [b""] * min(count, _BLANK_ROWS)
             yield self._leveller.choose(

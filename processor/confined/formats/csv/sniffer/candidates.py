@@ -118,7 +118,8 @@ def _quotes(piece: bytes, delimiter: bytes) -> list[bytes]:
         form = rb"(?:%b|[\r\n]|\A) ?(%b%b%b) ?(?=%b|[\r\n]|\Z)" % (edge, opening, inside, one, edge)
         enclosed = re.findall(form, piece, re.DOTALL)
         needed = bool(delimiter) and any(re.search(rb"%b|[\r\n]|%b%b" % (edge, one, one), t[1:-1]) for t in enclosed)
-        enough = needed or min(len(enclosed), _lines_with(piece, mark)) >= _ENOUGH_QUOTES
+        alone = enclosed if mark == b"'" else [text for text in enclosed if b"\n" not in text and b"\r" not in text]
+        enough = min(len(alone), _lines_with(piece, mark)) >= _ENOUGH_QUOTES or (needed and mark == b"'")
         share = sum(text.count(mark) for text in enclosed) / piece.count(mark)
         if (enough and share >= _ENCLOSING_SHARE) or (mark == b"'" and _opens_as_often_as_it_closes(piece, edge)):
             found.append(mark)

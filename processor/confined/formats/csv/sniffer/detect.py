@@ -46,6 +46,15 @@ class Reading:
         """Whether all records have several fields, all the same number, and sound quotes."""
         return len(self.survey.widths) == 1 and 1 not in self.survey.widths and not self.survey.odd
 
+    @property
+    def has_certain_quotes(self) -> bool:
+        """Whether quotes are the usual ones, or each record is a line that others enclose wholly."""
+        quote = self.dialect.quote
+        if quote in (b'"', b""):
+            return True
+        texts = [record.text for record in self.survey.first]
+        return all(text[:1] == text[-1:] == quote and b"\n" not in text and b"\r" not in text for text in texts)
+
 
 def choose(piece: bytes, data_format: DataFormat) -> Reading:
     """Return the best reading of `piece`: UTF-8, whole lines (or the whole text)."""
@@ -75,8 +84,10 @@ def choose_one_table(piece: bytes, data_format: DataFormat) -> Reading:
     if separator := declared_separator(piece):
         return read(piece, Dialect(separator), separator)
     best = choose(piece, data_format)
-    if best.is_uniform and best.dialect.delimiter in CUSTOMARY and best.dialect.quote == b'"':
+    if best.is_uniform and best.dialect.delimiter in CUSTOMARY and best.has_certain_quotes:
         return best
+    if not best.has_certain_quotes:
+        best = read(piece, Dialect(best.dialect.delimiter or best.own), best.own)
     dialects = [Dialect(delimiter) for delimiter in dict.fromkeys((best.own, *CUSTOMARY))]
     customary = list(_readings(piece, dialects, best.own))
     own = customary[0]

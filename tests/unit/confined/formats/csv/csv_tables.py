@@ -21,12 +21,19 @@ class WithRejects(MemoryOutput):
     def __init__(self) -> None:
         super().__init__()
         self.rejected: list[dict[str, Any]] = []
+        self.noted: list[dict[str, Any]] = []
 
     @contextmanager
     def rejects(self) -> Iterator[BinaryIO]:
         written = io.BytesIO()
         yield written
         self.rejected = [orjson.loads(line) for line in written.getvalue().splitlines()]
+
+    @contextmanager
+    def notes(self) -> Iterator[BinaryIO]:
+        written = io.BytesIO()
+        yield written
+        self.noted = [orjson.loads(line) for line in written.getvalue().splitlines()]
 
 
 @dataclass(frozen=True)
@@ -35,6 +42,7 @@ class Converted:
     rows: list[tuple[Any, ...]]
     receipt: Receipt
     rejected: list[dict[str, Any]]
+    noted: list[dict[str, Any]]
     key_values: dict[str, str]
 
     @property
@@ -78,4 +86,4 @@ def _converted(source: Source, data_format: DataFormat, options: ConversionOptio
     columns = [column.to_pylist() for column in table.columns]
     rows = list(zip(*columns, strict=True))
     assert len(rows) == receipt.rows
-    return Converted(table.column_names, rows, receipt, output.rejected, output.key_values())
+    return Converted(table.column_names, rows, receipt, output.rejected, output.noted, output.key_values())

@@ -117,3 +117,14 @@ def _parts(text: str) -> list[str]:
         else:
             parts.append(line)
     return parts
+
+
+def test_notes_of_a_table_stand_beside_its_parquet(tmp_path: Path) -> None:
+    (tmp_path / "n.csv").write_bytes(b"Prices\n\na,b\n1,2\n3,4\nTotal: 2\n5\n")
+    settings = {"CSV_NOTES": "recognise", "MALFORMED_ROWS": "reject-object"}
+    done = processor(tmp_path, "convert", "n.csv", "n.parquet", **settings)
+    assert done.returncode == 0, done.stderr
+    notes, rejects = (tmp_path / f"n.parquet.{name}.jsonl" for name in ("notes", "rejects"))
+    lines = notes.read_bytes().splitlines() + (rejects.read_bytes().splitlines() if rejects.exists() else [])
+    assert sum(b'"text"' in line for line in lines) == 3
+    assert notes.read_bytes().splitlines()[0] == b'{"line":1,"text":"Prices","taken_for":"preamble"}'

@@ -6,7 +6,7 @@ layout/        Find the table in a text, and its header
 malformed/     Rows that do not have the table's width
 reader/        Read records from delimited text
 sniffer/       Detect the dialect
-accounting     Give every record of a text one owner, and check the sum
+accounting     Give every record one owner, and check the sum
 analysis       One delimited text and every decision about it
 cell_patterns  Classes of cells, and their plausibility in a table
 convert        Convert CSV and TSV to Parquet

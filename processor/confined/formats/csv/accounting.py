@@ -1,4 +1,4 @@
-"""Give every record of a text one owner, and check the sum."""
+"""Give every record one owner, and check the sum."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

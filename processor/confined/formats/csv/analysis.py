@@ -477,16 +477,17 @@ class CsvTable:
         header = int(bool(self.header.present))
         if self.structure is not None:
             above = self.skipped_lines()
-            blank = above - header - notes - declared
-            return Account(self.rows_read() + above, header, rows, rejects, notes + declared, blank)
+            read, behind = self.lines_read()
+            blank = above + behind - header - notes - declared
+            return Account(read + above + behind, header, rows, rejects, notes + declared, blank)
         made_rows = self._output_rows.blank if self._output_rows is not None else 0
         records, blank = self.survey.total + self.survey.blank, self.survey.blank - made_rows
         return Account(records, header, rows, rejects, notes + declared, blank - declared)
 
-    def rows_read(self) -> int:
-        """Return the rows that the proof of the structure has counted."""
+    def lines_read(self) -> tuple[int, int]:
+        """Return the rows that the proof of the structure has counted, and the blank lines behind them."""
         assert self.structure is not None
-        return self.structure.rows
+        return self.structure.rows, self.structure.blank
 
     def _write_rejects(self, output: Output, expected: int) -> None:
         """Write the malformed rows, verbatim. Raises DeliveryError `csv.unaccounted` for another number of them."""

@@ -22,6 +22,7 @@ class SpeculativeTable(CsvTable):
     """A table as its first piece promises it. All that is not kept is raised as BrokenPromiseError."""
 
     rows_passed: int | None = None  # of the last reading that was checked to its end
+    blank_passed = 0
 
     @staticmethod
     def encoding_of(source: Source, options: ConversionOptions) -> Encoding:  # noqa: ARG004 - the careful way's
@@ -39,10 +40,10 @@ class SpeculativeTable(CsvTable):
             raise SpeculationFailedError
         return piece, whole
 
-    def rows_read(self) -> int:
-        """Return the rows of the reading that was checked to its end."""
+    def lines_read(self) -> tuple[int, int]:
+        """Return the rows, and the blank lines behind them, of the reading that was checked to its end."""
         assert self.rows_passed is not None
-        return self.rows_passed
+        return self.rows_passed, self.blank_passed
 
     def find_structure(self) -> Structure | None:
         """Return the structure that the first piece promises; its rows are not counted yet."""
@@ -67,3 +68,4 @@ class SpeculativeTable(CsvTable):
         if structure is None or structure.ending != self.structure.ending or not utf8.add(b"", final=True):
             raise SpeculationFailedError
         self.rows_passed = structure.rows
+        self.blank_passed = structure.blank

@@ -27,6 +27,7 @@ class Structure:
 
     rows: int
     ending: bytes
+    blank: int = 0  # lines at the end
 
 
 def check_structure(source: Source, encoding: Encoding, dialect: Dialect, width: int, skip: int) -> Structure | None:
@@ -154,7 +155,7 @@ class _Rows:
         left = self.enclosed.sub(b"", self.carry)
         if left == self.row.removesuffix(self.ending):
             return Structure(self.rows + 1, self.ending)  # the last line has no ending
-        return Structure(self.rows, self.ending) if not left.strip(b"\r\n") else None
+        return Structure(self.rows, self.ending, left.count(self.ending)) if not left.strip(b"\r\n") else None
 
 
 def direct_reading(

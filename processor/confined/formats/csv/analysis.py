@@ -37,6 +37,7 @@ from processor.confined.formats.csv.reader.uniformity import Structure, check_st
 from processor.confined.formats.csv.report import facts, refuse_malformed
 from processor.confined.formats.csv.sniffer.detect import Reading as SnifferReading
 from processor.confined.formats.csv.sniffer.detect import choose, choose_one_table
+from processor.confined.formats.csv.sniffer.whole_records import behind_records
 from processor.confined.formats.dialect import Dialect, Newline
 from processor.confined.formats.parquet.write import Reading, Sample, TextColumn, write_table
 from processor.confined.formats.pipe_feed import Row, piped
@@ -48,6 +49,7 @@ from processor.streams.source import BytesSource, Source
 
 PIECE_BYTES = 1 << 17
 _BLANK, _MOST_BLANK_BYTES = b"\r\n", 1 << 20
+_MOST_PIECE_BYTES = 4 << 20  # where one cell is longer than a piece
 _SAMPLE_ROWS = 120
 _SAMPLE_CELLS = 20_000
 _ROWS_FOR_REPAIR = 50
@@ -145,14 +147,19 @@ class CsvTable:
         return passages(self.chunks(), self.dialect, self.layout.width, nulls=self.nulls, singly=FIRST_RECORDS)
 
     def first_piece(self) -> tuple[bytes, bool]:
-        """Return the text's first piece, cut after a line, and whether it is all."""
+        """Return the text's first piece, cut after a record, and whether it is all."""
+        looked_at = 0
         piece, blank = b"", True  # a dialect is decided by what is behind the first blank lines
         for chunk in self.chunks():
             piece += chunk
             blank = blank and not chunk.strip(_BLANK)
-            if len(piece) >= (_MOST_BLANK_BYTES if blank else PIECE_BYTES):
-                cut = max(piece.rfind(b"\n"), piece.rfind(b"\r", 0, -1)) + 1
-                return piece[: cut or None], False
+            if len(piece) >= (_MOST_BLANK_BYTES if blank else max(PIECE_BYTES, 2 * looked_at)):
+                looked_at = len(piece)
+                cut = behind_records(piece)
+                if cut >= PIECE_BYTES // 4:
+                    return piece[:cut], False
+                if looked_at >= _MOST_PIECE_BYTES:
+                    return piece[: piece.rfind(b"\n", 0, PIECE_BYTES) + 1 or None], False  # quotes without sense
         return piece, True
 
     def understand(self) -> None:

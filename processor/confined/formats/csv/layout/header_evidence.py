@@ -177,7 +177,7 @@ def _common(kinds: Sequence[CellKind]) -> CellKind:
 def _by_convention(columns: Sequence[_Column]) -> Header:
     """Return what texts above texts are: names, where each looks like one."""
     named = [column for column in columns if column.kind is not CellKind.EMPTY]
-    if len(named) == len(columns) - 1 and all(column.is_period_above_others() for column in named):
+    if named and len(named) == len(columns) - 1 and all(column.is_period_above_others() for column in named):
         return Header(True, f"{named[0].shown} is a year above other values")
     odd = next((column for column in columns if not column.may_be_a_name), None)
     if odd is not None:

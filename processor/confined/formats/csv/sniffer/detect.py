@@ -17,6 +17,7 @@ from processor.confined.formats.csv.reader.records import records
 from processor.confined.formats.csv.reader.survey import Survey
 from processor.confined.formats.csv.sniffer.candidates import candidates, endings
 from processor.confined.formats.csv.sniffer.score import LEFT_ABOVE, TEXTUAL, score, stands_close
+from processor.confined.formats.csv.sniffer.whole_records import behind_records, sample_end
 from processor.confined.formats.dialect import Dialect
 from processor.domain.conversion import DataFormat
 from processor.domain.errors import DeliveryError
@@ -136,8 +137,11 @@ def _is_separated(piece: bytes, own: bytes) -> bool:
 def _start_of(piece: bytes) -> bytes:
     if len(piece) <= _START_BYTES:
         return piece
-    cut = max(piece.rfind(b"\n", 0, _START_BYTES), piece.rfind(b"\r", 0, _START_BYTES - 1)) + 1
-    return piece[:cut] if cut else piece
+    if end := sample_end(piece, _START_BYTES):
+        return piece[:end]
+    if behind_records(piece) > len(piece) // 2:
+        return piece  # one cell is nearly all of it
+    return piece[: piece.rfind(b"\n", 0, _START_BYTES) + 1 or None]  # quotes without sense
 
 
 def _suggested_by_misfits(piece: bytes, reading: Reading) -> list[Dialect]:

@@ -106,3 +106,11 @@ def test_quotes_that_enclose_some_fields_and_are_text_in_others_are_refused() ->
 def test_a_cell_of_several_lines_with_separators_is_a_cell() -> None:
     text = "name,address\n" + "".join(f'n{i},"{i} Main St\nTown, X\nUSA"\n' for i in range(9))
     assert strict(text).rows[3] == ("n3", "3 Main St\nTown, X\nUSA")
+
+
+@pytest.mark.parametrize("size", [24_000, 200_000])
+@pytest.mark.parametrize("line", ["2024-01-01;INFO;done\n", "a\tb\tc\td\n", "x,y,z\n"])
+def test_a_cell_longer_than_any_sample_is_a_cell(size: int, line: str) -> None:
+    cell = line * (size // len(line))
+    found = strict(f'id,log\n0,"{cell}"\n' + "".join(f"{i},plain {i}\n" for i in range(1, 5)))
+    assert (found.names, len(found.rows), found.rows[0][1]) == (["id", "log"], 5, cell)

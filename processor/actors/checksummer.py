@@ -115,9 +115,9 @@ class Checksummer(Stage):
     def _after_upload(self, message: PutFileAway) -> bool:
         """Delete or move a delivered file, never one that has changed since."""
         file, settings = message.file, self._settings
-        if settings.after_upload is AfterUpload.KEEP:
+        if message.after_upload is AfterUpload.KEEP:
             return False
-        move = settings.after_upload is AfterUpload.MOVE and settings.after_upload_directory is not None
+        move = message.after_upload is AfterUpload.MOVE and settings.after_upload_directory is not None
         directory = os.fsencode(str(settings.after_upload_directory)) if move else None
         quarantine.put_away(self._root, file.relative_path, directory, _seen(file))
         return True

@@ -5,7 +5,9 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from itertools import accumulate
 
+from processor.domain.declarations import Drift
 from processor.domain.errors import SOURCE_CHANGED, Failure
+from processor.domain.feeds import Feeds
 from processor.domain.jobs import Job
 from processor.ledger.records import Intake
 
@@ -39,6 +41,8 @@ class Counters:
     files_changed: int = 0
     completed: Counter[str] = field(default_factory=Counter)  # by type
     completed_bytes: Counter[str] = field(default_factory=Counter)  # source bytes, by type
+    feed_files: Counter[tuple[str, str]] = field(default_factory=Counter)  # by feed and outcome; members count, too
+    feed_drift: Counter[tuple[str, str, str]] = field(default_factory=Counter)  # by feed, kind and declared column
     unchanged: int = 0
     failed: Counter[str] = field(default_factory=Counter)  # by error code
     retries: Counter[str] = field(default_factory=Counter)  # by error code
@@ -71,6 +75,19 @@ class Counters:
     def restless(self, tries: int) -> dict[int, bytes]:
         """Return the files, by row, that changed at each of more than `tries` readings or are open for writing."""
         return {row: path for (row, path), met in self.changing.items() if met > tries} | self.open
+
+    def know_feeds(self, feeds: Feeds) -> None:
+        """Begin at zero: what is born with 1 does not increase."""
+        for feed in feeds.feeds:
+            for outcome in ("completed", "failed"):
+                self.feed_files[feed.name, outcome] += 0
+            for kind in Drift:
+                self.feed_drift[feed.name, kind, ""] += 0
+
+    def count_feed(self, feed: str | None, outcome: str) -> None:
+        """Count a file, or a member, of a feed."""
+        if feed is not None:
+            self.feed_files[feed, outcome] += 1
 
     def count_stored(self, size_bytes: int) -> None:
         """Count an object that is stored and verified."""

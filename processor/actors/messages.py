@@ -6,11 +6,13 @@ A past participle tells a fact, a verb asks for something.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from queue import SimpleQueue
 from threading import Event
 
 from processor.actors.routes import Routes
+from processor.domain.declarations import Drift
 from processor.domain.errors import Failure
-from processor.domain.feeds import FeedMark, Feeds
+from processor.domain.feeds import AfterUpload, FeedMark, Feeds
 from processor.domain.jobs import Job, Step
 from processor.domain.uploads import FileDigests, Part
 from processor.ledger.records import BadMembers, Found, PutAway, UnfinishedUpload
@@ -148,6 +150,28 @@ class FileStored:
 
 
 @dataclass(frozen=True, slots=True)
+class Drifted:
+    """A file, or a member, is delivered and was not quite as its feed declares: told by the Uploader."""
+
+    feed: str
+    path: bytes
+    drift: tuple[tuple[Drift, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class KeysWanted:
+    """Keys that a template made are about to be written: told by the Uploader, who waits for the answer.
+
+    `answer` is given None when they are the member's (-1: the file's), else the reason why they are not.
+    """
+
+    job: Job
+    member: int
+    keys: tuple[str, ...]
+    answer: SimpleQueue[Failure | None]
+
+
+@dataclass(frozen=True, slots=True)
 class StoreManifest:
     """Every object of the job is recorded: write its manifest. Told by Progress to the Uploader."""
 
@@ -200,6 +224,7 @@ class PutFileAway:
     """The file's end is recorded; move or delete it. Told by Progress to the Checksummer."""
 
     file: PutAway
+    after_upload: AfterUpload
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,10 +24,12 @@ from processor.actors.messages import (
     BringBack,
     BroughtBack,
     Drain,
+    Drifted,
     FeedsRead,
     FilePutAway,
     FilesFound,
     FileStored,
+    KeysWanted,
     LookAgain,
     Obey,
     ObjectStored,
@@ -50,16 +52,18 @@ from processor.actors.messages import (
 from processor.actors.outages import Outages, of_cluster, of_root
 from processor.config import Settings
 from processor.domain.credits import Credits
+from processor.domain.declarations import Drift, drift_of_code
 from processor.domain.errors import SOURCE_CHANGED, SOURCE_OPEN, SOURCE_VANISHED, ErrorClass, Failure
-from processor.domain.feeds import NO_FEEDS, AfterUpload, Feeds
-from processor.domain.files import FileMetadata
+from processor.domain.feeds import NO_FEEDS, AfterUpload, Feeds, feed_name
+from processor.domain.files import FileMetadata, FileType
 from processor.domain.jobs import FIRST_STEPS, Delivered, Job, Status, Step
-from processor.domain.keys import escape
+from processor.domain.keys import escape, unescape
+from processor.domain.object_keys import key_of
 from processor.domain.retry import GiveUp, RetryPolicy, TryAgain
 from processor.ledger.database import LedgerFullError
-from processor.ledger.keys import key_of
 from processor.ledger.records import Intake, PutAway
 from processor.ledger.writer import Ledger
+from processor.streams.frames import Content
 
 _GROUP = 256
 _FULL_PAUSE_SECONDS = 1.0
@@ -98,6 +102,7 @@ class Progress(BaseActor):
         self._ledger = ledger
         self._tell_idle = idle
         self._feeds = feeds
+        counters.know_feeds(feeds)
         self._policy = RetryPolicy(settings.max_retries, settings.retry_delay / 1000)
         self._chance = random.Random()  # noqa: S311 - jitter, not secrets
         self._outages = Outages(self._probe, self._tell_failed, self._chance, self.log)
@@ -147,8 +152,8 @@ class Progress(BaseActor):
                 self._draining = True
                 self._outages.release(confirmed=True)
                 self._look_whether_idle()
-            case FeedsRead(feeds):
-                self._feeds = feeds
+            case FeedsRead() | Drifted():
+                self._told_of_feeds(message)
             case WatchIdle():
                 self._watch_idle = True
                 self._look_whether_idle()
@@ -237,8 +242,7 @@ class Progress(BaseActor):
             case _:
                 flight = self._flights.get(message.job.row)
                 if flight is None or flight.job.attempt != message.job.attempt:
-                    # From an attempt that is over; whoever waits is let go.
-                    return [message.recorded.set] if isinstance(message, PartStored) else []
+                    return _let_go(message)
                 return self._apply_report(message, flight)
 
     def _apply_report(self, message: Any, flight: Flight) -> list[Effect]:
@@ -258,7 +262,14 @@ class Progress(BaseActor):
                 self._ledger.upload_closed(row, key)
             case ObjectStored(_, member, content, details, size_bytes, feed):
                 self._ledger.object_stored(row, member, content, details, size_bytes, feed)
-                return [lambda: self.counters.count_stored(size_bytes)]
+                counted = None if feed is None or content == Content.REJECTS else feed.name
+                return [
+                    lambda: self.counters.count_stored(size_bytes),
+                    lambda: self.counters.count_feed(counted, "completed"),
+                ]
+            case KeysWanted(job, member, keys, answer):
+                taken = self._ledger.claim(row, job.file.relative_path, member, keys)
+                return [lambda: answer.put(taken)]
             case FileStored(job, sizes):
                 return self._apply_file_stored(job, sizes, flight)
             case Process(job):
@@ -303,9 +314,13 @@ class Progress(BaseActor):
         flight.job, flight.step_since = after, now
 
     def _apply_home(self, job: Job, now: int) -> list[Effect]:
-        put_away = self._settings.after_upload is not AfterUpload.KEEP
+        put_away = self._after_upload(job.file.relative_path) is not AfterUpload.KEEP
         unchanged = self._ledger.completed(job, now, put_away=put_away)
         return [lambda: self._came_home(job, unchanged=unchanged)]
+
+    def _after_upload(self, path: bytes) -> AfterUpload:
+        """Return what becomes of the source, by the feeds that are in force now."""
+        return self._feeds.delivery_of(path).after_upload or self._settings.after_upload
 
     def _came_home(self, job: Job, *, unchanged: bool) -> None:
         flight = self._flights.pop(job.row)
@@ -313,6 +328,8 @@ class Progress(BaseActor):
         if uploaded:
             self._outages.delivered(job.row)
         self.counters.count_completed(job, uploaded=uploaded)
+        if uploaded:
+            self.counters.count_feed(_own_feed(job), "completed")
         self.log.info(
             "file.completed" if uploaded else "file.unchanged",
             path=escape(job.file.relative_path),
@@ -324,7 +341,7 @@ class Progress(BaseActor):
         )
         if not unchanged:
             self._may_be_due = True
-        elif self._settings.after_upload is not AfterUpload.KEEP:
+        elif self._after_upload(job.file.relative_path) is not AfterUpload.KEEP:
             self._settle_accounts()
 
     def _apply_failure(self, message: StepFailed) -> list[Effect]:
@@ -355,6 +372,8 @@ class Progress(BaseActor):
         self._flights.pop(job.row)
         final = isinstance(decision, GiveUp)
         self.counters.count_failed(job, failure, final=final)
+        if final:
+            self._count_feeds_failed(message)
         facts = {
             "path": escape(job.file.relative_path),
             "code": failure.code,
@@ -380,6 +399,26 @@ class Progress(BaseActor):
         self.log.debug("file.open", path=escape(job.file.relative_path))
         self._look_again(job.file)
 
+    def _count_feeds_failed(self, message: StepFailed) -> None:
+        """Count the file, or those of its members that are bad, as failed in their feeds; and what drifted."""
+        file = message.job.file
+        failures = [(_own_feed(message.job), message.failure)]
+        failures += [(feed_name(file.feed_of_member(unescape(name))), bad) for name, bad in message.bad_members]
+        for feed, failure in failures:
+            self.counters.count_feed(feed, "failed")
+            if feed is not None and (kind := drift_of_code(failure.code)) is not None:
+                self.counters.feed_drift[feed, kind, ""] += 1
+
+    def _told_of_feeds(self, message: FeedsRead | Drifted) -> None:
+        if isinstance(message, FeedsRead):
+            self._feeds = message.feeds
+            self.counters.know_feeds(message.feeds)
+            return
+        for kind, column in message.drift:
+            known = column if kind is not Drift.EXTRA else ""  # a stranger's names are no labels
+            self.counters.feed_drift[message.feed, kind, known] += 1
+            self.log.warning("feed.drift", feed=message.feed, path=escape(message.path), kind=kind, column=column)
+
     def _vanished(self, job: Job) -> None:
         self._flights.pop(job.row)
         self.counters.changing.pop((job.row, job.file.relative_path), None)
@@ -399,7 +438,7 @@ class Progress(BaseActor):
             for file in self._ledger.to_put_away(status, _PUT_AWAY_AT_ONCE + len(self._putting_away)):
                 if file.row not in self._putting_away and len(self._putting_away) < _PUT_AWAY_AT_ONCE:
                     self._putting_away.add(file.row)
-                    self.routes.checksummer.tell(PutFileAway(file))
+                    self.routes.checksummer.tell(PutFileAway(file, self._after_upload(file.relative_path)))
 
     def _apply_put_away(self, message: FilePutAway) -> list[Effect]:
         self._ledger.put_away(message.file, _now_ms(), gone=message.gone, held=message.held)
@@ -502,6 +541,23 @@ class Progress(BaseActor):
                     self.counters.ledger_full = False
                     self.log.info("ledger.goes-on")
                 return result
+
+
+def _own_feed(job: Job) -> str | None:
+    """Return the feed that counts the file itself; an archive is counted by its members."""
+    return None if job.file.kind.type is FileType.ARCHIVE else feed_name(job.file.feed)
+
+
+def _let_go(message: Any) -> list[Effect]:
+    """Return what becomes of a report from an attempt that is over: whoever waits for an answer gets one."""
+    match message:
+        case PartStored():
+            return [message.recorded.set]
+        case KeysWanted():
+            over = Failure(ErrorClass.TRANSIENT, "worker.silent", "another attempt at the file has begun")
+            return [lambda: message.answer.put(over)]
+        case _:
+            return []
 
 
 def _can_wait(message: Any) -> bool:

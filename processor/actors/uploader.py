@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
+from queue import Empty, SimpleQueue
 from threading import Event
 from typing import Any
 
@@ -12,7 +13,9 @@ from processor.actors.base import DeathNotice
 from processor.actors.messages import (
     AbortOrphans,
     AbortUploads,
+    Drifted,
     FileStored,
+    KeysWanted,
     ObjectStored,
     OrphansAborted,
     PartStored,
@@ -32,12 +35,14 @@ from processor.delivery.manifest_upload import transfer_manifest
 from processor.delivery.object_stream import BadMembers, deliver_stream, object_request
 from processor.delivery.object_upload import ObjectUpload, TransferStopped, Unheard
 from processor.domain.credits import Credits
-from processor.domain.errors import DeliveryError, Failure
+from processor.domain.declarations import drift_of
+from processor.domain.errors import DeliveryError, ErrorClass, Failure
 from processor.domain.files import FileMetadata, FileType
 from processor.domain.jobs import Job, Step
 from processor.domain.keys import PROBES, STAGING
 from processor.domain.manifests import Entry, ManifestColumn, ManifestHead, ManifestObject, Omission
-from processor.domain.uploads import ObjectRequest, Part, Resumption, StoredObject
+from processor.domain.object_keys import claims_needed, raw_key
+from processor.domain.uploads import FileDigests, ObjectRequest, Part, Resumption, StoredObject
 from processor.ledger.reader import recorded_objects
 from processor.remote.dispatch import RemoteDelivery
 from processor.remote.engine_link import Elsewhere
@@ -97,6 +102,8 @@ class Uploader(Stage):
                 bad = self._deliver_streams(job, message.streams, known, recorder)
             else:
                 bad = self._deliver_file(message, known, recorder)
+            if not bad.count and recorder.keeps_raw:
+                self._deliver_raw(job, known, recorder)
         except TransferStopped:
             return  # the next start takes it up where it is
         if bad.count:
@@ -143,13 +150,33 @@ class Uploader(Stage):
         job = message.job
         begin = Begin(-1, job.file.relative_path, Content.AS_IS)
         request = object_request(job.file, begin)
+        recorder.claim(begin, request.key)
+        self._send_file(job, begin, request, message.digests, known, recorder)
+        return BadMembers()
+
+    def _deliver_raw(self, job: Job, known: dict[str, Resumption], recorder: "_Recorder") -> None:
+        """Store the source's own bytes beside what was made of it."""
+        begin = Begin(-1, job.file.relative_path, Content.AS_IS)
+        key = raw_key(job.file.relative_path)
+        recorder.claim_keys(-1, (key,))
+        self._send_file(job, begin, replace(object_request(job.file, begin), key=key), None, known, recorder)
+
+    def _send_file(
+        self,
+        job: Job,
+        begin: Begin,
+        request: ObjectRequest,
+        digests: FileDigests | None,
+        known: dict[str, Resumption],
+        recorder: "_Recorder",
+    ) -> None:
         with open_file(self._root, job.file.relative_path) as source:
             stored = transfer_file(
                 self._store,
                 request,
                 source.path_fd,
                 sha256=job.file.checksum,
-                digests=message.digests,
+                digests=digests,
                 recorder=recorder,
                 resumption=known.get(request.key),
                 parts_in_flight=self._settings.file_parts_in_flight,
@@ -157,7 +184,6 @@ class Uploader(Stage):
                 stopping=lambda: self._stopping,
             )
         recorder.stored(begin, stored, End(stored.size_bytes, stored.sha256))
-        return BadMembers()
 
     def _deliver_streams(
         self, job: Job, streams: tuple[ObjectStream, ...], known: dict[str, Resumption], recorder: "_Recorder"
@@ -273,6 +299,32 @@ class _Recorder:
         self._job = job
         self._holds = job.file.kind.type is not FileType.ARCHIVE and not job.stored_members
         self._held: list[tuple[Begin, ManifestObject]] = []
+        file = job.file
+        # Members that an earlier try stored tell no feed here: then any that may be theirs counts.
+        feeds = file.feeds.feeds if job.stored_members else ()
+        own = file.feed if file.kind.type is FileType.DATABASE else None
+        self.keeps_raw = any(feed.delivery.keep_raw for feed in (*feeds, *([own] if own is not None else [])))
+
+    def claim(self, begin: Begin, key: str) -> None:
+        """Have Progress enter the key as this object's, where it is no mirror of a path."""
+        if begin.content in (Content.AS_IS, Content.PARQUET):
+            member = begin.name if begin.member >= 0 else b""
+            parquet = begin.content is Content.PARQUET
+            self.claim_keys(begin.member, claims_needed(self._job.file, member, key, parquet=parquet))
+
+    def claim_keys(self, member: int, keys: tuple[str, ...]) -> None:
+        """Have Progress enter keys. Raises DeliveryError `key.taken`."""
+        if not keys:
+            return
+        answer: SimpleQueue[Failure | None] = SimpleQueue()
+        self._tell(KeysWanted(self._job, member, keys, answer))
+        try:
+            taken = answer.get(timeout=_RECORDING_SECONDS)
+        except Empty:
+            text = "the ledger did not answer whether a key is free"
+            taken = Failure(ErrorClass.TRANSIENT, "ledger.silent", text, "it is tried again")
+        if taken is not None:
+            raise DeliveryError(taken)
 
     def upload_created(self, key: str, upload_id: str) -> None:
         self._tell(UploadOpened(self._job, key, upload_id))
@@ -294,13 +346,23 @@ class _Recorder:
             rejected, facts, notes = receipt.rejected_rows, receipt.facts, receipt.notes
             entry = ManifestObject(stored, member, receipt.rows, rejected, columns, facts, notes)
         feed = None if member is None else self._job.file.feed_of_member(begin.name)
+        self._tell_drift(begin, entry)
         if feed is not None:
             entry = replace(entry, feed=feed.mark)
+            self.keeps_raw |= feed.delivery.keep_raw
         if self._holds and not stored.parts:
             self._held.append((begin, entry))
         else:
             self.release()
             self._record(begin.member, begin.content, entry, stored.size_bytes)
+
+    def _tell_drift(self, begin: Begin, entry: ManifestObject) -> None:
+        file = self._job.file
+        feed = file.feed_of_member(begin.name if begin.member >= 0 else b"")
+        drift = tuple(drift_of(entry.facts))
+        if feed is not None and drift:
+            path = file.relative_path if begin.member < 0 else file.relative_path + b"/" + begin.name
+            self._tell(Drifted(feed.name, path, drift))
 
     @property
     def held(self) -> tuple[ManifestObject, ...]:

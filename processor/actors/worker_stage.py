@@ -13,6 +13,7 @@ from processor.config import Settings
 from processor.confined.entrypoint import ConvertRequest, ExtractRequest
 from processor.domain.errors import DeliveryError
 from processor.domain.jobs import Job
+from processor.domain.object_keys import is_scattered
 from processor.engine.pool import Pool
 from processor.engine.seam import Engine
 from processor.remote.tasks import Work
@@ -70,8 +71,12 @@ class WorkerStage(Stage):
             raise worker_failed(error) from error
 
     def goes_elsewhere(self, job: Job) -> bool:
-        """Tell whether the file is worth handing out: completing what comes back costs as much as a small file."""
-        return self.elsewhere is not None and job.file.size_bytes >= self.settings.dask_min_size
+        """Tell whether the file is worth handing out: completing what comes back costs as much as a small file.
+
+        What a worker left open of an archive is found below its key: one whose members lie elsewhere is not handed out.
+        """
+        worth_it = job.file.size_bytes >= self.settings.dask_min_size
+        return self.elsewhere is not None and worth_it and not is_scattered(job.file)
 
     def hand_out(self, message: Process, *works: Work) -> None:
         """Pass the job on to the Uploader, which has workers on other hosts do these works and completes them."""

@@ -22,6 +22,7 @@ import typer
 
 from processor import config
 from processor.cli.feeds import app as feeds_app
+from processor.cli.feeds import plain_lines
 from processor.cli.runtime import FAILED, OK, run_daemon, settings_for, told_plainly
 from processor.commands.humanize import plain
 from processor.domain.errors import DeliveryError, Failure
@@ -210,6 +211,31 @@ def why(
             print(orjson.dumps(story, option=orjson.OPT_INDENT_2).decode())
         else:
             render.show_story(story)
+
+
+@app.command(rich_help_panel=LOOK)
+def schema(
+    prefix: Annotated[str, typer.Argument(help="Of paths below WATCH_PATH, such as `orders/`.")] = "",
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+    sql: Annotated[bool, typer.Option("--sql", help="A DuckDB view over what is completely delivered.")] = False,
+    name: Annotated[str, typer.Option(help="The view's name.")] = "delivered",
+) -> None:
+    """Tell the columns of delivered tables across files, from manifests alone, and where they differ."""
+    settings = settings_for()
+    from processor.commands import schema as command  # noqa: PLC0415
+
+    with told_plainly():
+        if sql:
+            for line in command.view(settings, prefix, name):
+                print(plain_lines(line))
+            return
+        found = command.delivered_schema(settings, prefix)
+    if as_json:
+        print(orjson.dumps(found.as_dict(), option=orjson.OPT_INDENT_2).decode())
+    else:
+        for line in found.lines():
+            print(plain(line))
 
 
 @app.command(rich_help_panel=LOOK)

@@ -10,5 +10,6 @@ local_worker      A confined worker for the time of one command
 output_directory  Write objects as files below a directory, under their keys
 plan              `processor plan`: show what would be done; upload nothing
 render            Render `status` and `why` on a terminal
+schema            `processor schema`: the columns of what was delivered
 store             Store commands: `check`, `ls`, `verify`, `rebuild`
 """

@@ -219,5 +219,7 @@ def _look(request: _FeedRequest) -> TablePlan:
     """Return how the file reads; runs in the worker."""
     data = request.file.kind.data
     assert data is not None, "only data files are looked at"
+    found = format_of(data)
+    found.check(request.options)
     with open_file(request.root, request.file.relative_path) as source:
-        return format_of(data).plan(source, data, request.options)
+        return found.plan(source, data, request.options)

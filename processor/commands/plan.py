@@ -10,7 +10,7 @@ from processor.confined.formats.base import TablePlan, format_of
 from processor.domain.conversion import Column, ConversionOptions, Facts
 from processor.domain.errors import DeliveryError, Failure
 from processor.domain.files import FileMetadata, FileType
-from processor.ledger.keys import key_of
+from processor.domain.object_keys import key_of
 from processor.streams.source import open_file
 
 
@@ -75,5 +75,7 @@ def _look(request: _Request) -> TablePlan:
     """Return how the file would be read, its columns and why it would be refused; runs in the worker."""
     data = request.file.kind.data
     assert data is not None, "only data files are looked at"
+    found = format_of(data)
+    found.check(request.options)
     with open_file(request.root, request.file.relative_path) as source:
-        return format_of(data).plan(source, data, request.options)
+        return found.plan(source, data, request.options)

@@ -36,7 +36,8 @@ def claim_directories(settings: Settings) -> None:
     Raises ConfigurationError when one of them belongs to another user, or another user may write in it.
     """
     directories = {"ERROR_DIRECTORY": settings.error_directory}
-    if settings.after_upload is AfterUpload.MOVE and settings.after_upload_directory is not None:
+    may_move = settings.after_upload is AfterUpload.MOVE or settings.feeds is not None
+    if may_move and settings.after_upload_directory is not None:
         directories["AFTER_UPLOAD_DIRECTORY"] = settings.after_upload_directory
     problems = {name: claim(os.fsencode(directory)) for name, directory in directories.items()}
     if any(problems.values()):

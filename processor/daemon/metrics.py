@@ -152,6 +152,18 @@ class _Collector:
         files.add_metric(["any", "unchanged"], counters.unchanged)
         files.add_metric(["any", "failed"], counters.failed.total())
         yield files
+        feeds = CounterMetricFamily(
+            "processor_feed_files", "Files and members of feeds that came to an end.", labels=["feed", "outcome"]
+        )
+        for (feed, outcome), count in sorted(counters.feed_files.items()):
+            feeds.add_metric([feed, outcome], count)
+        yield feeds
+        drift = CounterMetricFamily(
+            "processor_feed_drift", "Differences from what feeds declare.", labels=["feed", "kind", "column"]
+        )
+        for labels, count in sorted(counters.feed_drift.items()):
+            drift.add_metric(list(labels), count)
+        yield drift
         source = CounterMetricFamily("processor_source_bytes", "Bytes of delivered files.", labels=["type"])
         for type_, count in counters.completed_bytes.items():
             source.add_metric([type_], count)

@@ -7,9 +7,9 @@ from typing import Protocol, assert_never
 
 from processor.delivery.object_upload import ObjectUpload
 from processor.domain.errors import DeliveryError, ErrorClass, Failure
-from processor.domain.files import FileMetadata, FileType
-from processor.domain.keys import escape, notes_key, parquet_key, path_key, rejects_key
-from processor.domain.members import member_key
+from processor.domain.files import FileMetadata
+from processor.domain.keys import escape, notes_key, rejects_key
+from processor.domain.object_keys import delivery_of, object_key
 from processor.domain.uploads import ObjectRequest, StoredObject, completion_metadata
 from processor.streams.frames import (
     MOST_HELD,
@@ -40,6 +40,9 @@ OpenUpload = Callable[[ObjectRequest], ObjectUpload]
 
 class StreamRecorder(Protocol):
     """Told of every object that is stored and verified, and of every member that is no object."""
+
+    def claim(self, begin: Begin, key: str) -> None:
+        """Make sure that the key is this object's. Raises DeliveryError `key.taken`."""
 
     def stored(self, begin: Begin, stored: StoredObject, end: End) -> None:
         """Take note of a stored object."""
@@ -142,7 +145,9 @@ class _Delivery:
     def begin(self, begin: Begin) -> None:
         """Open the upload of the next object."""
         self._begin = begin
-        self._upload = self._open_upload(object_request(self._file, begin)).__enter__()
+        request = object_request(self._file, begin)
+        self._recorder.claim(begin, request.key)
+        self._upload = self._open_upload(request).__enter__()
 
     def end(self, end: End) -> None:
         """Complete the object. A Parquet followed by rejects or notes has its receipt in the last of them."""
@@ -203,25 +208,31 @@ class _Delivery:
 
 def object_request(file: FileMetadata, begin: Begin) -> ObjectRequest:
     """Return key, content type and metadata of an object of `file`. A worker names members, it never chooses a key."""
-    key = object_key(file, begin)
     kind = _CONTENT_TYPES.get(begin.content) or guess_content_type(begin.name)
-    return ObjectRequest(key, kind, object_metadata(file, begin.mismatch))
+    member = begin.name if begin.member >= 0 else b""
+    delivery = delivery_of(file, member)
+    return ObjectRequest(
+        key_of_begun(file, begin),
+        kind,
+        object_metadata(file, begin.mismatch),
+        storage_class=delivery.storage_class,
+        tags=delivery.tags,
+    )
 
 
-def object_key(file: FileMetadata, begin: Begin) -> str:
+def key_of_begun(file: FileMetadata, begin: Begin) -> str:
     """Return the key of one object of `file`."""
-    key = path_key(file.relative_path)
-    if file.kind.type is FileType.ARCHIVE:
-        key = f"{key}/{member_key(begin.name, begin.member if begin.again else None)}"
+    member = begin.name if begin.member >= 0 else b""
+    again = begin.member if begin.again else None
     match begin.content:
         case Content.AS_IS:
-            return key
+            return object_key(file, member, again, parquet=False)
         case Content.PARQUET:
-            return parquet_key(key)
+            return object_key(file, member, again, parquet=True)
         case Content.REJECTS:
-            return rejects_key(parquet_key(key))
+            return rejects_key(object_key(file, member, again, parquet=True))
         case Content.NOTES:
-            return notes_key(parquet_key(key))
+            return notes_key(object_key(file, member, again, parquet=True))
 
 
 def object_metadata(file: FileMetadata, mismatch: str = "") -> Mapping[str, str]:

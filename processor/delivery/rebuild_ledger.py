@@ -3,10 +3,13 @@
 from dataclasses import dataclass
 
 from processor.domain.errors import DeliveryError
+from processor.domain.feeds import FeedMark
 from processor.domain.files import FileMetadata, FileType, Kind, proposed_kind
-from processor.domain.manifests import ManifestHead
+from processor.domain.keys import notes_key, parquet_key, path_key, rejects_key
+from processor.domain.manifests import ManifestHead, ManifestObject
+from processor.domain.object_keys import raw_key
 from processor.ledger.writer import Ledger
-from processor.store.manifests import list_manifests, read_manifest
+from processor.store.manifests import OpenManifest, list_manifests, read_manifest
 from processor.store.s3 import S3Store
 
 _COMMIT_EVERY = 500
@@ -30,14 +33,14 @@ def rebuild(store: S3Store, ledger: Ledger, root: bytes) -> Rebuilt:
     for number, key in enumerate(list_manifests(store), 1):
         try:
             manifest = read_manifest(store, key)
-            for _entry in manifest.entries:
-                pass
+            told = _told(manifest)
         except DeliveryError as error:
             if error.failure.code != "manifest.damaged":
                 raise
             result.unreadable = (*result.unreadable, key)
             continue
-        if ledger.rebuilt(_file(root, manifest.head), int(manifest.head.delivered_at.timestamp() * 1000)):
+        delivered_ms = int(manifest.head.delivered_at.timestamp() * 1000)
+        if ledger.rebuilt(_file(root, manifest.head), delivered_ms, told.key, told.claimed, told.feeds):
             result.entered += 1
         else:
             result.known += 1
@@ -45,6 +48,34 @@ def rebuild(store: S3Store, ledger: Ledger, root: bytes) -> Rebuilt:
             ledger.commit()
     ledger.commit()
     return result
+
+
+@dataclass(slots=True)
+class _Told:
+    """What the ledger has to know of a file's objects: its key, keys that templates made, and feeds."""
+
+    key: str
+    claimed: list[str]
+    feeds: set[FeedMark]
+
+
+def _told(manifest: OpenManifest) -> _Told:
+    head = manifest.head
+    mirrored, archive = path_key(head.source_path), head.type is FileType.ARCHIVE
+    told = _Told(f"{mirrored}/" if archive else "", [], {head.feed} if head.feed is not None else set())
+    for entry in manifest.entries:
+        if not isinstance(entry, ManifestObject):
+            continue
+        key = entry.stored.key
+        if not told.key and key != raw_key(head.source_path):
+            told.key = key
+        if entry.feed is not None:
+            told.feeds.add(entry.feed)
+        parquet = parquet_key(mirrored)
+        own = (mirrored, parquet, rejects_key(parquet), notes_key(parquet))
+        if key not in own and not (archive and key.startswith(f"{mirrored}/")):
+            told.claimed.append(key)
+    return told
 
 
 def _file(root: bytes, head: ManifestHead) -> FileMetadata:

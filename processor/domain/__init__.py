@@ -21,6 +21,7 @@ key_template  Templates of object keys
 keys          Object keys from file names, reversible and injective
 manifests     Contents of a manifest: a source and its objects
 members       Archive members and the keys of their objects
+object_keys   Keys of objects: mirrored from paths, or by template
 retry         Decide if and when to retry after a failure
 uploads       Uploads: parts, digests, and the state that resuming needs
 """

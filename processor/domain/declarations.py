@@ -4,6 +4,7 @@ Small frozen values that travel to the workers within the conversion options. Wh
 file is refused. A declaration that the file contradicts is refused, too, with the line.
 """
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -28,6 +29,32 @@ class OnSurprise(StrEnum):
 
     REFUSE = "refuse"
     REJECT_ROW = "reject-row"  # the row goes verbatim to <key>.rejects.jsonl
+
+
+class Drift(StrEnum):
+    """Ways in which a file differs from the columns that its feed declares."""
+
+    MISSING = "missing"
+    EXTRA = "extra"
+    SURPRISE = "surprise"
+
+
+def drift_fact(kind: Drift, columns: Iterable[str]) -> tuple[str, str]:
+    """Return what a receipt says of columns that differ, in a table that is delivered all the same."""
+    return f"drift-{kind}", "\n".join(columns)
+
+
+def drift_of(facts: Iterable[tuple[str, str]]) -> Iterator[tuple[Drift, str]]:
+    """Yield kind and column of all that `drift_fact` told."""
+    names = {f"drift-{kind}": kind for kind in Drift}
+    for name, value in facts:
+        if name in names:
+            yield from ((names[name], column) for column in value.split("\n"))
+
+
+def drift_of_code(code: str) -> Drift | None:
+    """Return the kind of drift that a file was refused for, by the failure's code, such as `feed.` and `missing`."""
+    return next((kind for kind in Drift if code == f"feed.{kind}"), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,3 +129,14 @@ class Declaration:
     xml: XmlDeclaration = XmlDeclaration()
     columns: ColumnsDeclaration | None = None
     empty_file: bool = False  # a file of zero bytes is a table without rows
+
+    @property
+    def sections(self) -> frozenset[str]:
+        """Return the sections that say something of reading."""
+        said = {
+            "csv": self.csv != CsvDeclaration(),
+            "json": self.json != JsonDeclaration(),
+            "xml": self.xml != XmlDeclaration(),
+            "columns": self.columns is not None,
+        }
+        return frozenset(name for name, says in said.items() if says)

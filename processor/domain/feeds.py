@@ -139,6 +139,11 @@ class Feeds:
         return self.outside if feed is None else feed.delivery
 
 
+def feed_name(feed: Feed | None) -> str | None:
+    """Return the feed's name; None of no feed."""
+    return None if feed is None else feed.name
+
+
 NO_FEEDS = Feeds()
 
 

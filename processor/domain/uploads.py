@@ -75,13 +75,16 @@ class Resumption:
 class ObjectRequest:
     """What is to be stored, before its bytes are known.
 
-    `metadata` is user metadata (ASCII values). `size_bytes` is None while only the stream will tell.
+    `metadata` is user metadata (ASCII values). `size_bytes` is None while only the stream will tell. `storage_class`
+    counts before the store's setting, `tags` are put to those.
     """
 
     key: str
     content_type: str = "application/octet-stream"
     metadata: Mapping[str, str] = field(default_factory=dict)
     size_bytes: int | None = None
+    storage_class: str = ""
+    tags: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,6 @@ import orjson
 from pydantic import BaseModel, ValidationError
 
 from processor.config import ConfigurationError, Settings
-from processor.domain.conversion import DataFormat
 from processor.domain.declarations import (
     ColumnDeclaration,
     ColumnsDeclaration,
@@ -80,7 +79,7 @@ def _feed(model: FeedModel) -> Feed:
     declaration = Declaration(
         feed=model.name,
         digest=_digest(model),
-        csv=_csv(model.csv, model.format),
+        csv=_csv(model.csv),
         json=JsonDeclaration() if model.json_ is None else JsonDeclaration(model.json_.records),
         xml=XmlDeclaration() if model.xml is None else XmlDeclaration(model.xml.row, model.xml.lists),
         columns=None if model.columns is None else _columns(model.columns),
@@ -92,11 +91,10 @@ def _feed(model: FeedModel) -> Feed:
     return Feed(model.name, match, model.format, declaration, delivery, table)
 
 
-def _csv(table: CsvSection | None, format_: DataFormat | None) -> CsvDeclaration:
-    said = {} if table is None else {name: getattr(table, name) for name in table.model_fields_set}
-    if format_ is DataFormat.TSV:
-        said.setdefault("delimiter", "\t")
-    return CsvDeclaration(**said)
+def _csv(section: CsvSection | None) -> CsvDeclaration:
+    return CsvDeclaration(
+        **{} if section is None else {name: getattr(section, name) for name in section.model_fields_set}
+    )
 
 
 def _columns(table: ColumnsSection) -> ColumnsDeclaration:

@@ -4,15 +4,16 @@ import orjson
 
 from processor.domain.feeds import FeedMark
 from processor.domain.jobs import Delivered, Job, Status
+from processor.domain.object_keys import key_of
 from processor.domain.uploads import Part, Resumption
 from processor.ledger.feeds import FeedFiles
-from processor.ledger.keys import key_of
+from processor.ledger.keys import Keys
 from processor.ledger.records import UnfinishedUpload
 
 ORPHAN_PLACES = "orphan-places"
 
 
-class Reached(FeedFiles):
+class Reached(FeedFiles, Keys):
     """Reports of jobs on their way."""
 
     def content_known(self, job: Job, now_ms: int) -> list[UnfinishedUpload]:
@@ -106,6 +107,7 @@ class Reached(FeedFiles):
 
     def _forget_reached(self, row: int) -> None:
         self.forget_feeds(row)
+        self.claims_open(row)
         self._write("DELETE FROM objects WHERE file_id=?", row)
         self._write("DELETE FROM parts WHERE upload IN (SELECT id FROM uploads WHERE file_id=?)", row)
         self._write("DELETE FROM uploads WHERE file_id=?", row)

@@ -37,7 +37,8 @@ _MIGRATIONS = {
         ) WITHOUT ROWID;
         CREATE TABLE claimed_keys (
           s3_key TEXT PRIMARY KEY,
-          file_id INTEGER NOT NULL REFERENCES file_progress (id)
+          file_id INTEGER NOT NULL REFERENCES file_progress (id),
+          member INTEGER
         ) WITHOUT ROWID;
         CREATE INDEX idx_claimed_keys ON claimed_keys (file_id);
     """,

@@ -8,11 +8,11 @@ import orjson
 
 from processor.domain.errors import Failure
 from processor.domain.feeds import NO_FEEDS, Feeds
-from processor.domain.files import FileMetadata
+from processor.domain.files import FileMetadata, FileType
 from processor.domain.jobs import Delivered, Job, Status
 from processor.domain.keys import escape, unescape
+from processor.domain.object_keys import delivery_of, key_of, mirrors
 from processor.ledger.checkpoints import ORPHAN_PLACES, Reached
-from processor.ledger.keys import Keys, key_of
 from processor.ledger.records import HELD, Found, Intake, columns_of, identity_from
 
 _path = attrgetter("relative_path")
@@ -21,7 +21,7 @@ _path = attrgetter("relative_path")
 _MOST_RANGES = 1000
 
 
-class Arrivals(Keys, Reached):
+class Arrivals(Reached):
     """Found files become pending, pending ones jobs."""
 
     def found(self, files: Iterable[Found], now_ms: int) -> Intake:
@@ -79,7 +79,10 @@ class Arrivals(Keys, Reached):
         Their keys are remembered until `orphans_aborted`: uploads may be open there that nobody recorded.
         """
         query = "SELECT s3_key FROM file_progress WHERE status='in_progress' AND s3_key IS NOT NULL"
-        keys = {key for (key,) in self._read(query)} | set(self.orphan_places())
+        claimed = (
+            "SELECT c.s3_key FROM claimed_keys c JOIN file_progress f ON f.id=c.file_id WHERE f.status='in_progress'"
+        )
+        keys = {key for (key,) in (*self._read(query), *self._read(claimed))} | set(self.orphan_places())
         self.remember_fact(ORPHAN_PLACES, orjson.dumps(sorted(keys)).decode())
         self.clock_set_back(now_ms)
         # What could not be moved or deleted then may be so now.
@@ -144,9 +147,11 @@ class Arrivals(Keys, Reached):
                 delivered=Delivered(delivered),
                 stored_members=self._stored_members(row) if attempt else (),
             )
-            failure = self._key_taken(relative, file.kind.type)
+            by_template = file.kind.type is not FileType.ARCHIVE and not mirrors(delivery_of(file))
+            failure = None if by_template else self._key_taken(relative, file.kind.type)
             if failure is None:
-                self._set(row, now_ms, status=Status.IN_PROGRESS, attempt=attempt + 1, due_at=None, s3_key=key_of(file))
+                key = {} if by_template else {"s3_key": key_of(file)}  # by template: when the checksum is known
+                self._set(row, now_ms, status=Status.IN_PROGRESS, attempt=attempt + 1, due_at=None, **key)
                 jobs.append(job)
             else:
                 self._set(row, now_ms, status=Status.IN_PROGRESS, attempt=attempt + 1, due_at=None)

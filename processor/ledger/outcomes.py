@@ -1,23 +1,24 @@
 """Record how jobs end: completed, retried or failed."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import orjson
 
 from processor.domain.errors import ErrorClass, Failure, failure_from
+from processor.domain.feeds import FeedMark
 from processor.domain.files import FileMetadata
 from processor.domain.jobs import Delivered, Job, Status
 from processor.domain.keys import escape, unescape
-from processor.ledger.keys import key_of
+from processor.ledger.feeds import FeedFiles
 from processor.ledger.records import HELD, BadMembers, Found, PutAway, columns_of, identity_from
-from processor.ledger.transactions import Transactions
 
 _LONGEST_MESSAGE = 2000
 _HISTORY_A_FILE = 50
 _UNKNOWN = Failure(ErrorClass.PERMANENT, "unknown", "the reason was not recorded")
 
 
-class Ends(Transactions):
+class Ends(FeedFiles):
     """Ends of jobs, and what operators ask for afterwards."""
 
     def completed(self, job: Job, now_ms: int, *, put_away: bool) -> bool:
@@ -181,16 +182,34 @@ class Ends(Transactions):
             self._set(row, now_ms, status=Status.PENDING, due_at=now_ms, tries=0, checksum=None)
         return len(rows)
 
-    def rebuilt(self, file: FileMetadata, delivered_ms: int) -> bool:
-        """Enter a file that a manifest tells is delivered; False when the ledger knows the file already."""
+    def rebuilt(
+        self,
+        file: FileMetadata,
+        delivered_ms: int,
+        key: str,
+        claimed: Iterable[str] = (),
+        feeds: Iterable[FeedMark] = (),
+    ) -> bool:
+        """Enter a file that a manifest tells is delivered under `key`; False when the ledger knows the file already.
+
+        `claimed` are those keys of its objects that templates made, `feeds` those by which it was read.
+        """
         kind = file.kind.archive or file.kind.data or file.kind.type
         cursor = self._write(
             "INSERT OR IGNORE INTO file_progress (file_path,status,size_bytes,processed_bytes,checksum,s3_key,"
             "created_at,updated_at,modified_ns,kind,delivered) VALUES (?,'completed',?,?,?,?,?,?,?,?,'manifest')",
-            *(self._prefix + escape(file.relative_path), file.size_bytes, file.size_bytes, file.checksum, key_of(file)),
+            *(self._prefix + escape(file.relative_path), file.size_bytes, file.size_bytes, file.checksum, key),
             *(delivered_ms, delivered_ms, file.modified_ns, str(kind)),
         )
-        return cursor.rowcount == 1
+        if cursor.rowcount != 1 or cursor.lastrowid is None:
+            return False
+        for claimed_key in claimed:
+            self._write(
+                "INSERT OR IGNORE INTO claimed_keys (s3_key,file_id) VALUES (?,?)", claimed_key, cursor.lastrowid
+            )
+        for mark in feeds:
+            self.member_of(cursor.lastrowid, mark)
+        return True
 
     def _remember(self, job: Job, now_ms: int, event: str, failure: Failure, bad_members: BadMembers) -> None:
         detail = {"step": job.current, "attempt": job.attempt, "failure": failure, "bad_members": bad_members}

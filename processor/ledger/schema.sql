@@ -77,7 +77,8 @@ CREATE TABLE feed_files (
 -- Keys that templates made. Each is one file's for as long as the file is known.
 CREATE TABLE claimed_keys (
   s3_key TEXT PRIMARY KEY,
-  file_id INTEGER NOT NULL REFERENCES file_progress (id)
+  file_id INTEGER NOT NULL REFERENCES file_progress (id),
+  member INTEGER                       -- index in the archive, -1: the file itself; NULL: of an earlier content
 ) WITHOUT ROWID;
 CREATE INDEX idx_claimed_keys ON claimed_keys (file_id);
 

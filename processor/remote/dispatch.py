@@ -12,13 +12,13 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Protocol
 
-from processor.delivery.object_stream import BadMembers, object_request
+from processor.delivery.object_stream import BadMembers, key_of_begun, object_request
 from processor.delivery.object_upload import TransferStopped
 from processor.domain.errors import DeliveryError
 from processor.domain.jobs import Job
+from processor.domain.object_keys import key_of
 from processor.domain.uploads import StoredObject
 from processor.engine.seam import Engine
-from processor.ledger.keys import key_of
 from processor.ledger.records import UnfinishedUpload
 from processor.remote.split_upload import Completion
 from processor.remote.staging import Staging
@@ -37,6 +37,9 @@ Perform = Callable[[Unit], UnitReceipt]
 
 class TaskRecorder(Protocol):
     """Told what is stored, and which recorded uploads are gone."""
+
+    def claim(self, begin: Begin, key: str) -> None:
+        """Make sure that the key is this object's. Raises DeliveryError `key.taken`."""
 
     def stored(self, begin: Begin, stored: StoredObject, end: End) -> None:
         """Take note of a stored object."""
@@ -191,6 +194,7 @@ class _Attempt:
                 pass
 
     def _complete_one(self, filled: Filled) -> None:
+        self._recorder.claim(filled.begin, key_of_begun(self._job.file, filled.begin))
         stored = self._delivery.complete(self._job, filled)
         self._recorder.stored(filled.begin, stored, filled.end)
 

@@ -236,16 +236,16 @@ class S3Store:
         """Return how the object is to be stored, as parameters: type, metadata, class, encryption, tags."""
         settings = self.settings
         described: dict[str, Any] = {"ContentType": request.content_type, "Metadata": dict(request.metadata)}
-        if settings.storage_class:
-            described["StorageClass"] = settings.storage_class
+        if storage_class := request.storage_class or settings.storage_class:
+            described["StorageClass"] = storage_class
         if settings.kms_key_id is not None:
             described["ServerSideEncryption"] = "aws:kms"
             if settings.kms_key_id:
                 described["SSEKMSKeyId"] = settings.kms_key_id
         elif settings.encrypt:
             described["ServerSideEncryption"] = "AES256"
-        if settings.tags:
-            described["Tagging"] = urlencode(settings.tags)
+        if tags := dict(settings.tags) | dict(request.tags):
+            described["Tagging"] = urlencode(tags)
         return described
 
     def close(self) -> None:

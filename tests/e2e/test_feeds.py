@@ -1,13 +1,19 @@
 """Feeds in a running daemon: which files they concern, what changes on SIGHUP, what the deliveries tell."""
 
+import hashlib
 import io
 import json
+import os
 import re
 import signal
+import socket
 import subprocess
 import sys
+import urllib.request
 import zipfile
+from pathlib import Path
 
+import duckdb
 import pyarrow.parquet
 
 from tests.e2e.bucket import Bucket
@@ -194,7 +200,7 @@ def test_feeds_are_listed_checked_and_inferred_by_command(make_daemon: MakeDaemo
     ) == (inferred)
     assert 'match = ["logs/**/*.dat"]' in inferred
     assert re.search(r'^day = "TIMESTAMP" .*because of logs/b.dat', inferred, re.MULTILINE)
-    (daemon.home / "feeds.toml").write_text(inferred)
+    (daemon.home / "feeds.toml").write_text(re.sub(r"\[feed.csv\]\n(\w+ = .*\n)+", "", inferred))
     assert command(daemon, "feed", "list").startswith("days  csv, 3 columns\n")
     assert command(daemon, "feed", "infer", "--update", "in/logs") == "nothing would change in feed days\n"
 
@@ -202,3 +208,183 @@ def test_feeds_are_listed_checked_and_inferred_by_command(make_daemon: MakeDaemo
     assert re.search(r'^amount = "DOUBLE" ', from_store, re.MULTILINE)
     assert command(daemon, "feed", "schema").startswith("{\n")
     assert objects.delivered()
+
+
+DELIVERY = """
+[[feed]]
+name = "logs"
+match = ["logs/*.csv", "mail.zip/**/*.csv"]
+[feed.delivery]
+key = "logs/year={mtime:%Y}/{stem}.parquet"
+prefix = "tables"
+tags = { team = "sales" }
+after_upload = "delete"
+keep_raw = true
+"""
+
+
+def test_a_feed_s_delivery_decides_on_keys_tags_raw_bytes_and_the_source(
+    make_daemon: MakeDaemon, objects: Bucket
+) -> None:
+    daemon = with_feeds(make_daemon, DELIVERY)
+    text = "id,amount\n1,2.50\n"
+    for name in ("logs/a.csv", "other/a.csv"):
+        (daemon.watch / name).write_text(text)
+        os.utime(daemon.watch / name, (1_714_566_896, 1_714_566_896))
+    with zipfile.ZipFile(daemon.watch / "mail.zip", "w") as archive:
+        archive.writestr("d/b.csv", text)
+        archive.writestr("d/b.txt", "other")
+    os.utime(daemon.watch / "mail.zip", (1_683_000_000, 1_683_000_000))
+    raw = (daemon.watch / "mail.zip").read_bytes()
+
+    assert daemon.once() == 0, daemon.failures()
+
+    assert objects.delivered() == {
+        "tables/logs/year=2024/a.parquet",
+        "_raw/logs/a.csv",
+        "other/a.csv.parquet",
+        "tables/logs/year=2023/b.parquet",
+        "mail.zip/d/b.txt",
+        "_raw/mail.zip",
+    }
+    assert objects.body("_raw/logs/a.csv") == text.encode()
+    assert objects.body("_raw/mail.zip") == raw
+    tagged = objects.client.get_object_tagging(Bucket=objects.name, Key="tables/logs/year=2024/a.parquet")["TagSet"]
+    assert tagged == [{"Key": "team", "Value": "sales"}]
+    assert not (daemon.watch / "logs/a.csv").exists()
+    assert (daemon.watch / "other/a.csv").exists()
+    assert (daemon.watch / "mail.zip").exists(), "the archive itself is in no feed"
+    assert {row["s3_key"] for row in daemon.rows()} == {
+        "tables/logs/year=2024/a.parquet",
+        "other/a.csv.parquet",
+        "mail.zip/",
+    }
+    keys = {entry["key"] for entry in manifest(objects, "logs/a.csv")["entries"]}
+    assert keys == {"tables/logs/year=2024/a.parquet", "_raw/logs/a.csv"}
+    assert command(daemon, "verify", "--all") == "6 ok\n"
+
+
+def test_two_sources_of_one_key_are_refused_also_after_the_ledger_was_lost(
+    make_daemon: MakeDaemon, objects: Bucket
+) -> None:
+    daemon = with_feeds(make_daemon, DELIVERY.replace('prefix = "tables"', "").replace('after_upload = "delete"', ""))
+    when = 1_714_566_896
+    (daemon.watch / "logs/a.csv").write_text("id\n1\n")
+    os.utime(daemon.watch / "logs/a.csv", (when, when))
+    assert daemon.once() == 0, daemon.failures()
+    before = objects.body("logs/year=2024/a.parquet")
+
+    # A member of an archive, and a file that mirrors its path, would both be stored under that key.
+    with zipfile.ZipFile(daemon.watch / "mail.zip", "w") as archive:
+        archive.writestr("a.csv", "id\n2\n")
+    os.utime(daemon.watch / "mail.zip", (when, when))
+    (daemon.watch / "logs/year=2024").mkdir()
+    (daemon.watch / "logs/year=2024/a.parquet").write_bytes(b"PAR1 no real one")
+    for lost in (False, True):
+        if lost:
+            daemon.ledger.unlink()
+            for name in ("mail.zip", "logs/year=2024/a.parquet"):
+                (daemon.errors / name).rename(daemon.watch / name)
+            command(daemon, "rebuild")
+        assert daemon.once() == 1
+        assert {each["code"] for each in daemon.events("file.failed")} == {"key.taken"}
+        assert daemon.statuses() == {
+            "logs/a.csv": "completed",
+            "mail.zip": "failed",
+            "logs/year=2024/a.parquet": "failed",
+        }
+        assert objects.body("logs/year=2024/a.parquet") == before
+
+
+def test_members_of_one_archive_that_a_template_gives_one_key_are_refused(make_daemon: MakeDaemon) -> None:
+    daemon = with_feeds(make_daemon, DELIVERY)
+    with zipfile.ZipFile(daemon.watch / "mail.zip", "w") as archive:
+        archive.writestr("x/a.csv", "id\n1\n")
+        archive.writestr("y/a.csv", "id\n2\n")
+    assert daemon.once() == 1
+    (failed,) = daemon.events("file.failed")
+    assert failed["code"] == "key.taken"
+    assert "another of its members" in failed["message"]
+
+
+def test_a_key_template_holds_for_every_file_and_member(make_daemon: MakeDaemon, objects: Bucket) -> None:
+    daemon = make_daemon(KEY_TEMPLATE="{mtime:%Y}/{dir}/{sha256:.4}-{name}")
+    (daemon.watch / "d").mkdir()
+    (daemon.watch / "d/a.csv").write_text("id\n1\n")
+    (daemon.watch / "b.pdf").write_bytes(b"%PDF-1.7")
+    with zipfile.ZipFile(daemon.watch / "c.zip", "w") as archive:
+        archive.writestr("e/f.txt", "x")
+    digests = {path.name: hashlib.sha256(path.read_bytes()).hexdigest()[:4] for path in daemon.watch.rglob("*.*")}
+    for path in daemon.watch.rglob("*.*"):
+        os.utime(path, (1_714_566_896, 1_714_566_896))
+    assert daemon.once() == 0, daemon.failures()
+    assert objects.delivered() == {
+        f"2024/d/{digests['a.csv']}-a.csv.parquet",
+        f"2024/{digests['b.pdf']}-b.pdf",
+        f"2024/c.zip/e/{digests['c.zip']}-f.txt",
+    }
+    assert daemon.once() == 0
+    assert {row["attempt"] for row in daemon.rows()} == {1}
+
+
+def test_the_schema_of_what_was_delivered_tells_conflicts_and_a_view_reads_all_of_it(
+    make_daemon: MakeDaemon, objects: Bucket, tmp_path: Path
+) -> None:
+    daemon = with_feeds(make_daemon, FEEDS)
+    (daemon.watch / "logs/a.dat").write_text("id,amount\n1,2.50\n2,3.25\n")
+    (daemon.watch / "logs/b[1]'s.dat").write_text("id,amount,note\n3,7,x\n")
+    (daemon.watch / "logs/other.txt").write_text("no table")
+    (daemon.watch / "other/c.csv").write_text("else\n1\n")
+    assert daemon.once() == 0, daemon.failures()
+
+    told = json.loads(command(daemon, "schema", "logs/", "--json"))
+    assert (told["files"], told["objects"], told["rows"], told["feeds"]) == (2, 2, 3, {"logs": 2})
+    assert [
+        (column["name"], column["read_as"], column["missing"], column["conflict"]) for column in told["columns"]
+    ] == [
+        ("id", "BIGINT", 0, False),
+        ("amount", "DOUBLE", 0, True),
+        ("note", "VARCHAR", 1, False),
+    ]
+    text = command(daemon, "schema", "logs/")
+    assert "conflict: BIGINT in 1 (logs/b[1]'s.dat.parquet), DOUBLE in 1 (logs/a.dat.parquet)" in text
+    assert "note: VARCHAR, in 1, missing in 1" in text
+
+    # What no manifest names is no part of it.
+    objects.client.put_object(Bucket=objects.name, Key="logs/stray.dat.parquet", Body=b"PAR1")
+    for key in objects.delivered():
+        (tmp_path / key).parent.mkdir(exist_ok=True)
+        (tmp_path / key).write_bytes(objects.body(key))
+    sql = command(daemon, "schema", "logs/", "--sql", "--name", "logs").replace(f"s3://{objects.name}/", f"{tmp_path}/")
+    with duckdb.connect() as db:
+        db.execute(sql)
+        rows = db.execute("SELECT id, amount, note, typeof(amount) FROM logs ORDER BY id").fetchall()
+    assert rows == [(1, 2.5, None, "DOUBLE"), (2, 3.25, None, "DOUBLE"), (3, 7.0, "x", "DOUBLE")]
+
+
+def test_files_and_members_of_feeds_are_counted_from_zero(make_daemon: MakeDaemon) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    daemon = with_feeds(make_daemon, FEEDS, HTTP_LISTEN=address)
+    daemon.start()
+
+    def counted(outcome: str) -> float:
+        with urllib.request.urlopen(f"http://{address}/metrics") as answer:
+            text = answer.read().decode()
+        assert 'processor_feed_drift_total{column="",feed="logs",kind="missing"} 0.0' in text
+        (value,) = re.findall(
+            rf'^processor_feed_files_total{{feed="logs",outcome="{outcome}"}} (.+)$', text, re.MULTILINE
+        )
+        return float(value)
+
+    assert (counted("completed"), counted("failed")) == (0, 0)
+    (daemon.watch / "logs/a.dat").write_text("id,amount\n1,2.50\n")
+    (daemon.watch / "logs/b.dat").write_bytes(b"%PDF-1.7")
+    with zipfile.ZipFile(daemon.watch / "mail.zip", "w") as archive:
+        archive.writestr("a.dat", "id,amount\n1,2.50\n")
+        archive.writestr("b.dat", b"%PDF-1.7")
+        archive.writestr("c.txt", "none of it")
+    daemon.until_at_rest(3)
+    assert (counted("completed"), counted("failed")) == (2, 2)
+    assert daemon.stop() == 0

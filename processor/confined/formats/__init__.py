@@ -30,7 +30,9 @@ def convert(
     (permanent) for content that can not be read with certainty; the message names line and column where there are
     any. Several threads take more memory than one: what they have no room for is done again by one.
     """
-    converter = format_of(data_format).convert
+    found = format_of(data_format)
+    found.check(options)
+    converter = found.convert
     try:
         return converter(source, data_format, options, output, metadata)
     except DeliveryError as error:

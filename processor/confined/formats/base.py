@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from processor.domain.conversion import Column, ConversionOptions, DataFormat, Facts, Receipt
-from processor.domain.errors import Failure
+from processor.domain.errors import Failure, refused
 from processor.streams.output import Output
 from processor.streams.source import Source
 
@@ -35,10 +35,23 @@ class Convert(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """One format: `plan` reads all of a source and writes nothing, `convert` writes it."""
+    """One format: `plan` reads all of a source and writes nothing, `convert` writes it.
+
+    `honours` are the sections of a declaration that it obeys. One that says more is refused, not overlooked.
+    """
 
     plan: Callable[[Source, DataFormat, ConversionOptions], TablePlan]
     convert: Convert
+    honours: frozenset[str] = frozenset()
+
+    def check(self, options: ConversionOptions) -> None:
+        """Raise DeliveryError `feed.not-honoured` when something is declared that the format does not obey."""
+        declared = options.declaration
+        left = frozenset() if declared is None else declared.sections - self.honours
+        if declared is not None and left:
+            names = ", ".join(f"[feed.{name}]" for name in sorted(left))
+            text = f"feed {declared.feed!r} says {names}, which files of this format are not read by"
+            raise refused("feed.not-honoured", text, "leave it out, or let another feed match the file")
 
 
 _MODULES = {

@@ -497,8 +497,8 @@ def test_a_full_disk_is_told_and_loses_nothing_that_was_committed(ledger: Ledger
 
 def test_a_manifest_enters_a_file_that_is_not_known_and_changes_none_that_is(ledger: Ledger) -> None:
     file = FileMetadata(b"/watched/a", b"a", 1, 1, 0, Kind(FileType.REGULAR), "ab" * 32)
-    assert ledger.rebuilt(file, 5)
-    assert not ledger.rebuilt(file, 6)
+    assert ledger.rebuilt(file, 5, "a")
+    assert not ledger.rebuilt(file, 6, "a")
     assert ledger.found([found(b"a")], 7).known == 1
 
 

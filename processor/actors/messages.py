@@ -263,6 +263,7 @@ class Order(StrEnum):
     REPROCESS = "reprocess"
     FLIGHTS = "flights"
     HINDRANCES = "hindrances"
+    DRIFT = "drift"
 
 
 @dataclass(frozen=True, slots=True)

@@ -504,6 +504,8 @@ class Progress(BaseActor):
                 self._more_may_be_due()
                 self._admit()
                 return count
+            case Order.DRIFT:
+                return [(*labels, count) for labels, count in sorted(self.counters.feed_drift.items())]
             case Order.FLIGHTS:
                 return tuple(replace(flight) for flight in self._flights.values())
             case Order.HINDRANCES:

@@ -25,7 +25,7 @@ from processor.domain.feeds import FeedMark, Feeds
 from processor.domain.jobs import Status
 from processor.domain.keys import escape, unescape
 from processor.feeds.load import load_feeds
-from processor.ledger.database import Lock
+from processor.ledger.database import FEEDS_SINCE, Lock
 from processor.ledger.reader import delivered_by_feed, reading
 from processor.ledger.records import Found
 from processor.ledger.writer import Ledger
@@ -110,6 +110,11 @@ def state(settings: Settings) -> LedgerState:
     )
 
 
+def drift_since_start(settings: Settings) -> tuple[tuple[str, str, str, int], ...]:
+    """Return feed, kind, column and count of what drifted since the daemon started; nothing when none runs."""
+    return tuple((feed, kind, column, count) for feed, kind, column, count in _asked(settings, Order.DRIFT) or ())
+
+
 def _outdated_if_usable(settings: Settings) -> dict[str, int]:
     try:
         return outdated(settings, load_feeds(settings))
@@ -140,7 +145,8 @@ def story(settings: Settings, path: Path) -> Story | None:
             if row is None:
                 continue
             events = db.execute("SELECT at, event, detail FROM history WHERE file_id=? ORDER BY at", (row["id"],))
-            marks = [FeedMark(*mark) for mark in db.execute(_FEEDS_OF_FILE, (row["id"],))]
+            known = db.execute("PRAGMA user_version").fetchone()[0] >= FEEDS_SINCE
+            marks = [FeedMark(*mark) for mark in db.execute(_FEEDS_OF_FILE, (row["id"],))] if known else []
             history = tuple({"at": at, "event": event, **orjson.loads(detail)} for at, event, detail in events)
             details = db.execute("SELECT details FROM objects WHERE file_id=? LIMIT ?", (row["id"], MOST_OBJECTS))
             return Story(dict(row), tuple(marks), history, tuple(orjson.loads(detail) for (detail,) in details))

@@ -15,6 +15,7 @@ from processor.delivery.rebuild_ledger import rebuild as rebuild_ledger
 from processor.domain.errors import DeliveryError, Failure
 from processor.domain.keys import manifest_key
 from processor.engine.pool import Pool
+from processor.feeds.load import load_feeds
 from processor.ledger.database import Lock
 from processor.ledger.reader import completed_paths
 from processor.sandbox.confine import Protections
@@ -50,9 +51,10 @@ class CheckReport:
 def check(settings: Settings) -> CheckReport:
     """Look at the directories, probe the store, start a worker and ask the cluster, if there is to be one.
 
-    Raises DeliveryError when the embedded store can not be started, ConfigurationError (INCLUDE, EXCLUDE).
+    Raises DeliveryError when the embedded store can not be started, ConfigurationError (FEEDS, INCLUDE, EXCLUDE).
     """
     selection(settings)
+    load_feeds(settings)
     with ExitStack() as parts:
         _reached, store = parts.enter_context(open_store(settings))
         inbox = Inbox()

@@ -17,6 +17,7 @@ from processor.commands.store import delivered_objects
 from processor.config import EMBEDDED, Settings
 from processor.dashboard import records
 from processor.dashboard.chart import bytes_chart, files_chart
+from processor.dashboard.feeds import shown_feeds
 from processor.domain.errors import DeliveryError
 from processor.domain.jobs import Status
 from processor.domain.keys import escape, unescape
@@ -48,6 +49,7 @@ class Pages:
         self._state = _Kept(_FRESH_SECONDS, self._look)
         self._minute = _Kept(_FRESH_SECONDS, lambda: records.last_minute(settings.progress_db_path, _now_ms()))
         self._throughput = {name: _Kept(_CHART_FRESH_SECONDS, self._measure(name)) for name in SPANS}
+        self._feeds = _Kept(_FRESH_SECONDS, lambda: shown_feeds(settings))
         self._store_is_asked = threading.BoundedSemaphore(2)
         self._environment = Environment(
             loader=PackageLoader("processor.dashboard"),
@@ -108,6 +110,11 @@ class Pages:
             found, problem = [], str(error)
         more = len(found) > _SHOWN_OBJECTS
         return self._page("objects.html", objects=found[:_SHOWN_OBJECTS], more=more, problem=problem)
+
+    def feeds(self, _arguments: dict[str, str]) -> str:
+        """Return what the feeds declare, and what became of their files."""
+        shown, problem = self._feeds.value()
+        return self._page("feeds.html", feeds=shown, problem=problem, at="feeds")
 
     def problem(self, text: str) -> str:
         """Return a page that says what is the matter."""

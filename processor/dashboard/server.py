@@ -130,6 +130,7 @@ class _PageHandler(http.server.BaseHTTPRequestHandler):
             "/chart": pages.chart,
             "/files": pages.files,
             "/file": pages.file,
+            "/feeds": pages.feeds,
             "/objects": pages.objects,
         }.get(url.path)
         if page is not None:

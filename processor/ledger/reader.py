@@ -45,16 +45,31 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
         yield connection
 
 
-def delivered_by_feed(path: Path) -> dict[FeedMark, int]:
-    """Return how many delivered files were read by each declaration."""
+@dataclass(frozen=True, slots=True)
+class FeedStanding:
+    """How many files of one status were read by one declaration, and when the latest of them changed."""
+
+    mark: FeedMark
+    status: str
+    files: int
+    latest_ms: int
+
+
+def standing_of_feeds(path: Path) -> tuple[FeedStanding, ...]:
+    """Return how the files of feeds stand. Raises FileNotFoundError when there is no ledger."""
     with reading(path) as db:
         if db.execute("PRAGMA user_version").fetchone()[0] < FEEDS_SINCE:
-            return {}
+            return ()
         rows = db.execute(
-            "SELECT d.name, d.digest, count(*) FROM feeds d JOIN feed_files ff ON ff.feed=d.id"
-            " JOIN file_progress f ON f.id=ff.file_id WHERE f.status='completed' GROUP BY d.id"
+            "SELECT d.name, d.digest, f.status, count(*), max(f.updated_at) FROM feeds d"
+            " JOIN feed_files ff ON ff.feed=d.id JOIN file_progress f ON f.id=ff.file_id GROUP BY d.id, f.status"
         ).fetchall()
-    return {FeedMark(name, digest): count for name, digest, count in rows}
+    return tuple(FeedStanding(FeedMark(row[0], row[1]), *row[2:]) for row in rows)
+
+
+def delivered_by_feed(path: Path) -> dict[FeedMark, int]:
+    """Return how many delivered files were read by each declaration."""
+    return {each.mark: each.files for each in standing_of_feeds(path) if each.status == Status.COMPLETED}
 
 
 @dataclass(frozen=True, slots=True)

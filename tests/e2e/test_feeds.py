@@ -69,6 +69,15 @@ def test_a_declared_format_makes_files_and_members_tables_and_others_stay_as_the
 def test_a_file_of_feeds_with_mistakes_ends_the_start_and_tells_them_all(make_daemon: MakeDaemon) -> None:
     daemon = with_feeds(make_daemon, '[[feed]]\nname = "a b"\nmach = ["x"]\n')
     assert daemon.once() == 78
+    checked = subprocess.run(
+        [sys.executable, "-m", "processor", "check"],
+        cwd=daemon.home,
+        env=daemon.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (checked.returncode, "feeds.toml:3" in checked.stderr) == (78, True)
     told = daemon.tail()
     assert "feeds.toml:2: feed 'a b': name" in told
     assert "feeds.toml:3: feed 'a b': mach: is no key here: did you mean match?" in told

@@ -168,3 +168,23 @@ def test_bars_are_as_high_as_their_values_and_stand_on_each_other() -> None:
     assert [label.text for label in chart.levels] == ["0", "20", "40"]
     assert chart.total == "45 delivered, 10 failed"
     assert [label.text for label in bytes_chart(buckets).levels] == ["0 B", "1 MB", "2 MB"]
+
+
+def test_feeds_are_shown_with_their_files_and_columns(daemon: Daemon, start_dashboard: StartDashboard) -> None:
+    feeds = daemon.home / "feeds.toml"
+    daemon.environment["FEEDS"] = str(feeds)
+    feeds.write_text('[[feed]]\nname = "logs"\nmatch = ["*.dat"]\nformat = "csv"\n')
+    (daemon.watch / "a.dat").write_text("id\n1\n")
+    (daemon.watch / "b.dat").write_text("id\n1,2,3\n4,5\n6\n7,8\n")
+    (daemon.watch / "other.txt").write_text("x")
+    daemon.once()
+    feeds.write_text(
+        '[[feed]]\nname = "logs"\nmatch = ["*.dat"]\nformat = "csv"\n[feed.columns]\n'
+        '"<b>id" = { type = "BIGINT", rename = "id" }\n'
+    )
+    url = start_dashboard(daemon)
+    page = ask(url, "/feeds").text
+    assert re.search(r"1 delivered, 1 under an older declaration, <strong>1 refused</strong>", page)
+    assert "&lt;b&gt;id" in page
+    assert "BIGINT" in page
+    assert 'aria-current="page">Feeds' in page

@@ -7,20 +7,22 @@ from pathlib import Path
 
 from processor.commands.local_worker import LocalWorker
 from processor.config import ConfigurationError, Settings
+from processor.confined.entrypoint import ConvertRequest, stream_conversion
 from processor.confined.formats.base import TablePlan, format_of
 from processor.daemon.factories import open_store
-from processor.domain.conversion import Column, ConversionOptions, DataFormat
-from processor.domain.declarations import ColumnsDeclaration
+from processor.domain.conversion import Column, ConversionOptions, DataFormat, Receipt
+from processor.domain.declarations import Drift, drift_of
 from processor.domain.errors import DeliveryError, Failure
-from processor.domain.feeds import Feed, FeedMark
+from processor.domain.feeds import Feed, FeedMark, feed_name
 from processor.domain.files import FileMetadata, FileType
 from processor.domain.keys import escape
 from processor.domain.manifests import ManifestObject
 from processor.feeds.infer import NO_VALUE, Inference, ReadColumn, ReadFile
-from processor.feeds.lattice import NOTHING, holds
+from processor.feeds.lattice import NOTHING
 from processor.feeds.load import load_feeds
 from processor.ledger.reader import delivered_by_feed
 from processor.store.manifests import list_manifests, read_manifest
+from processor.streams.frames import End, Failed
 from processor.streams.source import open_file
 
 
@@ -76,21 +78,31 @@ def checked(settings: Settings, paths: Iterable[Path]) -> Iterator[CheckedFile]:
 
 
 def _checked(worker: LocalWorker, settings: Settings, path: Path) -> CheckedFile:
+    """Convert the file as the daemon would, and keep nothing of it."""
     try:
         root, file = worker.examine(path)
     except DeliveryError as error:
         return CheckedFile(path, "", "unreadable", failure=error.failure)
-    name, kind = "" if file.feed is None else file.feed.name, file.kind
-    rows_are = str(kind.archive or kind.data or kind.type)
+    name, kind = feed_name(file.feed) or "", file.kind
+    result = CheckedFile(path, name, str(kind.archive or kind.data or kind.type))
     if kind.type is not FileType.DATABASE:
-        return CheckedFile(path, name, rows_are, differs=_not_a_table(file))
-    declared = _planned(worker, _FeedRequest(root, file, file.reading(settings.conversion)))
-    result = CheckedFile(path, name, rows_are, declared.columns, failure=declared.refusal)
-    columns = None if file.feed is None else file.feed.declaration.columns
-    if columns is None:
-        return result
-    found = _planned(worker, _FeedRequest(root, file, _without_columns(file, settings)))
-    return replace(result, differs=tuple(_differences(columns, _found_columns(found))))
+        return replace(result, differs=_not_a_table(file))
+    options = file.reading(settings.conversion)
+    stream = worker.stream(stream_conversion, lambda id_: ConvertRequest(id_, root, file, options, file.facts))
+    try:
+        for frame in stream.frames():
+            match frame:
+                case Failed(failure):
+                    return replace(result, failure=failure)
+                case End(receipt=Receipt() as receipt):
+                    result = replace(result, columns=receipt.columns, differs=tuple(_differences(receipt)))
+                case _:
+                    pass
+    except DeliveryError as error:
+        return replace(result, failure=error.failure)
+    finally:
+        stream.close()
+    return result
 
 
 def _not_a_table(file: FileMetadata) -> tuple[str, ...]:
@@ -100,17 +112,18 @@ def _not_a_table(file: FileMetadata) -> tuple[str, ...]:
     return (file.kind.mismatch,) if file.kind.mismatch else ()
 
 
-def _differences(declared: ColumnsDeclaration, found: dict[str, ReadColumn]) -> Iterator[str]:
-    if not found:
-        return
-    for column in declared.columns:
-        there = found.pop(column.source or column.name, None)
-        if there is None:
-            yield f"{column.source or column.name} is missing (on_missing = {declared.on_missing})"
-        elif not column.format and not column.true and not holds(column.type, there.type):
-            yield f"{there.name} is no {column.type}: {there.reason} (on_surprise = {declared.on_surprise})"
-    for name, there in found.items():
-        yield f"{name} is not declared; it is {there.type or 'empty'} (on_extra = {declared.on_extra})"
+_DIFFERENCES = {
+    Drift.MISSING: "the column {!r} is missing: it would be NULL",
+    Drift.EXTRA: "the column {!r} is not declared",
+    Drift.SURPRISE: "the column {!r} holds values of another type: their rows would be rejected",
+}
+
+
+def _differences(receipt: Receipt) -> Iterator[str]:
+    for kind, column in drift_of(receipt.facts):
+        yield _DIFFERENCES[kind].format(column)
+    if receipt.rejected_rows:
+        yield f"{receipt.rejected_rows} rows would be rejected"
 
 
 def infer(settings: Settings, paths: Iterable[Path], progress: Iterable[None] = ()) -> Inference:

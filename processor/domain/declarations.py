@@ -5,7 +5,7 @@ file is refused. A declaration that the file contradicts is refused, too, with t
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
 
 
@@ -53,8 +53,15 @@ def drift_of(facts: Iterable[tuple[str, str]]) -> Iterator[tuple[Drift, str]]:
 
 
 def drift_of_code(code: str) -> Drift | None:
-    """Return the kind of drift that a file was refused for, by the failure's code, such as `feed.` and `missing`."""
-    return next((kind for kind in Drift if code == f"feed.{kind}"), None)
+    """Return the kind of drift that a file was refused for, by the failure's code; None of any other."""
+    return _DRIFT_OF_CODE.get(code)
+
+
+_DRIFT_OF_CODE = {
+    "feed.missing-column": Drift.MISSING,
+    "feed.extra-column": Drift.EXTRA,
+    "feed.surprise": Drift.SURPRISE,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,12 +138,10 @@ class Declaration:
     empty_file: bool = False  # a file of zero bytes is a table without rows
 
     @property
-    def sections(self) -> frozenset[str]:
-        """Return the sections that say something of reading."""
-        said = {
-            "csv": self.csv != CsvDeclaration(),
-            "json": self.json != JsonDeclaration(),
-            "xml": self.xml != XmlDeclaration(),
-            "columns": self.columns is not None,
-        }
-        return frozenset(name for name, says in said.items() if says)
+    def keys(self) -> frozenset[str]:
+        """Return all that is said of reading, such as `csv.quote`; `columns` stands for all of its own."""
+        found = {name for name in ("columns", "empty_file") if getattr(self, name)}
+        for section in ("csv", "json", "xml"):
+            said = getattr(self, section)
+            found |= {f"{section}.{each.name}" for each in fields(said) if getattr(said, each.name) != each.default}
+        return frozenset(found)

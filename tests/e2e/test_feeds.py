@@ -397,3 +397,66 @@ def test_files_and_members_of_feeds_are_counted_from_zero(make_daemon: MakeDaemo
     daemon.until_at_rest(3)
     assert (counted("completed"), counted("failed")) == (2, 2)
     assert daemon.stop() == 0
+
+
+COLUMNS = """
+[[feed]]
+name = "logs"
+match = ["logs/*.csv"]
+[feed.columns]
+id = "BIGINT"
+amount = "DECIMAL(18,2)"
+day = "DATE"
+on_missing = "null"
+on_extra = "text"
+"""
+
+
+def test_drift_is_told_counted_and_checked_before(make_daemon: MakeDaemon) -> None:
+    daemon = with_feeds(make_daemon, COLUMNS)
+    (daemon.watch / "logs/a.csv").write_text("id,amount,day\n1,2,2024-01-02\n")
+    (daemon.watch / "logs/b.csv").write_text("id,amount,more\n1,2.50,x\n")
+    (daemon.watch / "logs/c.csv").write_text("id,amount,day\n1,n/a,2024-01-02\n")
+
+    def checked(name: str) -> tuple[int, str]:
+        done = subprocess.run(
+            [sys.executable, "-m", "processor", "feed", "check", f"in/logs/{name}"],
+            cwd=daemon.home,
+            env=daemon.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return done.returncode, done.stdout
+
+    assert checked("a.csv") == (0, "in/logs/a.csv: feed logs, csv\n  would be delivered\n")
+    code, told = checked("b.csv")
+    assert code == 0
+    assert "the column 'day' is missing: it would be NULL\n  the column 'more' is not declared\n" in told
+    code, told = checked("c.csv")
+    assert code == 1
+    assert "refused" in told
+    assert "n/a" in told
+
+    assert daemon.once() == 1
+    drift = [(each["path"], each["kind"], each["column"]) for each in daemon.events("feed.drift")]
+    assert sorted(drift) == [("logs/b.csv", "extra", "more"), ("logs/b.csv", "missing", "day")]
+    (failed,) = daemon.events("file.failed")
+    assert (failed["path"], failed["code"]) == ("logs/c.csv", "feed.surprise")
+    assert [
+        (column["name"], column["read_as"]) for column in json.loads(command(daemon, "schema", "--json"))["columns"]
+    ] == [
+        ("id", "BIGINT"),
+        ("amount", "DECIMAL(18,2)"),
+        ("day", "DATE"),
+        ("more", "VARCHAR"),
+    ]
+
+
+def test_what_a_feed_says_and_its_format_does_not_obey_is_refused(make_daemon: MakeDaemon) -> None:
+    daemon = with_feeds(make_daemon, '[[feed]]\nname = "x"\nmatch = ["*.xml"]\n[feed.json]\nrecords = "a"\n')
+    (daemon.watch / "a.xml").write_text("<o><r><a>1</a></r><r><a>2</a></r></o>")
+    assert daemon.once() == 1
+    (failed,) = daemon.events("file.failed")
+    assert failed["code"] == "feed.not-honoured"
+    assert "json.records" in failed["message"]

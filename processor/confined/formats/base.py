@@ -37,7 +37,7 @@ class Convert(Protocol):
 class Format:
     """One format: `plan` reads all of a source and writes nothing, `convert` writes it.
 
-    `honours` are the sections of a declaration that it obeys. One that says more is refused, not overlooked.
+    `honours` are the keys of a declaration that it obeys. One that says more is refused, not overlooked.
     """
 
     plan: Callable[[Source, DataFormat, ConversionOptions], TablePlan]
@@ -47,9 +47,9 @@ class Format:
     def check(self, options: ConversionOptions) -> None:
         """Raise DeliveryError `feed.not-honoured` when something is declared that the format does not obey."""
         declared = options.declaration
-        left = frozenset() if declared is None else declared.sections - self.honours
+        left = frozenset() if declared is None else declared.keys - self.honours
         if declared is not None and left:
-            names = ", ".join(f"[feed.{name}]" for name in sorted(left))
+            names = ", ".join(sorted(left))
             text = f"feed {declared.feed!r} says {names}, which files of this format are not read by"
             raise refused("feed.not-honoured", text, "leave it out, or let another feed match the file")
 

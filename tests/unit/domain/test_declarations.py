@@ -14,8 +14,8 @@ from processor.domain.declarations import (
 )
 
 
-def test_only_sections_that_say_something_are_named() -> None:
-    assert Declaration("f", "").sections == frozenset()
+def test_only_keys_that_say_something_are_named() -> None:
+    assert Declaration("f", "").keys == frozenset()
     said = Declaration(
         "f",
         "",
@@ -24,11 +24,12 @@ def test_only_sections_that_say_something_are_named() -> None:
         xml=XmlDeclaration("r"),
         columns=ColumnsDeclaration((ColumnDeclaration("a", "DATE"),)),
     )
-    assert said.sections == {"csv", "json", "xml", "columns"}
+    assert said.keys == {"csv.skip_lines", "json.records", "xml.row", "columns"}
 
 
 def test_drift_is_told_by_kind_and_column() -> None:
     facts = (("encoding", "utf-8"), drift_fact(Drift.MISSING, ["a", "b, c"]), drift_fact(Drift.EXTRA, ["d"]))
     assert list(drift_of(facts)) == [(Drift.MISSING, "a"), (Drift.MISSING, "b, c"), (Drift.EXTRA, "d")]
+    assert drift_of_code("feed.missing-column") is Drift.MISSING
     assert drift_of_code("feed.surprise") is Drift.SURPRISE
     assert drift_of_code("csv.quotes") is None

@@ -106,4 +106,4 @@ def _refusal(table: CsvTable) -> Failure | None:
     return None
 
 
-FORMAT = Format(plan_csv, convert_csv)
+FORMAT = Format(plan_csv, convert_csv, honours=frozenset({"columns", "csv.decimal", "csv.thousands"}))

@@ -149,4 +149,4 @@ def _place(rows: JsonRows, error: NotJsonError) -> tuple[int, int] | None:
     return None
 
 
-FORMAT = Format(plan_json, convert_json)
+FORMAT = Format(plan_json, convert_json, honours=frozenset({"columns", "json.records"}))

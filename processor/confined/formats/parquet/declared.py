@@ -24,9 +24,11 @@ from processor.domain.declarations import (
     ColumnDeclaration,
     ColumnsDeclaration,
     Declaration,
+    Drift,
     OnExtra,
     OnMissing,
     OnSurprise,
+    drift_fact,
 )
 from processor.domain.errors import DeliveryError, refused
 from processor.streams.output import Output
@@ -92,6 +94,7 @@ class DeclaredTable:
         """
         pieces = Pieces(self._options)
         rejects_rows = self._columns_said.on_surprise is OnSurprise.REJECT_ROW
+        facts = (*facts, *self._drift())
         key_values = (*metadata, *facts, *described(self._described(None)))
 
         @contextmanager
@@ -112,6 +115,14 @@ class DeclaredTable:
         read = rows.read() if rows.read is not None else None
         compare_rows(None if read is None else read - rejected, written)
         return Receipt(written.rows, self._described(written), rejected, facts)
+
+    def _drift(self) -> Iterator[tuple[str, str]]:
+        """Yield what of the table is not as declared and is delivered all the same."""
+        missing = [each.declaration.source or each.declaration.name for each in self._columns if each.source is None]
+        if missing:
+            yield drift_fact(Drift.MISSING, missing)
+        if self._extra:
+            yield drift_fact(Drift.EXTRA, (column.original_name or column.name for column in self._extra))
 
     @property
     def _drops(self) -> bool:

@@ -262,7 +262,7 @@ class Progress(BaseActor):
                 self._ledger.upload_closed(row, key)
             case ObjectStored(_, member, content, details, size_bytes, feed):
                 self._ledger.object_stored(row, member, content, details, size_bytes, feed)
-                counted = None if feed is None or content == Content.REJECTS else feed.name
+                counted = None if feed is None or content in (Content.REJECTS, Content.NOTES) else feed.name
                 return [
                     lambda: self.counters.count_stored(size_bytes),
                     lambda: self.counters.count_feed(counted, "completed"),

@@ -255,6 +255,8 @@ class FeedModel(_Section):
                 raise ValueError(f"[feed.{name}] is of no use: the format is {self.format}")
         if self.empty_file and self.columns is None:
             raise ValueError("empty_file needs [feed.columns]: a table without rows still has columns")
+        if self.csv is not None and self.columns is None and (self.csv.decimal != "." or self.csv.thousands):
+            raise ValueError("decimal and thousands need [feed.columns]: without a type such numbers stay text")
         if self.columns is not None and self.format in (DataFormat.CSV, DataFormat.TSV):
             for column, declared in self.columns.columns.items():
                 if is_nested(declared.type):

@@ -1,9 +1,16 @@
 """docs/FEEDS.md and deploy/feeds.example.toml declare what they say they do."""
 
 import re
+from datetime import date, datetime
+from decimal import Decimal
+from pathlib import Path
 
+import pyarrow.parquet
 import pytest
 
+from processor.commands.convert import convert_file
+from processor.commands.local_worker import LocalWorker
+from processor.config import Settings
 from processor.domain.key_template import FIELDS
 from processor.feeds.load import parse_feeds
 from processor.feeds.model import (
@@ -34,8 +41,42 @@ def test_the_example_to_start_from_is_one() -> None:
 
 def test_there_are_examples_with_the_files_that_they_are_for() -> None:
     assert len(EXAMPLES) >= 5
-    for declaration, _file in EXAMPLES:
-        assert len([line for line in declaration.splitlines() if "=" in line and "match" not in line]) <= 8
+
+
+READ = {
+    "bank/a.csv": [
+        {"Buchung": date(2024, 3, 1), "Text": "Miete März", "Betrag": Decimal("-1250.00")},
+        {"Buchung": date(2024, 3, 4), "Text": "Gehalt", "Betrag": Decimal("3100.50")},
+    ],
+    "logger/a.dat": [
+        {"time": datetime(2024, 3, 1), "record": 0, "battery_v": 12.5, "temperature_c": 3.25},  # noqa: DTZ001
+        {"time": datetime(2024, 3, 1, 0, 10), "record": 1, "battery_v": 12.5, "temperature_c": None},  # noqa: DTZ001
+    ],
+    "imdb/a.tsv": [
+        {"tconst": "tt0000001", "title": '"Carmencita', "year": 1894},
+        {"tconst": "tt0000002", "title": "Le clown et ses chiens", "year": None},
+    ],
+    "orders/a.xml": [{"@id": 1, "line": ["paper"]}],
+    "events/a.json": [{"id": 1, "kind": "open"}, {"id": 2, "kind": "close"}],
+}
+
+
+def test_every_example_reads_its_file(tmp_path: Path) -> None:
+    (tmp_path / "feeds.toml").write_text("".join(declaration for declaration, _file in EXAMPLES))
+    settings = Settings(s3_bucket="unset", watch_path=tmp_path, feeds=tmp_path / "feeds.toml")
+    read = {}
+    with LocalWorker(settings) as worker:
+        for declaration, text in EXAMPLES:
+            (feed,) = parse_feeds(declaration, "FEEDS.md").feeds
+            name = feed.match[0].text.replace("*", "a")
+            (tmp_path / name).parent.mkdir(exist_ok=True)
+            (tmp_path / name).write_bytes(text.encode(feed.declaration.csv.encoding or "utf-8"))
+            worker.admit(str(tmp_path))
+            target = tmp_path / "out" / f"{feed.name}.parquet"
+            target.parent.mkdir(exist_ok=True)
+            convert_file(worker, settings, tmp_path / name, target)
+            read[name] = pyarrow.parquet.read_table(target).to_pylist()
+    assert read == READ
 
 
 @pytest.mark.parametrize(

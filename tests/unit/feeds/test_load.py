@@ -184,6 +184,7 @@ match = ["a"]
         ('name = "a"\nmatch = ["x"]\n[feed.csv]\nheader = ["a", ""]', "every column needs a name"),
         ('name = "a"\nmatch = ["x"]\n[feed.csv]\nskip_lines = -1', "skip_lines: -1"),
         ('name = "a"\nmatch = ["x"]\n[feed.csv]\ndecimal = ","\nthousands = ","', "decimal and thousands are both ','"),
+        ('name = "a"\nmatch = ["x"]\n[feed.csv]\nthousands = " "', "need [feed.columns]"),
         ('name = "a"\nmatch = ["x"]\n[feed.csv]\ndelimiter = ";"\nquote = ";"', "delimiter and quote are both"),
         ('name = "a"\nmatch = ["x"]\n[feed.json]\nrecords = "a..b"', "names and dots"),
         ('name = "a"\nmatch = ["x"]\n[feed.columns]\non_extra = "text"', "names no column"),

@@ -12,6 +12,8 @@ is costly (fast.inline_check). If the check fails, the structure of all rows is 
 surveyed before the first is written.
 """
 
+from dataclasses import fields
+
 import duckdb
 
 from processor.confined.formats.base import Format, TablePlan
@@ -22,6 +24,7 @@ from processor.confined.formats.csv.fast.inline_check import InlineTable, is_cos
 from processor.confined.formats.csv.fast.speculative import SpeculationFailedError, SpeculativeTable
 from processor.confined.formats.parquet.write import propose
 from processor.domain.conversion import ConversionOptions, DataFormat, Facts, Receipt
+from processor.domain.declarations import CsvDeclaration
 from processor.domain.errors import DeliveryError, Failure
 from processor.streams.output import Output
 from processor.streams.source import Source
@@ -106,4 +109,5 @@ def _refusal(table: CsvTable) -> Failure | None:
     return None
 
 
-FORMAT = Format(plan_csv, convert_csv, honours=frozenset({"columns", "csv.decimal", "csv.thousands"}))
+_HONOURED = frozenset({"columns", *(f"csv.{key.name}" for key in fields(CsvDeclaration))})
+FORMAT = Format(plan_csv, convert_csv, honours=_HONOURED)

@@ -108,4 +108,4 @@ def _described(column: Column) -> Column:
     return replace(column, original_name=original_name(column.name))
 
 
-FORMAT = Format(plan_xml, convert_xml, honours=frozenset({"columns"}))
+FORMAT = Format(plan_xml, convert_xml, honours=frozenset({"columns", "xml.row", "xml.lists"}))

@@ -182,7 +182,7 @@ def test_plan_and_convert_honour_feeds_by_the_path_below_watch_path_or_as_given(
         told = command(daemon, "plan", path)
         assert "csv, 17 bytes" in told
         assert "feed: logs" in told
-        command(daemon, "convert", path, "out.parquet")
+        command(daemon, "convert", path, "out.parquet", "--force")
         said = pyarrow.parquet.read_metadata(daemon.home / "out.parquet").metadata
         assert said[b"feed"] == b"logs"
     with zipfile.ZipFile(daemon.home / "mail.zip", "w") as archive:

@@ -15,9 +15,6 @@ from tests.tools.batch import Batch
 TABLES = made()
 TABLES_A_KIND = 4
 
-# Kinds that are still accepted in silence. The aim is an empty set; `python -m tests.certainty` tells more of each.
-NOT_YET = {"two-quotes-that-swallow-rows"}
-
 
 def _some(kind: str) -> list[Table]:
     """Return some of the tables, others for each kind."""
@@ -33,8 +30,6 @@ def batch() -> Iterator[Batch]:
 
 @pytest.mark.parametrize("kind", list(MUTATIONS))
 def test_a_broken_table_is_refused_or_kept_whole(kind: str, batch: Batch, tmp_path: Path) -> None:
-    if kind in NOT_YET:
-        pytest.skip("accepted in silence today")
     verdicts = list(judge_broken(batch, tmp_path, _some(kind), [kind]))
     assert len(verdicts) >= 2
     assert not [(verdict.table, verdict.wrong) for verdict in verdicts if verdict.wrong]

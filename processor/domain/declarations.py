@@ -31,6 +31,12 @@ class OnSurprise(StrEnum):
     REJECT_ROW = "reject-row"  # the row goes verbatim to <key>.rejects.jsonl
 
 
+def keys_of(section: str) -> frozenset[str]:
+    """Return all keys of a section, as `Declaration.keys` names them."""
+    declared = {"csv": CsvDeclaration, "json": JsonDeclaration, "xml": XmlDeclaration}[section]
+    return frozenset(f"{section}.{each.name}" for each in fields(declared))
+
+
 class Drift(StrEnum):
     """Ways in which a file differs from the columns that its feed declares."""
 

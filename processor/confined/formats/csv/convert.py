@@ -12,8 +12,6 @@ is costly (fast.inline_check). If the check fails, the structure of all rows is 
 surveyed before the first is written.
 """
 
-from dataclasses import fields
-
 import duckdb
 
 from processor.confined.formats.base import Format, TablePlan
@@ -24,7 +22,7 @@ from processor.confined.formats.csv.fast.inline_check import InlineTable, is_cos
 from processor.confined.formats.csv.fast.speculative import SpeculationFailedError, SpeculativeTable
 from processor.confined.formats.parquet.write import propose
 from processor.domain.conversion import ConversionOptions, DataFormat, Facts, Receipt
-from processor.domain.declarations import CsvDeclaration
+from processor.domain.declarations import keys_of
 from processor.domain.errors import DeliveryError, Failure
 from processor.streams.output import Output
 from processor.streams.source import Source
@@ -109,5 +107,4 @@ def _refusal(table: CsvTable) -> Failure | None:
     return None
 
 
-_HONOURED = frozenset({"columns", *(f"csv.{key.name}" for key in fields(CsvDeclaration))})
-FORMAT = Format(plan_csv, convert_csv, honours=_HONOURED)
+FORMAT = Format(plan_csv, convert_csv, honours=keys_of("csv") | {"columns"})

@@ -21,6 +21,7 @@ from processor.confined.formats.json.parser import KeyTwiceError, NotJsonError
 from processor.confined.formats.json.splitter import NotOneArrayError, RecordsPathError, RowTooLongError, on_one_line
 from processor.confined.formats.json.table import JsonTable
 from processor.domain.conversion import Column, ConversionOptions, DataFormat, Facts, Receipt
+from processor.domain.declarations import keys_of
 from processor.domain.errors import DeliveryError, refused
 from processor.streams.output import Output
 from processor.streams.source import Source
@@ -149,4 +150,4 @@ def _place(rows: JsonRows, error: NotJsonError) -> tuple[int, int] | None:
     return None
 
 
-FORMAT = Format(plan_json, convert_json, honours=frozenset({"columns", "json.records"}))
+FORMAT = Format(plan_json, convert_json, honours=keys_of("json") | {"columns"})

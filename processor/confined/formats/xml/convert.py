@@ -17,7 +17,7 @@ from processor.confined.formats.xml.records import UnexpectedShape
 from processor.confined.formats.xml.survey import DocumentSurvey, glimpse, survey
 from processor.confined.formats.xml.table import Table, original_name
 from processor.domain.conversion import Column, ConversionOptions, DataFormat, Facts, Receipt
-from processor.domain.declarations import XmlDeclaration
+from processor.domain.declarations import XmlDeclaration, keys_of
 from processor.domain.errors import transient
 from processor.streams.output import Output
 from processor.streams.source import Source
@@ -108,4 +108,4 @@ def _described(column: Column) -> Column:
     return replace(column, original_name=original_name(column.name))
 
 
-FORMAT = Format(plan_xml, convert_xml, honours=frozenset({"columns", "xml.row", "xml.lists"}))
+FORMAT = Format(plan_xml, convert_xml, honours=keys_of("xml") | {"columns"})

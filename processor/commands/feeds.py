@@ -8,7 +8,8 @@ from pathlib import Path
 from processor.commands.local_worker import LocalWorker
 from processor.config import ConfigurationError, Settings
 from processor.confined.entrypoint import ConvertRequest, stream_conversion
-from processor.confined.formats.base import TablePlan, format_of
+from processor.confined.formats import plan
+from processor.confined.formats.base import TablePlan
 from processor.daemon.factories import open_store
 from processor.domain.conversion import Column, ConversionOptions, DataFormat, Receipt
 from processor.domain.declarations import Drift, drift_of
@@ -232,7 +233,5 @@ def _look(request: _FeedRequest) -> TablePlan:
     """Return how the file reads; runs in the worker."""
     data = request.file.kind.data
     assert data is not None, "only data files are looked at"
-    found = format_of(data)
-    found.check(request.options)
     with open_file(request.root, request.file.relative_path) as source:
-        return found.plan(source, data, request.options)
+        return plan(source, data, request.options)

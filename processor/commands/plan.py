@@ -6,7 +6,8 @@ from pathlib import Path
 
 from processor.commands.local_worker import LocalWorker
 from processor.config import Settings
-from processor.confined.formats.base import TablePlan, format_of
+from processor.confined.formats import plan
+from processor.confined.formats.base import TablePlan
 from processor.domain.conversion import Column, ConversionOptions, Facts
 from processor.domain.errors import DeliveryError, Failure
 from processor.domain.files import FileMetadata, FileType
@@ -75,7 +76,5 @@ def _look(request: _Request) -> TablePlan:
     """Return how the file would be read, its columns and why it would be refused; runs in the worker."""
     data = request.file.kind.data
     assert data is not None, "only data files are looked at"
-    found = format_of(data)
-    found.check(request.options)
     with open_file(request.root, request.file.relative_path) as source:
-        return found.plan(source, data, request.options)
+        return plan(source, data, request.options)

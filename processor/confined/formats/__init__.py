@@ -8,13 +8,15 @@ xml/            XML
 base            The seam between formats and everything that calls them
 dialect         How a delimited text is written: separators, quotes, line endings
 duckdb_session  This process's one DuckDB connection
+empty           A file of zero bytes that is declared to be a table
 pipe_feed       Feed rows or texts to DuckDB through a pipe
 sql             SQL text: literals, identifiers, and reading CSV without guessing
 """
 
 from dataclasses import replace
 
-from processor.confined.formats.base import format_of
+from processor.confined.formats.base import TablePlan, format_of
+from processor.confined.formats.empty import convert_empty, is_empty_table, plan_empty
 from processor.domain.conversion import ConversionOptions, DataFormat, Facts, Receipt
 from processor.domain.errors import DeliveryError
 from processor.streams.output import Output
@@ -32,6 +34,8 @@ def convert(
     """
     found = format_of(data_format)
     found.check(options)
+    if is_empty_table(source, options):
+        return convert_empty(options, output, metadata)
     converter = found.convert
     try:
         return converter(source, data_format, options, output, metadata)
@@ -41,3 +45,12 @@ def convert(
         if options.threads == 1 or error.failure.code != OUT_OF_MEMORY:
             raise
         return converter(source, data_format, replace(options, threads=1), output, metadata)
+
+
+def plan(source: Source, data_format: DataFormat, options: ConversionOptions) -> TablePlan:
+    """Return how `source` would be converted, or why it would be refused; nothing is written."""
+    found = format_of(data_format)
+    found.check(options)
+    if is_empty_table(source, options):
+        return TablePlan((("empty-file", "declared"),), plan_empty(options))
+    return found.plan(source, data_format, options)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from processor.confined import formats
 from processor.confined.formats.base import format_of
 from processor.domain.conversion import ConversionOptions, DataFormat, MalformedRows, Receipt
 from processor.domain.declarations import (
@@ -215,3 +216,17 @@ def test_the_rows_of_a_json_document_are_where_records_says(columns: tuple[Colum
         assert (code, "[feed.json]" in told) == ("feed.records", True)
     for wrong in (document.replace('"z"', '"data"'), document + "1", document.replace("null", "nul")):
         assert refusal(JSON, wrong, *columns, json=declared)[0] == "json.syntax"
+
+
+@pytest.mark.parametrize("data_format", [CSV, JSONL, JSON, XML])
+def test_a_file_of_zero_bytes_is_a_table_without_rows_where_that_is_declared(data_format: DataFormat) -> None:
+    columns = ColumnsDeclaration((Column("id", "BIGINT"), Column("lines", 'STRUCT("x" DATE)[]')))
+    options = ConversionOptions(declaration=Declaration("f", "0" * 64, columns=columns, empty_file=True))
+    source, output = BytesSource("t", b""), WithRejects()
+    receipt = formats.convert(source, data_format, options, output, ())
+    assert (receipt.rows, output.table().num_rows) == (0, 0)
+    assert [str(field.type) for field in output.table().schema] == ["int64", "list<element: struct<x: date32[day]>>"]
+    assert [column.type for column in formats.plan(source, data_format, options).columns] == [
+        "BIGINT",
+        'STRUCT("x" DATE)[]',
+    ]

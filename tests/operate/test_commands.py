@@ -45,7 +45,7 @@ def test_status_why_and_retry_tell_and_mend_what_happened(daemon: Daemon) -> Non
     assert [entry["key"] for entry in members] == ["two.zip/one.csv.parquet", "two.zip/two.txt"]
     story = command(daemon, "why", bad)
     assert "failed at parquet_conversion" in story.stdout
-    assert "lines 3" in " ".join(story.stdout.split())
+    assert "line 3" in " ".join(story.stdout.split())
     assert ESCAPE not in story.stdout
     unknown = command(daemon, "why", "nobody.csv")
     assert (unknown.returncode, "not in the ledger" in unknown.stderr) == (1, True)

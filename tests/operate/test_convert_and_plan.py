@@ -44,7 +44,7 @@ def test_a_batch_answers_every_line_in_order_whatever_it_names(tmp_path: Path) -
     (tmp_path / "directory.csv").mkdir()
     wanted = [
         (b"with space.csv\to 1.parquet", "ok"),
-        (b"short.csv\to2.parquet", "err 1 rows do not have 2 fields: lines 3"),
+        (b"short.csv\to2.parquet", "err 1 row does not have 2 fields: line 3"),
         (b"without a tab", "err usage"),
         (b"", "err usage"),
         (b"missing.csv\to3.parquet", "err missing.csv: No such file"),
@@ -94,7 +94,7 @@ def test_a_plan_tells_of_every_kind_of_file_what_would_become_of_it(tmp_path: Pa
     assert sorted(plans) == sorted(path.name for path in tmp_path.iterdir())
     for name, told in {
         "a.csv": ("key a.csv.parquet", "utf-16-le", "preamble: Titel", "id: BIGINT", "größe: VARCHAR"),
-        "short.csv": ("a: BIGINT", "malformed lines: 3", "refused: 1 rows do not have 2 fields: lines 3"),
+        "short.csv": ("a: BIGINT", "malformed lines: 3", "refused: 1 row does not have 2 fields: line 3"),
         "t.tsv": ("delimiter '\\t'", "b: DATE"),
         "l.jsonl": ("one document a line", "a: DOUBLE"),
         "x.xml": ("rows: /r/x", "#text: BIGINT"),

@@ -56,11 +56,12 @@ def refuse_malformed(survey: Survey, dialect: Dialect, width: int, misfits: Misf
         )
     if misfits and misfits.count:
         lines = ", ".join(map(str, misfits.lines))
+        how_many = "1 row does not have" if misfits.count == 1 else f"{misfits.count} rows do not have"
         more = ", ..." if misfits.count > len(misfits.lines) else ""
         seems, remedy = describe_misfits(survey, dialect, width, misfits.count, misfits.first)
         raise refused(
             "csv.malformed-rows",
-            f"{misfits.count} rows do not have {width} fields: lines {lines}{more}{seems}",
+            f"{how_many} {width} fields: line{'s' * (misfits.count > 1)} {lines}{more}{seems}",
             remedy,
         )
 

@@ -282,7 +282,8 @@ class DeclaredTable:
                 reason = wrong.get(number) or (f"not declared: {dropped}" if dropped else "")
                 if reason:
                     rejects.write(rejected_line(line, raw, reason))
-            rejects.writelines(rows.more_rejects() if rows.more_rejects is not None else ())
+            for lines in rows.more_rejects() if rows.more_rejects is not None else ():
+                rejects.write(lines)
         return len(wrong)
 
     def _why(self, index: int, text: str | None) -> str:

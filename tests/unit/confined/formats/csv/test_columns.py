@@ -13,7 +13,7 @@ from tests.unit.confined.formats.csv.csv_tables import convert
 @pytest.mark.parametrize("rows", [1, 2, 3, 20, 3000])
 def test_rows_of_one_field_below_several_names_are_short_and_never_one_column(separator: str, rows: int) -> None:
     text = (f"a{separator}b\n" + "".join(f"{i}\n" for i in range(rows))).encode()
-    with pytest.raises(DeliveryError, match=rf"{rows} rows do not have 2 fields: lines 2\b"):
+    with pytest.raises(DeliveryError, match=rf"{rows} rows? do(es)? not have 2 fields: lines? 2\b"):
         convert(text)
     kept = convert(text, "keep")
     assert kept.names == ["a", "b"]

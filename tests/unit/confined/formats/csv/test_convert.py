@@ -48,7 +48,7 @@ def test_a_comma_in_one_line_does_not_make_two_columns() -> None:
 @pytest.mark.parametrize("odd", [b"1,2\n", b"1,2,3,4\n", b"1\n"])
 def test_one_odd_row_is_refused_with_its_line_and_never_collapses_the_table(odd: bytes) -> None:
     rows = b"".join(b"%d,x,y\n" % i for i in range(20))
-    with pytest.raises(DeliveryError, match=r"csv.malformed-rows|lines 22\b"):
+    with pytest.raises(DeliveryError, match=r"csv.malformed-rows|lines? 22\b"):
         convert(b"a,b,c\n" + rows + odd + rows)
 
 
@@ -111,7 +111,7 @@ def test_a_very_long_value_late_in_the_file_is_kept() -> None:
 def test_a_late_odd_row_in_a_large_file_is_found(tmp_path: Path) -> None:
     source = tmp_path / "large.csv"
     source.write_text("a,b,c\n" + "1,2,3\n" * 50_000 + "1,2,3,\n" + "1,2,3\n")
-    with pytest.raises(DeliveryError, match=r"lines 50002\b"):
+    with pytest.raises(DeliveryError, match=r"lines? 50002\b"):
         convert(source)
     assert convert(source, "keep").rows[50_000] == ("1", "2", "3", [None])
 

@@ -35,7 +35,7 @@ def test_the_same_is_written_as_by_the_careful_way(tmp_path: Path, monkeypatch: 
 def test_a_row_of_another_width_anywhere_is_refused_by_its_line(tmp_path: Path, line: int) -> None:
     lines = TABLE.splitlines()
     lines[line - 1] = "1,2"
-    with pytest.raises(DeliveryError, match=rf"lines {line}; line {line} has 2 fields") as refused:
+    with pytest.raises(DeliveryError, match=rf"lines? {line}; line {line} has 2 fields") as refused:
         converted(tmp_path, "\n".join(lines).encode(), MemoryOutput())
     assert refused.value.failure.code == "csv.malformed-rows"
 
@@ -43,7 +43,7 @@ def test_a_row_of_another_width_anywhere_is_refused_by_its_line(tmp_path: Path, 
 def test_an_empty_field_too_many_which_duckdb_overlooks_is_noticed(tmp_path: Path) -> None:
     lines = TABLE.splitlines()
     lines.insert(ROWS // 2, "1,2,2024-01-01,")
-    with pytest.raises(DeliveryError, match=rf"lines {ROWS // 2 + 1}; line {ROWS // 2 + 1} has 4 fields"):
+    with pytest.raises(DeliveryError, match=rf"lines? {ROWS // 2 + 1}; line {ROWS // 2 + 1} has 4 fields"):
         converted(tmp_path, "\n".join(lines).encode(), MemoryOutput())
 
 

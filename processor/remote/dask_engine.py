@@ -32,7 +32,11 @@ from distributed.security import Security
 from processor.domain.errors import DeliveryError, ErrorClass, Failure
 
 PROTOCOL = 1  # of requests and receipts; another number is another language
-_ALIKE = ("processor", "duckdb", "distributed")  # whose versions decide what is written, or whether we understand it
+_ALIKE = (
+    "data-file-processor",
+    "duckdb",
+    "distributed",
+)  # whose versions decide what is written, or whether we understand it
 _CONNECT_SECONDS = 5.0
 _GATHER_SECONDS = 60.0
 _ANSWER_SECONDS = 10.0

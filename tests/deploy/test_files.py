@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
+from processor.cli.main import DISTRIBUTION
 from processor.config import Settings
+from processor.remote.dask_engine import _ALIKE
 
 from .conftest import DEPLOY
 
@@ -72,3 +74,8 @@ def test_no_text_recommends_the_package_of_another_project() -> None:
     wrong = re.compile(r"(pip|uv|pipx) install[^\n]*[\s'\"]processor\b(?![/.-])")
     found = [path for path in texts if wrong.search(path.read_text(encoding="utf-8", errors="replace"))]
     assert found == []
+
+
+def test_the_program_asks_for_its_version_by_the_name_of_its_distribution() -> None:
+    name = tomllib.loads((DEPLOY.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]["name"]
+    assert (DISTRIBUTION, _ALIKE[0]) == (name, name)

@@ -37,6 +37,9 @@ class Recorded:
     def __init__(self) -> None:
         self.objects: list[StoredObject] = []
 
+    def claim(self, _begin: Begin, _key: str) -> None:
+        pass
+
     def stored(self, _begin: Begin, stored: StoredObject, _end: End) -> None:
         self.objects.append(stored)
 

@@ -1,4 +1,4 @@
-"""A file of zero bytes that is declared to be a table."""
+"""A file of zero bytes as a table, where declared."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

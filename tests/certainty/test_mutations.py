@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -17,9 +18,9 @@ TABLES_A_KIND = 4
 
 
 def _some(kind: str) -> list[Table]:
-    """Return some of the tables, others for each kind."""
+    """Return the tables, in another order for each kind: not each of them can be broken in each way."""
     first = list(MUTATIONS).index(kind)
-    return [TABLES[(first + step * 5) % len(TABLES)] for step in range(TABLES_A_KIND)]
+    return [TABLES[(first + step * 5) % len(TABLES)] for step in range(len(TABLES))]
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +31,7 @@ def batch() -> Iterator[Batch]:
 
 @pytest.mark.parametrize("kind", list(MUTATIONS))
 def test_a_broken_table_is_refused_or_kept_whole(kind: str, batch: Batch, tmp_path: Path) -> None:
-    verdicts = list(judge_broken(batch, tmp_path, _some(kind), [kind]))
+    verdicts = list(islice(judge_broken(batch, tmp_path, _some(kind), [kind]), TABLES_A_KIND))
     assert len(verdicts) >= 2
     assert not [(verdict.table, verdict.wrong) for verdict in verdicts if verdict.wrong]
 

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import sys
 from contextlib import suppress
 from typing import Any, BinaryIO, cast
@@ -10,6 +11,8 @@ import orjson
 import structlog
 
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}
+# By the name of the method that logs; `warn` and `exception` are aliases of structlog's.
+_PRIORITIES = {"debug": b"<7>", "warning": b"<4>", "error": b"<3>", "exception": b"<3>", "critical": b"<2>"}
 
 _level = logging.INFO
 
@@ -23,7 +26,13 @@ def configure(level: str, *, pretty: bool) -> None:
         else [structlog.processors.TimeStamper("iso"), structlog.processors.JSONRenderer(_dumps)]
     )
     structlog.configure(
-        processors=[_above_level, structlog.processors.add_log_level, structlog.processors.format_exc_info, *output],
+        processors=[
+            _above_level,
+            structlog.processors.add_log_level,
+            structlog.processors.format_exc_info,
+            *output,
+            *([_with_priority] if _journal_reads_stdout() else []),
+        ],
         logger_factory=structlog.BytesLoggerFactory(cast("BinaryIO", _Output())),
         cache_logger_on_first_use=False,
     )
@@ -49,6 +58,20 @@ class _Output:
 
     def flush(self) -> None:
         """Have nothing to do."""
+
+
+def _journal_reads_stdout() -> bool:
+    """Tell by JOURNAL_STREAM, device and inode of a stream, that stdout leads to journald (systemd.exec(5))."""
+    try:
+        status = os.fstat(sys.stdout.fileno())
+    except (OSError, ValueError, AttributeError):
+        return False
+    return os.environ.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}"
+
+
+def _with_priority(_logger: Any, method: str, line: Any) -> bytes:
+    """Put the priority in front of each line, as journald reads it: sd-daemon(3)."""
+    return b"\n".join(_PRIORITIES.get(method, b"<6>") + each for each in line.split(b"\n"))
 
 
 def _for_eyes() -> structlog.dev.ConsoleRenderer:

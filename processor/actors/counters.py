@@ -52,6 +52,8 @@ class Counters:
     object_bytes: int = 0
     step_seconds: defaultdict[str, Spread] = field(default_factory=lambda: defaultdict(Spread))
     in_flight: int = 0
+    arrived_ms: int = 0  # when the last new or changed file was found; 0: never
+    completed_ms: int = 0  # when the last file was delivered
     store_out: bool = False
     store_problem: str = ""
     cluster_out: bool = False
@@ -67,8 +69,10 @@ class Counters:
         }
         return tuple(text for text, holds in words.items() if holds)
 
-    def count_found(self, intake: Intake) -> None:
+    def count_found(self, intake: Intake, now_ms: int) -> None:
         """Count a batch of found files."""
+        if intake.new or intake.changed:
+            self.arrived_ms = now_ms
         self.files_new += intake.new
         self.files_changed += intake.changed
 
@@ -83,6 +87,9 @@ class Counters:
                 self.feed_files[feed.name, outcome] += 0
             for kind in Drift:
                 self.feed_drift[feed.name, kind, ""] += 0
+            declared = feed.declaration.columns
+            for column in () if declared is None else declared.columns:
+                self.feed_drift[feed.name, Drift.MISSING, column.source or column.name] += 0
 
     def count_feed(self, feed: str | None, outcome: str) -> None:
         """Count a file, or a member, of a feed."""
@@ -94,12 +101,13 @@ class Counters:
         self.objects += 1
         self.object_bytes += size_bytes
 
-    def count_completed(self, job: Job, *, uploaded: bool) -> None:
+    def count_completed(self, job: Job, now_ms: int, *, uploaded: bool) -> None:
         """Count a job that came home."""
         self.changing.pop((job.row, job.file.relative_path), None)
         if not uploaded:
             self.unchanged += 1
             return
+        self.completed_ms = now_ms
         self.completed[job.file.kind.type] += 1
         self.completed_bytes[job.file.kind.type] += job.file.size_bytes
 

@@ -103,6 +103,7 @@ class Progress(BaseActor):
         self._tell_idle = idle
         self._feeds = feeds
         counters.know_feeds(feeds)
+        counters.arrived_ms, counters.completed_ms = ledger.latest()
         self._policy = RetryPolicy(settings.max_retries, settings.retry_delay / 1000)
         self._chance = random.Random()  # noqa: S311 - jitter, not secrets
         self._outages = Outages(self._probe, self._tell_failed, self._chance, self.log)
@@ -183,7 +184,7 @@ class Progress(BaseActor):
     def _found(self, files: tuple[Any, ...]) -> Intake:
         self._record_group()
         intake = self._durably(lambda: self._ledger.found(files, _now_ms()))
-        self.counters.count_found(intake)
+        self.counters.count_found(intake, _now_ms())
         if intake.new or intake.changed or intake.released:
             self._may_be_due = True
             self._admit()
@@ -327,7 +328,7 @@ class Progress(BaseActor):
         uploaded = job.delivered is not Delivered.MANIFEST
         if uploaded:
             self._outages.delivered(job.row)
-        self.counters.count_completed(job, uploaded=uploaded)
+        self.counters.count_completed(job, _now_ms(), uploaded=uploaded)
         if uploaded:
             self.counters.count_feed(_own_feed(job), "completed")
         self.log.info(

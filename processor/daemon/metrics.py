@@ -12,24 +12,29 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.metadata import version
 from pathlib import Path
 
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
 
-from processor.actors.counters import Counters
+from processor.actors.counters import Counters, Spread
 from processor.daemon.control_socket import end_serving
+from processor.domain.codes import CODES
+from processor.domain.files import FileType
+from processor.domain.jobs import Status, Step
 from processor.ledger.reader import Standing, standing
 from processor.sandbox.confine import Protections
 from processor.watch.tree import WatchCounters
 
 _FRESH_SECONDS = 5.0
 _CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+_NEVER = Spread()
 _WORKER_DEATHS = ("worker.died", "worker.crashed", "worker.silent", "worker.memory", "worker.cpu-time")
 
 
@@ -55,6 +60,7 @@ class MetricsServer:
         host, _, port = listen.rpartition(":")
         registry = CollectorRegistry(auto_describe=False)
         registry.register(_Collector(sources))
+        ProcessCollector(registry=registry)
         self._server = _MetricsHttpServer((host.strip("[]"), int(port)), registry, sources.not_ready)
         threading.Thread(target=self._server.serve_forever, name="metrics", daemon=True).start()
 
@@ -136,59 +142,18 @@ class _Collector:
 
     def collect(self) -> Iterator[Metric]:
         """Yield every metric."""
-        yield from self._of_counters(self._sources.counters)
+        built = {version("data-file-processor"): 1}
+        yield _labelled(GaugeMetricFamily, "processor_build_info", "1, with the version.", "version", built)
+        yield from _of_files(self._sources.counters)
+        yield from _of_feeds(self._sources.counters)
+        yield from _of_work(self._sources.counters)
         yield from self._of_ledger()
         yield from self._of_tree(self._sources.tree())
         if (protections := self._sources.protections) is not None:
-            yield _protections(protections)
-        memory = GaugeMetricFamily("processor_resident_bytes", "Resident memory of the main process.")
-        memory.add_metric([], _resident_bytes())
-        yield memory
-
-    def _of_counters(self, counters: Counters) -> Iterator[Metric]:
-        files = CounterMetricFamily("processor_files", "Files that came to an end.", labels=["type", "outcome"])
-        for type_, count in counters.completed.items():
-            files.add_metric([type_, "completed"], count)
-        files.add_metric(["any", "unchanged"], counters.unchanged)
-        files.add_metric(["any", "failed"], counters.failed.total())
-        yield files
-        feeds = CounterMetricFamily(
-            "processor_feed_files", "Files and members of feeds that came to an end.", labels=["feed", "outcome"]
-        )
-        for (feed, outcome), count in sorted(counters.feed_files.items()):
-            feeds.add_metric([feed, outcome], count)
-        yield feeds
-        drift = CounterMetricFamily(
-            "processor_feed_drift", "Differences from what feeds declare.", labels=["feed", "kind", "column"]
-        )
-        for labels, count in sorted(counters.feed_drift.items()):
-            drift.add_metric(list(labels), count)
-        yield drift
-        source = CounterMetricFamily("processor_source_bytes", "Bytes of delivered files.", labels=["type"])
-        for type_, count in counters.completed_bytes.items():
-            source.add_metric([type_], count)
-        yield source
-        yield _counter("processor_objects", "Objects stored and verified.", counters.objects)
-        yield _counter("processor_object_bytes", "Bytes of objects stored and verified.", counters.object_bytes)
-        for name, text, counts in (
-            ("processor_failures", "Files that failed for good, by code.", counters.failed),
-            ("processor_retries", "Tries that failed and are repeated, by code.", counters.retries),
-        ):
-            family = CounterMetricFamily(name, text, labels=["code"])
-            for code, count in counts.items():
-                family.add_metric([code], count)
-            yield family
-        deaths = sum(counts[code] for counts in (counters.failed, counters.retries) for code in _WORKER_DEATHS)
-        yield _counter("processor_worker_deaths", "Workers that died, hung or ran out of memory.", deaths)
-        steps = HistogramMetricFamily("processor_step_seconds", "Duration of steps.", labels=["step"])
-        for step, spread in counters.step_seconds.items():
-            steps.add_metric([step], spread.buckets(), spread.total_seconds)
-        yield steps
-        yield _gauge("processor_store_available", "1 unless the store is out.", 0.0 if counters.store_out else 1.0)
-        cluster = 0.0 if counters.cluster_out else 1.0
-        yield _gauge("processor_cluster_available", "1 unless the cluster of ENGINE=dask is out.", cluster)
-        yield _gauge("processor_ledger_full", "1 while there is no room for the ledger.", float(counters.ledger_full))
-        yield _gauge("processor_in_flight", "Files on their way.", counters.in_flight)
+            text = "Whether a protection of worker processes is on."
+            on = {name: float(getattr(protections, name)) for name in Protections.__slots__}
+            yield _labelled(GaugeMetricFamily, "processor_worker_protection", text, "protection", on)
+        yield _gauge("processor_resident_bytes", "Resident memory of the main process.", _resident_bytes())
 
     def _of_ledger(self) -> Iterator[Metric]:
         now = time.monotonic()
@@ -196,13 +161,11 @@ class _Collector:
             self._standing = standing(self._sources.ledger)
             self._standing_at = now
         known = self._standing
-        files = GaugeMetricFamily("processor_ledger_files", "Files in the ledger.", labels=["status"])
-        for status, count in known.counts.items():
-            files.add_metric([status], count)
-        yield files
+        files = dict.fromkeys(map(str, Status), 0) | known.counts
+        yield _labelled(GaugeMetricFamily, "processor_ledger_files", "Files in the ledger.", "status", files)
         age = 0.0 if known.oldest_waiting_ms is None else max(0.0, time.time() - known.oldest_waiting_ms / 1000)
         yield _gauge("processor_oldest_waiting_seconds", "Age of the file that waits longest; 0 when none waits.", age)
-        yield _gauge("processor_ledger_bytes", "Size of the ledger.", known.size_bytes)
+        yield _gauge("processor_ledger_bytes", "Size of the ledger, with its write-ahead log.", known.size_bytes)
 
     @staticmethod
     def _of_tree(tree: WatchCounters) -> Iterator[Metric]:
@@ -215,12 +178,71 @@ class _Collector:
         yield _gauge("processor_open_files", "Files that stand still and are open for writing.", tree.open)
 
 
-def _protections(protections: Protections) -> GaugeMetricFamily:
-    text = "Whether a protection of worker processes is on."
-    family = GaugeMetricFamily("processor_worker_protection", text, labels=["protection"])
-    for name in Protections.__slots__:
-        family.add_metric([name], getattr(protections, name))
-    return family
+def _of_files(counters: Counters) -> Iterator[Metric]:
+    """Yield counters whose label sets are all there from the start: what is born with 1 does not increase."""
+    files = CounterMetricFamily("processor_files", "Files that came to an end.", labels=["type", "outcome"])
+    for type_ in FileType:
+        files.add_metric([type_, "completed"], counters.completed[type_])
+    files.add_metric(["any", "unchanged"], counters.unchanged)
+    files.add_metric(["any", "failed"], counters.failed.total())
+    yield files
+    source = {str(type_): counters.completed_bytes[type_] for type_ in FileType}
+    yield _labelled(CounterMetricFamily, "processor_source_bytes", "Bytes of delivered files.", "type", source)
+    for name, text, counts in (
+        ("processor_failures", "Files that failed for good, by code.", counters.failed),
+        ("processor_retries", "Tries that failed and are repeated, by code.", counters.retries),
+    ):
+        yield _labelled(CounterMetricFamily, name, text, "code", dict.fromkeys(CODES, 0) | counts)
+    deaths = sum(counts[code] for counts in (counters.failed, counters.retries) for code in _WORKER_DEATHS)
+    yield _counter("processor_worker_deaths", "Workers that died, hung or ran out of memory.", deaths)
+
+
+def _of_feeds(counters: Counters) -> Iterator[Metric]:
+    feeds = CounterMetricFamily(
+        "processor_feed_files", "Files and members of feeds that came to an end.", labels=["feed", "outcome"]
+    )
+    for (feed, outcome), count in sorted(counters.feed_files.items()):
+        feeds.add_metric([feed, outcome], count)
+    yield feeds
+    drift = CounterMetricFamily(
+        "processor_feed_drift", "Differences from what feeds declare.", labels=["feed", "kind", "column"]
+    )
+    for labels, count in sorted(counters.feed_drift.items()):
+        drift.add_metric(list(labels), count)
+    yield drift
+
+
+def _of_work(counters: Counters) -> Iterator[Metric]:
+    yield _counter("processor_objects", "Objects stored and verified.", counters.objects)
+    yield _counter("processor_object_bytes", "Bytes of objects stored and verified.", counters.object_bytes)
+    steps = HistogramMetricFamily("processor_step_seconds", "Duration of steps.", labels=["step"])
+    for step in Step:
+        spread = counters.step_seconds.get(step, _NEVER)
+        steps.add_metric([step], spread.buckets(), spread.total_seconds)
+    yield steps
+    yield _gauge("processor_store_available", "1 unless the store is out.", 0.0 if counters.store_out else 1.0)
+    cluster = 0.0 if counters.cluster_out else 1.0
+    yield _gauge("processor_cluster_available", "1 unless the cluster of ENGINE=dask is out.", cluster)
+    yield _gauge("processor_ledger_full", "1 while there is no room for the ledger.", float(counters.ledger_full))
+    yield _gauge("processor_in_flight", "Files on their way.", counters.in_flight)
+    arrived, completed = counters.arrived_ms / 1000, counters.completed_ms / 1000
+    yield _gauge("processor_last_arrival_timestamp_seconds", "Unix time when a file was found last; 0: never.", arrived)
+    yield _gauge(
+        "processor_last_completion_timestamp_seconds", "Unix time when a file was delivered last; 0: never.", completed
+    )
+
+
+def _labelled(
+    family: type[CounterMetricFamily] | type[GaugeMetricFamily],
+    name: str,
+    text: str,
+    label: str,
+    values: Mapping[str, float],
+) -> Metric:
+    metric = family(name, text, labels=[label])
+    for value, number in values.items():
+        metric.add_metric([value], number)
+    return metric
 
 
 def _counter(name: str, text: str, value: float) -> CounterMetricFamily:

@@ -3,7 +3,7 @@
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -74,7 +74,7 @@ def delivered_by_feed(path: Path) -> dict[FeedMark, int]:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How many files have each status, when the one that waits longest was first seen, and the ledger's size."""
+    """How many files have each status, since when the one that waits longest is due, and the ledger's size on disk."""
 
     counts: dict[str, int]
     oldest_waiting_ms: int | None
@@ -86,10 +86,18 @@ def standing(path: Path) -> Standing:
     with reading(path) as db:
         rows = db.execute("SELECT status, count(*) FROM file_progress GROUP BY status").fetchall()
         oldest = db.execute(
-            "SELECT created_at FROM file_progress WHERE status='pending' ORDER BY due_at LIMIT 1"
+            "SELECT due_at FROM file_progress WHERE status='pending' AND due_at IS NOT NULL ORDER BY due_at LIMIT 1"
         ).fetchone()
     counts = dict.fromkeys(map(str, Status), 0) | {row[0]: row[1] for row in rows}
-    return Standing(counts, None if oldest is None else oldest[0], path.stat().st_size)
+    return Standing(counts, None if oldest is None else oldest[0], size_on_disk(path))
+
+
+def size_on_disk(path: Path) -> int:
+    """Return the bytes of a ledger together with its write-ahead log."""
+    size = path.stat().st_size
+    with suppress(FileNotFoundError):
+        size += path.with_name(path.name + "-wal").stat().st_size
+    return size
 
 
 def completed_paths(path: Path, root: bytes) -> Iterator[bytes]:

@@ -71,6 +71,14 @@ class Transactions:
         rows = self._read("SELECT status, count(*) FROM file_progress GROUP BY status")
         return dict.fromkeys(Status, 0) | {Status(status): count for status, count in rows}
 
+    def latest(self) -> tuple[int, int]:
+        """Return when the last new file was found and when the last one was delivered; 0: never."""
+        arrived = self._read("SELECT created_at FROM file_progress ORDER BY id DESC LIMIT 1").fetchone()
+        completed = self._read(
+            "SELECT updated_at FROM file_progress WHERE status='completed' ORDER BY updated_at DESC LIMIT 1"
+        ).fetchone()
+        return (arrived or (0,))[0], (completed or (0,))[0]
+
     # For the topics
 
     def _set(self, row: int, now_ms: int, **columns: object) -> None:

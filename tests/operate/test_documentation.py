@@ -10,6 +10,7 @@ from pydantic.fields import FieldInfo
 
 from processor.cli.main import app
 from processor.config import Settings
+from processor.domain.codes import CODES
 from tests.operate.sources import ROOT, events, failure_codes
 
 SETTINGS = (ROOT / "docs/SETTINGS.md").read_text(encoding="utf-8")
@@ -64,6 +65,11 @@ def test_every_failure_code_is_documented_and_no_other() -> None:
     documented = set().union(*(_names(row[0]) for row in _rows(OPERATIONS, "Failures")))
     assert len(failure_codes()) > 70, "the search for codes finds them"
     assert documented == failure_codes() | {"unknown"}
+
+
+def test_every_code_that_a_daemon_may_meet_has_a_counter() -> None:
+    of_commands = ("convert.", "extract.", "directory.")
+    assert set(CODES) == {code for code in failure_codes() if not code.startswith(of_commands)}, "domain/codes.py"
 
 
 def test_every_command_is_named_in_the_documentation() -> None:

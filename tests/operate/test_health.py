@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,10 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from processor.daemon.liveness import LOST_SECONDS, SLOW_SECONDS, Liveness
+from processor.domain.codes import CODES
+from processor.domain.declarations import Drift
+from processor.domain.files import FileType
+from processor.domain.jobs import Step
 from tests.conftest import WaitUntil
 from tests.e2e.conftest import MakeDaemon
 from tests.e2e.daemon import Daemon, StoreAddress
@@ -73,10 +78,46 @@ def test_a_scrape_tells_what_happened_and_every_metric_is_documented(make_daemon
     assert 10e6 < samples["processor_resident_bytes", ()] < 300e6
     assert samples["processor_oldest_waiting_seconds", ()] == 0
 
-    names = {re.sub(r"_(bucket|sum|count|created)$", "", name) for name, _ in samples} - {"processor_retries_total"}
-    documented = {name.partition("{")[0] for name in re.findall(r"`(processor_[a-z_]+(?:\{[a-z,]+\})?)`", OPERATIONS)}
+    now = time.time()
+    assert now - 600 < samples["processor_last_arrival_timestamp_seconds", ()] < now + 1
+    assert now - 600 < samples["processor_last_completion_timestamp_seconds", ()] < now + 1
+    assert samples["process_start_time_seconds", ()] < samples["processor_last_completion_timestamp_seconds", ()]
+    assert [key[1] for key in samples if key[0] == "processor_build_info"] == [
+        (("version", version("data-file-processor")),)
+    ]
+
+    names = {re.sub(r"_(bucket|sum|count|created)$", "", name) for name, _ in samples}
+    documented = {
+        name.partition("{")[0] for name in re.findall(r"`(process(?:or)?_[a-z_]+(?:\{[a-z,]+\})?)`", OPERATIONS)
+    }
     of_feeds = {"processor_feed_files_total", "processor_feed_drift_total"}
-    assert names == documented - {"processor_retries_total"} - of_feeds, "no try was repeated, no feed is declared"
+    assert names == documented - of_feeds, "no feed is declared"
+
+
+def test_every_label_of_a_counter_is_there_from_the_start_with_0(make_daemon: MakeDaemon) -> None:
+    daemon = make_daemon(HTTP_LISTEN="127.0.0.1:0", FEEDS="feeds.toml")
+    (daemon.home / "feeds.toml").write_text('[[feed]]\nname="a"\nmatch=["a/*"]\n[feed.columns]\nid="BIGINT"\n')
+    daemon.start()
+    samples = scrape(daemon)
+    counted = {
+        "processor_failures_total": [{"code": code} for code in CODES],
+        "processor_retries_total": [{"code": code} for code in CODES],
+        "processor_source_bytes_total": [{"type": str(each)} for each in FileType],
+        "processor_step_seconds_count": [{"step": str(each)} for each in Step],
+        "processor_files_total": [
+            *({"type": str(each), "outcome": "completed"} for each in FileType),
+            *({"type": "any", "outcome": outcome} for outcome in ("failed", "unchanged")),
+        ],
+        "processor_feed_files_total": [{"feed": "a", "outcome": outcome} for outcome in ("completed", "failed")],
+        "processor_feed_drift_total": [
+            {"feed": "a", "kind": "missing", "column": "id"},
+            *({"feed": "a", "kind": str(kind), "column": ""} for kind in Drift),
+        ],
+    }
+    for name, label_sets in counted.items():
+        expected = {tuple(sorted(labels.items())) for labels in label_sets}
+        assert {labels for key, labels in samples if key == name} == expected, name
+        assert all(samples[name, labels] == 0 for labels in expected), name
 
 
 def test_a_ledger_that_can_not_be_read_costs_a_scrape_and_nothing_else(make_daemon: MakeDaemon) -> None:

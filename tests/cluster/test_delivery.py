@@ -13,6 +13,7 @@ from tests.cluster.conftest import MakeDaskDaemon
 from tests.cluster.programs import ClusterPrograms
 from tests.e2e.bucket import Bucket
 from tests.e2e.trees import MIB, write, write_csv, write_large
+from tests.processes import fork_servers
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -70,8 +71,7 @@ def test_parsers_on_workers_hold_no_credentials_and_have_no_network(
     assert objects.table("a.csv.parquet").num_rows == 100
     programs = [psutil.Process(worker.process.pid) for worker in running.workers]
     assert all("S3_SECRET_ACCESS_KEY" in program.environ() for program in programs)
-    children = [child for program in programs for child in program.children(recursive=True)]
-    parsers = [child for child in children if "fork_server" in " ".join(child.cmdline())]
+    parsers = [parser for program in programs for parser in fork_servers(program)]
     assert len(parsers) >= len(programs)
     for parser in parsers:
         assert not [name for name in parser.environ() if name.startswith(("S3_", "DASK_"))]

@@ -15,6 +15,8 @@ from typing import Any
 
 import psutil
 
+from tests.processes import command_line
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -128,7 +130,7 @@ class Daemon:
 
     def workers(self) -> list[psutil.Process]:
         """Return the processes that read strangers' files, not the server that forks them."""
-        servers = {each.pid for each in self.descendants() if "fork_server" in _command(each)}
+        servers = {each.pid for each in self.descendants() if "fork_server" in command_line(each)}
         return [each for each in self.descendants() if each.pid in servers and each.ppid() in servers]
 
     # What it has said and written
@@ -194,10 +196,3 @@ class Daemon:
                 raise AssertionError(f"not within {timeout} s; ledger {counts}; log: {self.tail()}")
             time.sleep(every)
         return value
-
-
-def _command(process: psutil.Process) -> str:
-    try:
-        return " ".join(process.cmdline())
-    except psutil.Error:
-        return ""

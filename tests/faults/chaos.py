@@ -24,6 +24,7 @@ from tests.faults.checker import Checker
 from tests.faults.generator import Activity
 from tests.faults.names import written
 from tests.faults.orphans import adopt_orphans, end_with_children, own_children, reap, strays
+from tests.processes import fork_servers
 
 MIB = 1 << 20
 _REST_SECONDS = 120  # without an end of any file
@@ -147,8 +148,8 @@ class Chaos:
             self.report.kills += 1
 
     def _kill_fork_server(self) -> None:
-        for each in psutil.Process(self.daemon.pid).children():
-            if "fork_server" in " ".join(each.cmdline()):
+        for each in fork_servers(psutil.Process(self.daemon.pid)):
+            if each.ppid() == self.daemon.pid:
                 each.kill()
                 self.report.kills += 1
 

@@ -7,6 +7,8 @@ from collections.abc import Collection
 
 import psutil
 
+from tests.processes import command_line
+
 _PR_SET_CHILD_SUBREAPER = 36
 _PATIENCE_SECONDS = 3.0
 
@@ -26,7 +28,7 @@ def strays(own: frozenset[int] = frozenset()) -> list[str]:
     """Return the command lines of processes that run our interpreter and outlived their daemon; waits a moment."""
     adopted = [each for each in psutil.Process().children() if each.pid not in own and _is_processor(each)]
     _gone, alive = psutil.wait_procs(adopted, timeout=_PATIENCE_SECONDS)
-    return [f"{each.pid}: {_command(each)}" for each in alive if each.status() != psutil.STATUS_ZOMBIE]
+    return [f"{each.pid}: {command_line(each)}" for each in alive if each.status() != psutil.STATUS_ZOMBIE]
 
 
 def end_with_children(pid: int) -> None:
@@ -47,12 +49,5 @@ def reap(awaited: Collection[int]) -> None:
 
 
 def _is_processor(process: psutil.Process) -> bool:
-    command = _command(process)
+    command = command_line(process)
     return "fork_server" in command or "-m processor" in command
-
-
-def _command(process: psutil.Process) -> str:
-    try:
-        return " ".join(process.cmdline())
-    except psutil.Error:
-        return ""

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from concurrent.futures import CancelledError
 from pathlib import Path
 
-import psutil
 import pytest
 import structlog.testing
 
@@ -18,6 +17,7 @@ from processor.streams.worker_errors import WorkerDiedError
 from tests.conftest import WaitUntil
 from tests.e2e.daemon import ROOT, Daemon
 from tests.faults import probes
+from tests.processes import command_line, fork_servers
 
 _SECONDS = 60
 
@@ -66,10 +66,11 @@ def test_a_worker_reads_what_it_is_to_convert_and_nothing_of_ours(pool: Pool, re
 
 def test_no_secret_is_in_a_workers_environment_or_command_line(pool: Pool) -> None:
     assert "hush-hush" not in str(pool.submit(probes.environment, None).result(_SECONDS))
-    for child in psutil.Process().children(recursive=True):
-        if child.status() != psutil.STATUS_ZOMBIE and "fork_server" in " ".join(child.cmdline()):
-            assert "hush-hush" not in str(child.environ())
-            assert "hush-hush" not in " ".join(child.cmdline())
+    confined = fork_servers()
+    assert confined
+    for each in confined:
+        assert "hush-hush" not in str(each.environ())
+        assert "hush-hush" not in command_line(each)
 
 
 def test_a_worker_that_bloats_fails_alone(pool: Pool) -> None:
@@ -100,9 +101,8 @@ def test_a_worker_that_hangs_is_ended_when_its_task_is_cancelled(pool: Pool, wai
 def test_workers_killed_while_they_have_nothing_to_do_are_replaced(pool: Pool, wait_until: WaitUntil) -> None:
     assert pool.submit(probes.answer, None).result(_SECONDS) == "here"
     for _ in range(3):
-        for child in psutil.Process().children():
-            if child.status() != psutil.STATUS_ZOMBIE and "fork_server" in " ".join(child.cmdline()):
-                child.kill()
+        for each in fork_servers():
+            each.kill()
         wait_until(lambda: _answers(pool), timeout=_SECONDS)
 
 
@@ -124,7 +124,7 @@ def test_no_secret_is_told_by_the_daemon_or_held_by_its_workers(daemon: Daemon) 
     assert workers
     for each in workers:
         assert secret not in str(each.environ())
-        assert secret not in " ".join(each.cmdline())
+        assert secret not in command_line(each)
         assert not [name for name in each.environ() if name.startswith(("S3_", "AWS_"))]
     assert daemon.stop() == 0
 
@@ -204,7 +204,7 @@ def test_what_workers_print_is_logged_line_by_line_and_bounded(pool: Pool, wait_
 
 def test_a_fork_server_that_is_killed_is_replaced(pool: Pool, wait_until: WaitUntil) -> None:
     assert pool.submit(probes.answer, None).result(_SECONDS) == "here"
-    for child in psutil.Process().children():
-        if "fork_server" in " ".join(child.cmdline()):
-            child.kill()
+    for each in fork_servers():
+        if each.ppid() == os.getpid():
+            each.kill()
     wait_until(lambda: _answers(pool), timeout=_SECONDS)

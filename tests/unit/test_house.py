@@ -69,3 +69,10 @@ def test_confined_code_brings_nothing_of_the_other_side_into_a_worker() -> None:
     )
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
+
+
+def test_the_main_process_loads_no_parser() -> None:
+    parsers = ("duckdb", "_duckdb", "pyarrow", "numpy", "pyexpat", "zstandard")
+    program = f"import sys, processor.daemon.app; print([m for m in sys.modules if m in {parsers!r}])"
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"

@@ -16,7 +16,6 @@ sql             SQL text: literals, identifiers, and reading CSV without guessin
 from dataclasses import replace
 
 from processor.confined.formats.base import TablePlan, format_of
-from processor.confined.formats.empty import convert_empty, is_empty_table, plan_empty
 from processor.domain.conversion import ConversionOptions, DataFormat, Facts, Receipt
 from processor.domain.errors import DeliveryError
 from processor.streams.output import Output
@@ -34,7 +33,9 @@ def convert(
     """
     found = format_of(data_format)
     found.check(options)
-    if is_empty_table(source, options):
+    if _is_empty_table(source, options):
+        from processor.confined.formats.empty import convert_empty  # noqa: PLC0415 - it loads DuckDB, which main must not
+
         return convert_empty(options, output, metadata)
     converter = found.convert
     try:
@@ -51,6 +52,17 @@ def plan(source: Source, data_format: DataFormat, options: ConversionOptions) ->
     """Return how `source` would be converted, or why it would be refused; nothing is written."""
     found = format_of(data_format)
     found.check(options)
-    if is_empty_table(source, options):
+    if _is_empty_table(source, options):
+        from processor.confined.formats.empty import plan_empty  # noqa: PLC0415 - it loads DuckDB, which main must not
+
         return TablePlan((("empty-file", "declared"),), plan_empty(options))
     return found.plan(source, data_format, options)
+
+
+def _is_empty_table(source: Source, options: ConversionOptions) -> bool:
+    """Tell whether `source` has no byte and its feed says that it is a table nevertheless."""
+    declaration = options.declaration
+    if declaration is None or not declaration.empty_file or declaration.columns is None:
+        return False
+    with source.open() as reader:
+        return not reader.read(1)

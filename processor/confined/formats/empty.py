@@ -7,16 +7,6 @@ from processor.confined.formats.parquet.declared import DeclaredRows, DeclaredTa
 from processor.confined.formats.parquet.receipt import TextColumn
 from processor.domain.conversion import Column, ConversionOptions, Facts, Receipt
 from processor.streams.output import Output
-from processor.streams.source import Source
-
-
-def is_empty_table(source: Source, options: ConversionOptions) -> bool:
-    """Tell whether `source` has no byte and its feed says that it is a table nevertheless."""
-    declaration = options.declaration
-    if declaration is None or not declaration.empty_file or declaration.columns is None:
-        return False
-    with source.open() as reader:
-        return not reader.read(1)
 
 
 def convert_empty(options: ConversionOptions, output: Output, metadata: Facts) -> Receipt:

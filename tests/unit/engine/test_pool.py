@@ -7,7 +7,6 @@ from concurrent.futures import CancelledError
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import psutil
 import pytest
 
 from processor.confined.entrypoint import ConvertRequest, ExtractRequest
@@ -18,6 +17,7 @@ from processor.engine.pool import Budgeted, Pool
 from processor.sandbox.confine import Limits
 from processor.streams.inbox import Inbox
 from processor.streams.worker_errors import WorkerCpuTimeError
+from tests.processes import fork_servers
 
 
 @pytest.fixture
@@ -28,8 +28,7 @@ def inbox() -> Iterator[Inbox]:
 
 
 def _workers() -> int:
-    alive = (child for child in psutil.Process().children() if child.status() != psutil.STATUS_ZOMBIE)
-    return sum("fork_server" in " ".join(child.cmdline()) for child in alive)
+    return sum(each.ppid() == os.getpid() for each in fork_servers())
 
 
 def test_a_pool_that_is_not_to_be_warm_has_no_process_before_its_first_work(inbox: Inbox, tmp_path: Path) -> None:

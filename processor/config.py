@@ -9,20 +9,20 @@ import os
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSource, NoDecode, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 
 from processor.domain.archives import ArchiveLimits, ExtractionOptions, NestedArchives
 from processor.domain.conversion import Compression, ConversionOptions, CsvNotes, MalformedRows, Typing
 from processor.domain.feeds import AfterUpload
 from processor.domain.key_template import template_mistake
 from processor.domain.uploads import PART_SIZE_BYTES, SMALLEST_PART_BYTES
+from processor.environment import LEDGER, absolute, control_socket, env_file, given, written
+from processor.environment import ConfigurationError as ConfigurationError  # noqa: PLC0414 - raised here, too
 
 EMBEDDED = "embedded"
-ENV_FILE = "PROCESSOR_ENV_FILE"  # names the file that is read instead of `.env` in the current directory
 _MIB = 1 << 20
 _LIMITS = ArchiveLimits()
 _LEAST_DUCKDB_MIB = 384  # less is too little for its JSON reader
@@ -64,16 +64,10 @@ class WorkerRenewal(StrEnum):
     NEVER = "never"
 
 
-class ConfigurationError(Exception):
-    """One or more settings are wrong; the text lists them all, a line each."""
-
-
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """Every setting; the environment variable is the field's name in capitals. Times are milliseconds."""
 
-    model_config = SettingsConfigDict(
-        env_file=".env", env_file_encoding="utf-8", env_ignore_empty=True, extra="ignore", frozen=True
-    )
+    model_config = ConfigDict(extra="ignore", frozen=True, validate_default=True)
 
     s3_endpoint: str = Field(
         "", description="URL of the S3 server; empty: AWS; `embedded`: a SeaweedFS server of its own, on loopback"
@@ -145,7 +139,7 @@ class Settings(BaseSettings):
     after_upload: AfterUpload = Field(AfterUpload.KEEP, description="then `keep`, `delete` or `move` the file")
     after_upload_directory: Path | None = Field(None, description="where `move` moves it, under the same relative path")
 
-    progress_db_path: Path = Field(Path("./progress.db"), description="the ledger: one SQLite file, on a local disk")
+    progress_db_path: Path = Field(LEDGER, description="the ledger: one SQLite file, on a local disk")
 
     feeds: Path | None = Field(
         None, description="file of feeds, such as `feeds.toml`: how files are read and delivered; reread on SIGHUP"
@@ -164,9 +158,7 @@ class Settings(BaseSettings):
         CsvNotes.REFUSE,
         description="titles, notes and totals around a CSV table: `refuse` the file or `recognise` them",
     )
-    null_tokens: Annotated[tuple[str, ...], NoDecode] = Field(
-        (), description="texts that mean NULL, separated by commas, such as `NA,n/a`"
-    )
+    null_tokens: tuple[str, ...] = Field((), description="texts that mean NULL, separated by commas, such as `NA,n/a`")
 
     fallback_encoding: str = Field(
         "", description="encoding of CSV and TSV files that are not Unicode, such as `cp1252`; empty: they are refused"
@@ -315,7 +307,7 @@ class Settings(BaseSettings):
     )
     @classmethod
     def _absolute(cls, value: Path | None) -> Path | None:
-        return None if value is None else value.expanduser().absolute()
+        return None if value is None else absolute(value)
 
     @model_validator(mode="after")
     def _together(self) -> "Settings":
@@ -404,7 +396,7 @@ class Settings(BaseSettings):
     @property
     def control_socket_path(self) -> Path:
         """Return where commands reach the daemon."""
-        return (self.control_socket or self.progress_db_path.with_suffix(".sock")).absolute()
+        return control_socket(self.control_socket, self.progress_db_path)
 
 
 def load(otherwise: Mapping[str, Any] | None = None) -> Settings:
@@ -412,14 +404,9 @@ def load(otherwise: Mapping[str, Any] | None = None) -> Settings:
 
     `otherwise` (by setting) holds for what neither the environment nor `.env` sets, before the defaults.
     """
-    path = env_file()
+    mistakes = _misspelt()
     try:
-        mistakes = _misspelt(path)
-        settings = _settings(path, otherwise or {})
-    except OSError as error:
-        raise ConfigurationError(f"{path} can not be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise ConfigurationError(f"{path} is no UTF-8 (byte {error.start}): save it as UTF-8") from error
+        settings = Settings(**({name.lower(): value for name, value in (otherwise or {}).items()} | given()))
     except ValidationError as error:
         mistakes += [_explain(details) for details in error.errors(include_url=False)]
     if mistakes:
@@ -435,17 +422,6 @@ def _declares_text(encoding: str) -> bool:
     except LookupError:
         return False
     return not name.startswith(("utf", "idna", "punycode", "raw", "unicode", "undefined"))
-
-
-def env_file() -> Path:
-    """Return which file is read beside the environment; it need not be there."""
-    return Path(os.environ.get(ENV_FILE, ".env"))
-
-
-def _settings(file: Path, otherwise: Mapping[str, Any]) -> Settings:
-    given = EnvSettingsSource(Settings)() | DotEnvSettingsSource(Settings, env_file=file)()
-    missing = {name.lower(): value for name, value in otherwise.items() if name.lower() not in given}
-    return Settings(_env_file=file, **missing)  # type: ignore[call-arg]
 
 
 def _explain(details: Any) -> str:
@@ -485,15 +461,15 @@ def _requirement(details: Any) -> str:
             return str(details["msg"]).removeprefix("Value error, ")
 
 
-def _misspelt(file: Path) -> list[str]:
+def _misspelt() -> list[str]:
     """Name the variables that are nearly, but not quite, a setting: a silently ignored setting is a trap."""
     known = [name.upper() for name in Settings.model_fields]
-    written = {name.upper() for name in DotEnvSettingsSource(Settings, env_file=file).env_vars}
+    in_file = {name.upper() for name in written()}
     found = []
-    for name in sorted(written | {name for name in os.environ if "_" in name}):
+    for name in sorted(in_file | {name for name in os.environ if "_" in name}):
         close = difflib.get_close_matches(name, known, n=1, cutoff=0.85)
         begins_alike = close and close[0].partition("_")[0] == name.partition("_")[0]
-        if name not in known and close and (begins_alike or name in written):  # AWS_CA_BUNDLE is another program's
-            where = file if name in written else "the environment"
+        if name not in known and close and (begins_alike or name in in_file):  # AWS_CA_BUNDLE is another program's
+            where = env_file() if name in in_file else "the environment"
             found.append(f"{name} in {where} is no setting: did you mean {close[0]}?")
     return found

@@ -10,10 +10,11 @@ import orjson
 from pydantic import SecretStr
 
 from processor import logs
-from processor.config import EMBEDDED, ConfigurationError, SandboxMode, Settings, env_file
+from processor.config import EMBEDDED, ConfigurationError, SandboxMode, Settings
 from processor.delivery.rebuild_ledger import rebuild
 from processor.domain.feeds import AfterUpload, PathPattern
 from processor.domain.keys import escape
+from processor.environment import env_file
 from processor.feeds.patterns import path_patterns
 from processor.ledger.database import LedgerDamagedError, set_aside
 from processor.ledger.writer import Ledger

@@ -11,7 +11,7 @@ from contextlib import closing
 from importlib import resources
 from pathlib import Path
 
-from processor.config import ConfigurationError
+from processor.environment import ConfigurationError
 
 SCHEMA_VERSION = 3
 FEEDS_SINCE = 3  # the version that began to record them; commands may read a ledger that no daemon migrated yet

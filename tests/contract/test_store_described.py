@@ -50,9 +50,7 @@ def described(bucket: S3Store, proxy: FaultProxy, tmp_path: Path) -> Iterator[Ma
         secret = SecretStr(ours.secret_access_key or "")
         known = {"s3_endpoint": proxy.endpoint, "s3_bucket": ours.bucket, "s3_secret_access_key": secret}
         paths = {"watch_path": tmp_path, "s3_access_key_id": ours.access_key_id, "s3_part_size": PART}
-        store = S3Store(
-            store_settings(Settings(_env_file=None, **known, **paths, **settings)), protection=bucket.protection
-        )
+        store = S3Store(store_settings(Settings(**known, **paths, **settings)), protection=bucket.protection)
         stores.append(store)
         return store
 

@@ -26,7 +26,7 @@ def test_a_large_upload_that_is_killed_again_and_again_sends_again_at_most_the_p
     daemon = make_daemon(store=through(counting, address), S3_PART_SIZE=PART)
     digest = write_large(daemon.watch / "large.bin", size, seed=3)
     parts = -(-size // PART)
-    in_flight = Settings(_env_file=None, **_NEEDED).file_parts_in_flight
+    in_flight = Settings(**_NEEDED).file_parts_in_flight
     counting.on(lambda seen: seen.part is not None, Fault(delay_seconds=0.1), 10**6)  # so that a kill meets some
     chance = random.Random(4)
 

@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from processor import config
+from processor import config, environment
 
 
 @pytest.fixture(autouse=True)
 def empty_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in config.Settings.model_fields:
         monkeypatch.delenv(name.upper(), raising=False)
-    monkeypatch.setenv(config.ENV_FILE, str(tmp_path / ".env"))
+    monkeypatch.setenv(environment.ENV_FILE, str(tmp_path / ".env"))
     monkeypatch.setenv("S3_BUCKET", "bucket")
     monkeypatch.setenv("WATCH_PATH", str(tmp_path))
 
@@ -87,3 +87,25 @@ def test_variables_of_other_programs_are_none_of_ours(monkeypatch: pytest.Monkey
 def test_a_port_alone_means_loopback(monkeypatch: pytest.MonkeyPatch, given: str, meant: str) -> None:
     monkeypatch.setenv("HTTP_LISTEN", given)
     assert config.load().http_listen == meant
+
+
+@pytest.mark.parametrize(
+    ("said", "file"),
+    [
+        ({}, ""),
+        ({}, "PROGRESS_DB_PATH='~/a b.db'\nexport FEEDS=f.toml # why\n"),
+        ({"PROGRESS_DB_PATH": ""}, "progress_db_path=from-file/x.db\nCONTROL_SOCKET=s.sock\n"),
+        ({"PROGRESS_DB_PATH": "/e/x.db", "control_socket": "/e/s"}, "PROGRESS_DB_PATH=/f/x.db\nCONTROL_SOCKET=/f/s\n"),
+    ],
+)
+def test_the_quick_look_at_places_finds_what_the_settings_find(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, said: dict[str, str], file: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_text(file)
+    for name, value in said.items():
+        monkeypatch.setenv(name, value)
+    settings = config.load()
+    assert environment.places() == environment.Places(
+        settings.progress_db_path, settings.control_socket_path, settings.feeds is not None
+    )

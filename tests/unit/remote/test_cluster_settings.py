@@ -12,7 +12,7 @@ from processor.remote.tasks import UnitReceipt, Work, as_ranges, continued
 
 def settings(**given: Any) -> Settings:
     basics = {"s3_bucket": "bucket", "watch_path": "/data/in"}
-    return Settings(_env_file=None, **(basics | given))  # type: ignore[call-arg]
+    return Settings(**(basics | given))
 
 
 def test_a_cluster_is_reached_by_tls_unless_it_is_on_this_host() -> None:

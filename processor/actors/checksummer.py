@@ -18,6 +18,7 @@ from processor.domain.feeds import AfterUpload
 from processor.domain.files import FileMetadata, FileType, proposed_kind
 from processor.domain.jobs import Status, Step
 from processor.domain.keys import escape
+from processor.domain.timeline import Milestone
 from processor.ledger.records import Found, PutAway
 from processor.trees.held import ExchangedError, Seen
 
@@ -66,7 +67,7 @@ class Checksummer(Stage):
         file = examined.file
         if file.kind.mismatch:
             self.log.warning("file.type-mismatch", path=escape(file.relative_path), reason=file.kind.mismatch)
-        job = message.job.with_content(file)
+        job = message.job.with_content(file).reached(Milestone.HASHED)
         job = self.report(job, Step.CHECKSUM_CALCULATION, Step.TYPE_DETECTION)
         if job.current is not Step.PROGRESS_UPDATE:
             self.pass_on(job, replace(message, digests=examined.digests))

@@ -1,7 +1,7 @@
 """The Uploader: the one actor that talks to the store."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -37,11 +37,12 @@ from processor.delivery.object_upload import ObjectUpload, TransferStopped, Unhe
 from processor.domain.credits import Credits
 from processor.domain.declarations import drift_of
 from processor.domain.errors import DeliveryError, ErrorClass, Failure
-from processor.domain.files import FileMetadata, FileType
+from processor.domain.files import FileType
 from processor.domain.jobs import Job, Step
 from processor.domain.keys import PROBES, STAGING
 from processor.domain.manifests import Entry, ManifestColumn, ManifestHead, ManifestObject, Omission
 from processor.domain.object_keys import claims_needed, raw_key
+from processor.domain.timeline import Milestone, now_ms
 from processor.domain.uploads import FileDigests, ObjectRequest, Part, Resumption, StoredObject
 from processor.ledger.reader import recorded_objects
 from processor.remote.dispatch import RemoteDelivery
@@ -52,7 +53,7 @@ from processor.store.manifests import entry_fields, entry_from
 from processor.store.orphans import abort_orphans
 from processor.store.probe import adopt, probe
 from processor.store.s3 import S3Store
-from processor.streams.frames import Begin, Content, End, Skipped
+from processor.streams.frames import Begin, Content, End, Frame, Skipped
 from processor.streams.object_stream import ObjectStream
 from processor.streams.source import no_root, open_file
 from processor.trees.beneath import open_root
@@ -106,6 +107,7 @@ class Uploader(Stage):
                 self._deliver_raw(job, known, recorder)
         except TransferStopped:
             return  # the next start takes it up where it is
+        job = recorder.passed(job).reached(Milestone.STORED)
         if bad.count:
             self.routes.progress.tell(StepFailed(job, bad.failure(), bad.first))
         elif not (recorder.held and self._store_manifest_at_once(job, recorder.held)):
@@ -114,9 +116,10 @@ class Uploader(Stage):
     def _store_manifest_at_once(self, job: Job, entries: Sequence[ManifestObject]) -> bool:
         """Complete a file of small objects; False when its manifest could not be stored now, whatever the reason."""
         try:
-            transfer_manifest(self._store, _head(job.file), entries)
+            transfer_manifest(self._store, _head(job), entries)
         except DeliveryError:
             return False
+        job = job.reached(Milestone.MANIFEST)
         self.routes.progress.tell(FileStored(job, tuple(entry.stored.size_bytes for entry in entries)))
         return True
 
@@ -206,7 +209,7 @@ class Uploader(Stage):
             unheard = Unheard(possible=job.was_begun)
             try:
                 return deliver_stream(
-                    stream.frames(), job.file, lambda request: open_upload(request, unheard), recorder
+                    recorder.watch(stream.frames()), job.file, lambda request: open_upload(request, unheard), recorder
                 )
             except BaseException:
                 for each in streams:
@@ -226,11 +229,11 @@ class Uploader(Stage):
         """Write the manifest from what Progress has recorded; with it the delivery is complete."""
         try:
             with recorded_objects(self._settings.progress_db_path, job.row) as details:
-                transfer_manifest(self._store, _head(job.file), map(entry_from, details))
+                transfer_manifest(self._store, _head(job), map(entry_from, details))
         except DeliveryError as error:
             self.routes.progress.tell(StepFailed(job, error.failure))
         else:
-            self.routes.progress.tell(Process(job))
+            self.routes.progress.tell(Process(job.reached(Milestone.MANIFEST)))
 
     def _abort(self, message: AbortUploads) -> None:
         aborted = []
@@ -279,11 +282,19 @@ class Uploader(Stage):
         return None
 
 
-def _head(file: FileMetadata) -> ManifestHead:
+def _head(job: Job) -> ManifestHead:
+    file = job.file
     assert file.checksum is not None, "its objects are stored, so its checksum is known"
     feed = None if file.feed is None or file.kind.type is FileType.ARCHIVE else file.feed.mark
     return ManifestHead(
-        file.relative_path, file.checksum, file.size_bytes, file.modified_ns, file.kind.type, datetime.now(UTC), feed
+        source_path=file.relative_path,
+        sha256=file.checksum,
+        size_bytes=file.size_bytes,
+        modified_ns=file.modified_ns,
+        type=file.kind.type,
+        delivered_at=datetime.now(UTC),
+        feed=feed,
+        timeline=job.timeline,
     )
 
 
@@ -299,11 +310,23 @@ class _Recorder:
         self._job = job
         self._holds = job.file.kind.type is not FileType.ARCHIVE and not job.stored_members
         self._held: list[tuple[Begin, ManifestObject]] = []
+        self._converted_ms: int | None = None
         file = job.file
         # Members that an earlier try stored tell no feed here: then any that may be theirs counts.
         feeds = file.feeds.feeds if job.stored_members else ()
         own = file.feed if file.kind.type is FileType.DATABASE else None
         self.keeps_raw = any(feed.delivery.keep_raw for feed in (*feeds, *([own] if own is not None else [])))
+
+    def watch(self, frames: Iterator[Frame]) -> Iterator[Frame]:
+        """Pass the frames on, and note when the last object was whole."""
+        for frame in frames:
+            if type(frame) is End:
+                self._converted_ms = now_ms()
+            yield frame
+
+    def passed(self, job: Job) -> Job:
+        """Return the job with what the frames told."""
+        return job if self._converted_ms is None else job.reached(Milestone.CONVERTED, self._converted_ms)
 
     def claim(self, begin: Begin, key: str) -> None:
         """Have Progress enter the key as this object's, where it is no mirror of a path."""

@@ -76,4 +76,4 @@ class Watcher(BaseActor):
 
 def _found(file: FoundFile) -> Found:
     identity = Identity(file.device, file.inode, file.ctime_ns)
-    return Found(file.relative_path, file.size_bytes, file.mtime_ns, identity)
+    return Found(file.relative_path, file.size_bytes, file.mtime_ns, identity, int(file.watched_seconds * 1000))

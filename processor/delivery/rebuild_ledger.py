@@ -40,7 +40,8 @@ def rebuild(store: S3Store, ledger: Ledger, root: bytes) -> Rebuilt:
             result.unreadable = (*result.unreadable, key)
             continue
         delivered_ms = int(manifest.head.delivered_at.timestamp() * 1000)
-        if ledger.rebuilt(_file(root, manifest.head), delivered_ms, told.key, told.claimed, told.feeds):
+        file, timeline = _file(root, manifest.head), manifest.head.timeline
+        if ledger.rebuilt(file, delivered_ms, told.key, told.claimed, told.feeds, timeline):
             result.entered += 1
         else:
             result.known += 1

@@ -24,5 +24,6 @@ manifests     Contents of a manifest: a source and its objects
 members       Archive members and the keys of their objects
 object_keys   Keys of objects: mirrored from paths, or by template
 retry         Decide if and when to retry after a failure
+timeline      Times of one file's way, from sight to manifest
 uploads       Uploads: parts, digests, and the state that resuming needs
 """

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from processor.domain.files import FileMetadata, FileType
+from processor.domain.timeline import NO_TIMELINE, Milestone, Timeline, now_ms
 
 
 class Status(StrEnum):
@@ -71,6 +72,7 @@ class Job:
     delivered: Delivered = Delivered.NOTHING
     stored_members: tuple[tuple[int, int], ...] = ()
     was_begun: bool = False
+    timeline: Timeline = NO_TIMELINE
 
     @property
     def current(self) -> Step:
@@ -81,6 +83,10 @@ class Job:
         """Return the job with `step`, which must be the next one, done."""
         assert self.slip[:1] == (step,), f"{step} is not the next of {self.slip}"
         return replace(self, slip=self.slip[1:], done=(*self.done, step))
+
+    def reached(self, milestone: Milestone, at_ms: int | None = None) -> "Job":
+        """Return the job with this milestone passed, now unless said otherwise."""
+        return replace(self, timeline=self.timeline.reached(milestone, now_ms() if at_ms is None else at_ms))
 
     def with_content(self, file: FileMetadata) -> "Job":
         """Return the job with its file's checksum and kind known, so with the rest of its slip.

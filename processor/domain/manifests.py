@@ -6,6 +6,7 @@ from datetime import datetime
 from processor.domain.conversion import Facts
 from processor.domain.feeds import FeedMark
 from processor.domain.files import FileType
+from processor.domain.timeline import NO_TIMELINE, Timeline
 from processor.domain.uploads import StoredObject
 
 
@@ -20,6 +21,7 @@ class ManifestHead:
     type: FileType
     delivered_at: datetime
     feed: FeedMark | None = None
+    timeline: Timeline = NO_TIMELINE
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from processor.environment import ConfigurationError
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 FEEDS_SINCE = 3  # the version that began to record them; commands may read a ledger that no daemon migrated yet
 _BUSY_SECONDS = 10.0
 # By the version that is left behind. A column is added without touching a row.
@@ -42,6 +42,7 @@ _MIGRATIONS = {
         ) WITHOUT ROWID;
         CREATE INDEX idx_claimed_keys ON claimed_keys (file_id);
     """,
+    3: "ALTER TABLE file_progress ADD COLUMN timeline TEXT;",
 }
 # Beyond this the whole check would hold up every start; a damaged page is then found when it is read.
 _CHECKED_WHOLE_BYTES = 256 << 20

@@ -12,6 +12,7 @@ from processor.domain.files import FileMetadata, FileType
 from processor.domain.jobs import Delivered, Job, Status
 from processor.domain.keys import escape, unescape
 from processor.domain.object_keys import delivery_of, key_of, mirrors
+from processor.domain.timeline import Milestone, timeline_from
 from processor.ledger.checkpoints import ORPHAN_PLACES, Reached
 from processor.ledger.records import HELD, Found, Intake, columns_of, identity_from
 
@@ -41,8 +42,8 @@ class Arrivals(Reached):
             if row is None:
                 self._write(
                     "INSERT INTO file_progress (file_path,status,created_at,updated_at,due_at,"
-                    "size_bytes,modified_ns,device,inode,changed_ns) VALUES (?,'pending',?,?,?,?,?,?,?,?)",
-                    *(path, now_ms, now_ms, now_ms, *seen),
+                    "size_bytes,modified_ns,device,inode,changed_ns,timeline) VALUES (?,'pending',?,?,?,?,?,?,?,?,?)",
+                    *(path, now_ms, now_ms, now_ms, *seen, file.timeline(now_ms)),
                 )
                 new += 1
             elif row[4:] != seen:
@@ -60,7 +61,7 @@ class Arrivals(Reached):
     def _changed(self, row: int, status: Status, file: Found, now_ms: int) -> None:
         if status is Status.IN_PROGRESS:
             # Its job is on its way with the old content; `completed` sees the difference and the file goes again.
-            self._set(row, now_ms, **columns_of(file))
+            self._set(row, now_ms, **columns_of(file), timeline=file.timeline(now_ms))
             return
         self._set(
             row,
@@ -71,6 +72,7 @@ class Arrivals(Reached):
             due_at=now_ms,
             error_message=None,
             processed_bytes=None,
+            timeline=file.timeline(now_ms),
         )
 
     def recover(self, now_ms: int) -> int:
@@ -117,14 +119,15 @@ class Arrivals(Reached):
         Return their jobs, and those refused because of their key.
         """
         rows = self._write(
-            "SELECT id,file_path,size_bytes,modified_ns,created_at,checksum,delivered,attempt,device,inode,changed_ns"
+            "SELECT id,file_path,size_bytes,modified_ns,created_at,checksum,delivered,attempt,timeline,"
+            "device,inode,changed_ns"
             " FROM file_progress WHERE status='pending' AND due_at<=? AND file_path>? AND file_path<?"
             " ORDER BY due_at LIMIT ?",
             *(now_ms, self._prefix, self._prefix[:-1] + "0", room),
         ).fetchall()
         jobs: list[Job] = []
         refused: list[tuple[Job, Failure]] = []
-        for row, path, size, modified_ns, created_at, checksum, delivered, attempt, *identity in rows:
+        for row, path, size, modified_ns, created_at, checksum, delivered, attempt, times, *identity in rows:
             if room <= 0:
                 break
             relative = unescape(path.removeprefix(self._prefix))
@@ -146,6 +149,7 @@ class Arrivals(Reached):
                 known_checksum=checksum,
                 delivered=Delivered(delivered),
                 stored_members=self._stored_members(row) if attempt else (),
+                timeline=timeline_from(times).reached(Milestone.BEGUN, now_ms),
             )
             by_template = file.kind.type is not FileType.ARCHIVE and not mirrors(delivery_of(file))
             failure = None if by_template else self._key_taken(relative, file.kind.type)

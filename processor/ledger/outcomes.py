@@ -10,6 +10,7 @@ from processor.domain.feeds import FeedMark
 from processor.domain.files import FileMetadata
 from processor.domain.jobs import Delivered, Job, Status
 from processor.domain.keys import escape, unescape
+from processor.domain.timeline import NO_TIMELINE, Timeline
 from processor.ledger.feeds import FeedFiles
 from processor.ledger.records import HELD, BadMembers, Found, PutAway, columns_of, identity_from
 
@@ -31,6 +32,7 @@ class Ends(FeedFiles):
         self._set(
             job.row,
             now_ms,
+            **({"timeline": job.timeline.encoded()} if unchanged else {}),
             status=Status.COMPLETED if unchanged else Status.PENDING,
             delivered=Delivered.MANIFEST,
             processed_bytes=job.file.size_bytes,
@@ -62,7 +64,15 @@ class Ends(FeedFiles):
         self._write("UPDATE file_progress SET tries=tries+1 WHERE id=?", job.row)
         self._remember(job, now_ms, "failed", failure, bad_members)
         if self._unchanged(job):
-            self._set(job.row, now_ms, status=Status.FAILED, due_at=now_ms, error_message=_short(failure))
+            timeline = job.timeline.encoded()
+            self._set(
+                job.row,
+                now_ms,
+                status=Status.FAILED,
+                due_at=now_ms,
+                error_message=_short(failure),
+                timeline=timeline,
+            )
             return True
         self._set(job.row, now_ms, status=Status.PENDING, due_at=now_ms, error_message=None, tries=0)
         return False
@@ -189,6 +199,7 @@ class Ends(FeedFiles):
         key: str,
         claimed: Iterable[str] = (),
         feeds: Iterable[FeedMark] = (),
+        timeline: Timeline = NO_TIMELINE,
     ) -> bool:
         """Enter a file that a manifest tells is delivered under `key`; False when the ledger knows the file already.
 
@@ -197,9 +208,10 @@ class Ends(FeedFiles):
         kind = file.kind.archive or file.kind.data or file.kind.type
         cursor = self._write(
             "INSERT OR IGNORE INTO file_progress (file_path,status,size_bytes,processed_bytes,checksum,s3_key,"
-            "created_at,updated_at,modified_ns,kind,delivered) VALUES (?,'completed',?,?,?,?,?,?,?,?,'manifest')",
+            "created_at,updated_at,modified_ns,kind,timeline,delivered)"
+            " VALUES (?,'completed',?,?,?,?,?,?,?,?,?,'manifest')",
             *(self._prefix + escape(file.relative_path), file.size_bytes, file.size_bytes, file.checksum, key),
-            *(delivered_ms, delivered_ms, file.modified_ns, str(kind)),
+            *(delivered_ms, delivered_ms, file.modified_ns, str(kind), timeline.encoded()),
         )
         if cursor.rowcount != 1 or cursor.lastrowid is None:
             return False

@@ -8,6 +8,7 @@ from processor.domain.errors import Failure
 from processor.domain.files import FileMetadata
 from processor.domain.identity import Identity
 from processor.domain.jobs import Status
+from processor.domain.timeline import Timeline
 from processor.domain.uploads import Resumption
 
 HELD = -1  # `due_at` of a file that is to be put away when it is found again: closed by its writer
@@ -17,17 +18,22 @@ BadMembers = tuple[tuple[str, Failure], ...]
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A stable file, as the watcher saw it."""
+    """A stable file, as the watcher saw it, and for how long it was watched until it was whole."""
 
     relative_path: bytes
     size_bytes: int
     modified_ns: int
     identity: Identity | None = None
+    watched_ms: int = 0
 
     @classmethod
     def of(cls, relative_path: bytes, status: os.stat_result) -> Self:
         """Return the file at `relative_path` whose lstat is `status`."""
         return cls(relative_path, status.st_size, status.st_mtime_ns, Identity.of(status))
+
+    def timeline(self, now_ms: int) -> str:
+        """Return the beginning of its timeline, as the ledger has it."""
+        return Timeline((now_ms - self.watched_ms, now_ms)).encoded()
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,8 @@ CREATE TABLE file_progress (
   due_at INTEGER,                        -- pending: when to try; completed, failed: the file is still to be put away (0: at the next start, -1: when it is found again)
   device INTEGER,                        -- what else the file is known by; NULL: not known, its content is hashed again
   inode INTEGER,
-  changed_ns INTEGER                     -- of its status (ctime)
+  changed_ns INTEGER,                    -- of its status (ctime)
+  timeline TEXT                          -- when it was seen, whole, begun ...: see domain.timeline
 );
 CREATE UNIQUE INDEX idx_file_path ON file_progress (file_path);
 CREATE INDEX idx_status ON file_progress (status, due_at);
@@ -85,4 +86,4 @@ CREATE INDEX idx_claimed_keys ON claimed_keys (file_id);
 -- Facts about this ledger: the store it belongs to, the store's profile.
 CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 
-PRAGMA user_version = 3;
+PRAGMA user_version = 4;

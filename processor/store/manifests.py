@@ -23,6 +23,7 @@ from processor.domain.manifests import (
     ManifestObject,
     Omission,
 )
+from processor.domain.timeline import timeline_fields, timeline_of_fields
 from processor.domain.uploads import StoredObject
 from processor.store.s3 import S3Store
 
@@ -119,6 +120,7 @@ def _lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
 
 def _head_fields(head: ManifestHead) -> dict[str, Any]:
     feed = {} if head.feed is None else {"feed": head.feed}
+    timeline = timeline_fields(head.timeline)
     return {
         "version": VERSION,
         "source_path": escape(head.source_path),
@@ -127,6 +129,7 @@ def _head_fields(head: ManifestHead) -> dict[str, Any]:
         "modified_ns": head.modified_ns,
         "type": head.type,
         "delivered_at": head.delivered_at.isoformat(),
+        **({"timeline": timeline} if timeline else {}),
         **feed,
     }
 
@@ -142,6 +145,7 @@ def _head(fields: dict[str, Any]) -> ManifestHead:
         type=FileType(fields["type"]),
         delivered_at=datetime.fromisoformat(fields["delivered_at"]),
         feed=_feed(fields),
+        timeline=timeline_of_fields(fields.get("timeline", {})),
     )
 
 

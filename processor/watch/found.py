@@ -1,7 +1,7 @@
 """A file that has settled."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -10,6 +10,7 @@ class FoundFile:
 
     `relative_path` is relative to the watched directory, the kernel's bytes; times are nanoseconds since the epoch.
     Two equal values mean that nobody has touched the file in between (within a tick of the file system's clock).
+    `watched_seconds` is how long it was watched until it was whole.
     """
 
     relative_path: bytes
@@ -18,6 +19,7 @@ class FoundFile:
     ctime_ns: int
     inode: int
     device: int
+    watched_seconds: float = field(default=0.0, compare=False)
 
     @property
     def identity(self) -> tuple[int, int]:

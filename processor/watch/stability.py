@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from processor.watch.found import FoundFile
 
@@ -92,7 +92,7 @@ class Settling:
             self._open.add(path)
             return None
         del self._waiting[path]
-        return seen
+        return replace(seen, watched_seconds=now - waiting.first)
 
     def written(self, path: bytes, *, unclosed: bool) -> None:
         """Take note of an event: somebody has written to a file that is waited for, or has closed it."""

@@ -18,6 +18,7 @@ from processor.domain.errors import ErrorClass, Failure
 from processor.domain.files import FileMetadata, FileType, Kind
 from processor.domain.identity import Identity
 from processor.domain.jobs import Delivered, Job, Status, Step
+from processor.domain.timeline import Milestone, timeline_from
 from processor.domain.uploads import Part
 from processor.ledger.database import (
     SCHEMA_VERSION,
@@ -106,6 +107,27 @@ def test_a_file_of_the_same_size_and_time_that_is_another_is_hashed_again(
     assert again.file.identity == other
 
 
+def test_the_way_of_a_file_is_known_from_its_first_sight_to_its_end_and_begins_anew_with_another_content(
+    ledger: Ledger, path: Path
+) -> None:
+    def way() -> list[tuple[str, int]]:
+        ledger.commit()
+        with closing(connect_reader(path)) as reader:
+            (text,) = reader.execute("SELECT timeline FROM file_progress").fetchone()
+        return [(str(each.milestone), each.at_ms) for each in timeline_from(text).passed()]
+
+    ledger.found([replace(found(b"a"), watched_ms=300)], 1000)
+    ((job,), _) = ledger.admit(1, 1010, 0)
+    assert way() == [("seen", 700), ("whole", 1000)]
+    ledger.try_again(job, FAILURE, 1020, 1020, counts=True)
+    ((job,), _) = ledger.admit(1, 2000, 0)
+    job = with_checksum(job).reached(Milestone.HASHED, 2001).reached(Milestone.MANIFEST, 2009)
+    ledger.completed(job, 2010, put_away=False)
+    assert way() == [("seen", 700), ("whole", 1000), ("begun", 2000), ("hashed", 2001), ("manifest", 2009)]
+    ledger.found([replace(found(b"a"), size_bytes=9)], 5000)
+    assert way() == [("seen", 5000), ("whole", 5000)]
+
+
 def test_a_file_that_becomes_another_of_the_same_size_and_time_during_its_delivery_goes_again(ledger: Ledger) -> None:
     before = replace(found(b"a"), identity=Identity(1, 2, 3))
     ledger.found([before], 0)
@@ -119,7 +141,7 @@ def before_identities() -> str:
     """Return the schema as it was: what a ledger of version 1 was made by."""
     schema = resources.files("processor.ledger").joinpath("schema.sql").read_text(encoding="utf-8")
     schema = re.sub(r"-- Declarations by which.*(?=-- Facts about)", "", schema, flags=re.DOTALL)  # of version 3
-    kept = [line for line in schema.splitlines() if not re.match(r"  (device|inode|changed_ns) ", line)]
+    kept = [line for line in schema.splitlines() if not re.match(r"  (device|inode|changed_ns|timeline) ", line)]
     old = "\n".join(kept).replace("  due_at INTEGER, ", "  due_at INTEGER ")
     return re.sub(r"user_version = \d+", "user_version = 1", old)
 

@@ -19,10 +19,11 @@ from processor.confined.formats.csv.declared import (
 from processor.confined.formats.csv.encoding import Encoding, decide_encoding, declared_encoding, utf8_chunks
 from processor.confined.formats.csv.feed.encoded_rows import SURPLUS, PipedRows
 from processor.confined.formats.csv.grammar import Grammar
-from processor.confined.formats.csv.layout.doubts import Doubt, stray_quote, unsure_header
+from processor.confined.formats.csv.layout.doubts import Doubt, repeated_names, stray_quote, unsure_header
 from processor.confined.formats.csv.layout.header import Name, decide_header, name_columns, without_quotes
 from processor.confined.formats.csv.layout.header_evidence import Header, weigh_header
 from processor.confined.formats.csv.layout.one_table import declared_separator, one_table
+from processor.confined.formats.csv.layout.strangers import line_of_again, stranger
 from processor.confined.formats.csv.layout.table_area import Layout, lay_out
 from processor.confined.formats.csv.malformed.collect import Misfits
 from processor.confined.formats.csv.malformed.output_rows import OutputRows, is_row
@@ -225,6 +226,7 @@ class CsvTable:
             self.header = Header(True, "names above rows of another width")
         else:
             self.header = self._weigh_header(table[0], rows)
+            self._look_for_strangers(table[0], rows)
         return self._header_fields(table[0], rows)
 
     def _weigh_header(self, first: Record, rows: list[Record]) -> Header:
@@ -237,6 +239,12 @@ class CsvTable:
             return decide_header(first, rows)
         self.doubt = self.doubt or unsure_header(first, found.reason)
         return Header(False, found.reason)
+
+    def _look_for_strangers(self, first: Record, rows: list[Record]) -> None:
+        if self.recognises or self.doubt is not None or self.layout.width == 1:
+            return
+        last = list(self.survey.last) if self.whole else []
+        self.doubt = stranger(first if self.header.present else None, rows, last)
 
     def _header_fields(self, first: Record, rows: list[Record]) -> list[bytes | None]:
         if not self.header.present:
@@ -458,6 +466,7 @@ class CsvTable:
 
         Raises DeliveryError `csv.unaccounted`.
         """
+        self._look_for_names_again(receipt)
         is_rejecting = self.options.malformed_rows is MalformedRows.REJECT_OBJECT
         malformed = self.malformed if is_rejecting else 0
         rejects = receipt.rejected_rows + malformed
@@ -475,6 +484,19 @@ class CsvTable:
                 written.write(b"".join(note.line() for note in notes))
         facts = (*receipt.facts, ("records", str(account)))
         return replace(receipt, rejected_rows=rejects, notes=account.notes, facts=facts)
+
+    def _look_for_names_again(self, receipt: Receipt) -> None:
+        """Raise DeliveryError `csv.not-one-table` where the names come again in a text that was not looked at whole.
+
+        They make each column text; so nothing is read where one is not.
+        """
+        is_text = all(column.type == "VARCHAR" for column in receipt.columns)
+        is_known = self.recognises or self._is_surveyed() or self.csv.header is not None
+        if is_known or not is_text or not self.header.present or self.layout.width == 1:
+            return
+        names = next(record for record in self.survey.first if record.line == self.layout.first_line)
+        if line := line_of_again(self.chunks(), names):
+            raise repeated_names(line, names)
 
     def account(self, rows: int, rejects: int, notes: int, declared: int) -> Account:
         """Return the owners of all records; those of a structure that was proved are counted by the proof.

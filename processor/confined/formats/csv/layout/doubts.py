@@ -74,6 +74,41 @@ def stray_quote(line: int) -> Doubt:
     )
 
 
+def repeated_names(line: int, names: Record) -> Doubt:
+    """Return the refusal of a text in which the names come once more."""
+    return _refused(
+        f"line {line} is line {names.line} ({shown(names.text)}) once more: two files in one?",
+        "remove the line, or split the file",
+        f"{_feed('header = true')}, where it is a row",
+    )
+
+
+def words_among_values(first: Record, above: int, names: Record) -> Doubt:
+    """Return the refusal of a text with words where all other rows have values; `above` of them come first."""
+    lines = f"line {first.line}" if above <= 1 else f"lines {first.line} to {first.line + above - 1}"
+    found = f"{lines} ({shown(first.text)}) {'has' if above <= 1 else 'have'} words where all other rows have values"
+    row = f"{_feed('header = true')}, where {'it is a row' if above <= 1 else 'they are rows'}"
+    if not above:
+        seems, mark = ("a comment", comment_mark(first)) if comment_mark(first) else ("another header or a note", b"")
+        return _refused(f"{found}: {seems}?", *([_feed(f"comment = {quoted(mark)}")] if mark else []), row)
+    last = first.line + above - 1
+    return _refused(
+        f"{found}: units, or another header?",
+        f"{_feed(f'skip_lines = {last}', f'header = {_names(names.fields)}')}, where line {names.line} has the names",
+        f"{_feed(f'skip_lines = {last - 1}')}, where line {last} has them",
+        row,
+    )
+
+
+def padded_note(first: Record, count: int) -> Doubt:
+    """Return the refusal of a text with a note below its table that has the table's separators."""
+    return _refused(
+        f"line {first.line} ({shown(first.text)}) has a text and nothing else, unlike any row: a note below the table?",
+        _feed(f"footer_lines = {count}"),
+        f"{_feed('header = true')} or false, where it is a row",
+    )
+
+
 def second_table(record: Record) -> Doubt:
     """Return the refusal of a text with another header behind a blank line."""
     found = f"line {record.line} ({shown(record.text)}) follows a blank line and looks like another header"

@@ -16,9 +16,12 @@ from processor.confined.formats.csv.cell_patterns import CellClass, classify
 _ROWS_LOOKED_AT = 300
 _MOSTLY = 0.8
 _LONGEST_NAME = 200
+_FEWEST_COUNTED, _MOST_OTHERS = 3, 2  # names that count columns, and others beside them
+_MOST_WORDS = 4  # of a name that is a file's only line
 _YEARS = range(1500, 2201)
 _UUID = re.compile(rb"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _HOST = re.compile(rb"\d{1,3}(?:\.\d{1,3}){3}|[a-z0-9-]+(?:\.[a-z0-9-]+)+\.[a-z]{2,}")
+_MARKUP = re.compile(rb"[^\w\x80-\xff]+|\[.*\]")  # as above a text that is no table
 _DIGITS = re.compile(rb"[0-9]+")
 
 
@@ -74,6 +77,8 @@ def weigh_header(names: Sequence[bytes | None], rows: Sequence[Sequence[bytes | 
     kinds = [kind_of(name) for name in names]
     if not rows:
         return _only_record(names, kinds)
+    if (numbered := _numbered(names, rows)) is not None:
+        return numbered
     columns = [[value for value in column if value] for column in zip(*rows, strict=True)]
     above = [_Column(name, kind, values) for name, kind, values in zip(names, kinds, columns, strict=True)]
     for_header = [reason for column in above if (reason := column.speaks_for())]
@@ -92,6 +97,30 @@ def weigh_header(names: Sequence[bytes | None], rows: Sequence[Sequence[bytes | 
     if any(column.kind is CellKind.MISSING for column in above):
         return Header(None, f"{for_header[0]}, but a mark of a missing value is no name")
     return Header(True, for_header[0])
+
+
+def _numbered(names: Sequence[bytes | None], rows: Sequence[Sequence[bytes | None]]) -> Header | None:
+    """Return what names that count the columns are, as in 0, 1, 2; None where they do not, or rows do so as well."""
+    counted = [name for name in names if name and kind_of(name) is CellKind.NUMBER]
+    start = 1 if counted[:1] == [b"1"] else 0
+    if (
+        len(counted) < _FEWEST_COUNTED
+        or counted != _run(start, len(counted))
+        or len(names) - len(counted) > _MOST_OTHERS
+    ):
+        return None
+    at = [place for place, name in enumerate(names) if name in set(counted)]
+    below = [[row[place] or b"" for place in at] for row in rows]
+    if any(all(map(bytes.isdigit, row)) and row == _run(int(row[0]), len(row)) for row in below):
+        return None
+    shown = f"{counted[0].decode()}, {counted[1].decode()}, ... count the columns"
+    if any(not value.isdigit() and value for row in below for value in row):
+        return Header(True, shown)
+    return Header(None, f"{shown}, but stand above numbers") if start == 0 or len(counted) > _FEWEST_COUNTED else None
+
+
+def _run(start: int, count: int) -> list[bytes]:
+    return [str(number).encode() for number in range(start, start + count)]
 
 
 def kind_of(cell: bytes | None) -> CellKind:
@@ -180,6 +209,8 @@ def _by_convention(columns: Sequence[_Column]) -> Header:
     if named and len(named) == len(columns) - 1 and all(column.is_period_above_others() for column in named):
         return Header(True, f"{named[0].shown} is a year above other values")
     odd = next((column for column in columns if not column.may_be_a_name), None)
+    if odd is None and len(columns) == 1 and _MARKUP.fullmatch(columns[0].name.strip()):
+        odd = columns[0]
     if odd is not None:
         return Header(None, f"{odd.shown} stands above {odd.below.value}: a name or a value?")
     if len({column.name.strip().lower() for column in columns}) < len(columns):
@@ -193,6 +224,8 @@ def _by_convention(columns: Sequence[_Column]) -> Header:
 
 
 def _only_record(names: Sequence[bytes | None], kinds: Sequence[CellKind]) -> Header:
+    if len(names) == 1 and len((names[0] or b"").split()) > _MOST_WORDS:
+        return Header(None, "the only line is a sentence")
     if all(kind in (CellKind.TEXT, CellKind.HOST) for kind in kinds):
         return Header(True, "by convention: the only record, each field looks like a name")
     if all(kind.is_typed or kind is CellKind.EMPTY for kind in kinds):

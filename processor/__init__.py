@@ -19,6 +19,7 @@ remote/      Convert and unpack on the hosts of a Dask cluster
 sandbox/     Start and confine workers
 store/       S3-compatible storage, and everything known about it
 streams/     Bytes in motion: sources and frames on pipes
+tables/      Delivered Parquet becomes Iceberg tables
 trees/       Change directories that strangers may write to, by descriptor only
 watch/       Notice files, wait until they are whole, hand them over
 config       Settings, validated together

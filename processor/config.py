@@ -49,6 +49,15 @@ class EngineChoice(StrEnum):
     DASK = "dask"
 
 
+class CatalogType(StrEnum):
+    """Kinds of catalogs that know the tables of feeds."""
+
+    NONE = "none"
+    SQL = "sql"
+    REST = "rest"
+    GLUE = "glue"
+
+
 class SandboxMode(StrEnum):
     """What a worker that lacks a protection means."""
 
@@ -146,6 +155,23 @@ class Settings(BaseModel):
     )
     key_template: str = Field(
         "", description="template of every key, such as `{mtime:%Y}/{path}`; empty: keys mirror the paths"
+    )
+
+    catalog_type: CatalogType | None = Field(
+        None,
+        description="catalog of the feeds' tables: `sql`, `rest`, `glue`, or `none`: deliver without tables; "
+        "empty: `sql` beside the ledger where the store is embedded",
+    )
+    catalog_uri: str = Field(
+        "", description="of `rest` its URL, of `sql` such as `postgresql+psycopg2://host/db`; empty: SQLite"
+    )
+    catalog_warehouse: str = Field(
+        "", description="where tables lie, such as `s3://bucket/warehouse`, or the catalog's name for it"
+    )
+    catalog_token: SecretStr = Field(SecretStr(""), description="bearer token for `rest`")
+    catalog_credential: SecretStr = Field(SecretStr(""), description="`id:secret` for `rest`, exchanged for a token")
+    table_commit_interval: int = Field(
+        1000, ge=0, description="what arrives within so long becomes one snapshot of its table"
     )
 
     parquet_compression: Compression = Field(Compression.ZSTD, description="`ZSTD` or `SNAPPY`")
@@ -320,9 +346,26 @@ class Settings(BaseModel):
         certificates = (self.dask_tls_ca, self.dask_tls_cert, self.dask_tls_key)
         if self.engine is EngineChoice.DASK and self.dask_scheduler.startswith("tls://") and None in certificates:
             raise ValueError("DASK_SCHEDULER=tls://... needs DASK_TLS_CA, DASK_TLS_CERT and DASK_TLS_KEY")
+        if self.catalog_type is CatalogType.REST and not self.catalog_uri:
+            raise ValueError("CATALOG_TYPE=rest needs CATALOG_URI, such as https://catalog.example/")
+        if self.catalog_uri and self.catalog_type not in (CatalogType.SQL, CatalogType.REST):
+            raise ValueError("CATALOG_URI is of CATALOG_TYPE sql or rest")
         if self.watch_path in (self.error_directory, self.after_upload_directory):
             raise ValueError("WATCH_PATH must not be the ERROR_DIRECTORY nor the AFTER_UPLOAD_DIRECTORY itself")
         return self
+
+    @property
+    def catalog(self) -> CatalogType | None:
+        """Return which catalog knows the feeds' tables; None when that has to be said."""
+        if self.catalog_type is None and self.s3_endpoint == EMBEDDED:
+            return CatalogType.SQL
+        return self.catalog_type
+
+    @property
+    def catalog_path(self) -> Path | None:
+        """Return where the catalog's SQLite lies, beside the ledger; None when the catalog is another."""
+        own = self.catalog is CatalogType.SQL and not self.catalog_uri
+        return self.progress_db_path.with_name(f"{self.progress_db_path.stem}.catalog.db") if own else None
 
     @property
     def file_part_size(self) -> int:
@@ -432,7 +475,9 @@ def _explain(details: Any) -> str:
     meaning = f" ({field.description})" if field is not None and field.description else ""
     if details["type"] == "missing":
         return f"{name} is not set{meaning}"
-    hidden = "secret" in name.lower() or "@" in str(details["input"])  # of an endpoint: a password
+    hidden = any(word in name.lower() for word in ("secret", "token", "credential")) or "@" in str(
+        details["input"]
+    )  # of an endpoint: a password
     given = "(hidden)" if hidden else repr(details["input"])
     return f"{name}={given}: {_requirement(details)}{meaning}"
 

@@ -7,19 +7,23 @@
                                     │   └── StepsCompleted, StepFailed, PartStored ... (reports; nobody waits for them)
                                     └─────── Process(job) with only progress_update ahead ── Uploader
 
-An actor only carries messages. The work is in `delivery`, `confined` and `store`.
+Beside the ring: Progress tells the Registrar which batch of delivered objects a table is to get.
 
-base          Base actor: meets the others, answers pings, reports its death
-checksummer   The Checksummer: hash, detect the type, put delivered files away
-converter     The Converter: a worker turns a data file into Parquet
-counters      Counters since the start, for the summary and the metrics
-extractor     The Extractor: have a worker unpack an archive
-messages      Messages between actors
-outages       Failures of the store, the cluster or the watched directory
-progress      The Progress actor: owns the ledger and every job
-routes        References to all actors; the next one for a job
-stage         Base of actors whose work runs in threads
-uploader      The Uploader: the one actor that talks to the store
-watcher       The Watcher: look at the tree, offer whole files
-worker_stage  Base of Converter and Extractor: streams made by pool workers
+An actor only carries messages. The work is in `delivery`, `confined`, `store` and `tables`.
+
+base           Base actor: meets the others, answers pings, reports its death
+checksummer    The Checksummer: hash, detect the type, put delivered files away
+converter      The Converter: a worker turns a data file into Parquet
+counters       Counters since the start, for the summary and the metrics
+extractor      The Extractor: have a worker unpack an archive
+messages       Messages between actors
+outages        Failures of the store, the cluster or the watched directory
+progress       The Progress actor: owns the ledger and every job
+registrar      The Registrar: the one actor that talks to the catalog
+routes         References to all actors; the next one for a job
+stage          Base of actors whose work runs in threads
+table_batches  When tables get their next batch
+uploader       The Uploader: the one actor that talks to the store
+watcher        The Watcher: look at the tree, offer whole files
+worker_stage   Base of Converter and Extractor: streams made by pool workers
 """

@@ -15,7 +15,7 @@ DeathNotice = Callable[[str, BaseException], None]
 
 
 class BaseActor(pykka.ThreadingActor):
-    """One of the six actors. pykka supervises nothing: an exception in a told message kills an actor silently.
+    """One of the actors. pykka supervises nothing: an exception in a told message kills an actor silently.
 
     Hence `died`, which is called with the actor's name and the exception, from whatever thread it happened in.
     """

@@ -58,6 +58,10 @@ class Counters:
     store_problem: str = ""
     cluster_out: bool = False
     ledger_full: bool = False
+    catalog_problem: str = ""  # why registrations wait; "" when the catalog answers, or was never asked
+    table_commits: int = 0
+    table_conflicts: int = 0  # commits for which another writer was quicker
+    table_refused: int = 0
 
     @property
     def hindrances(self) -> tuple[str, ...]:

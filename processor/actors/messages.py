@@ -14,6 +14,7 @@ from processor.domain.declarations import Drift
 from processor.domain.errors import Failure
 from processor.domain.feeds import AfterUpload, FeedMark, Feeds
 from processor.domain.jobs import Job, Step
+from processor.domain.tables import Batch, Registration, TableObject
 from processor.domain.uploads import FileDigests, Part
 from processor.ledger.records import BadMembers, Found, PutAway, UnfinishedUpload
 from processor.remote.tasks import Work
@@ -147,6 +148,7 @@ class FileStored:
 
     job: Job
     sizes: tuple[int, ...]
+    tables: tuple[TableObject, ...] = ()  # those of the objects that belong to tables
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,6 +258,29 @@ class BroughtBack:
     found: Found
 
 
+@dataclass(frozen=True, slots=True)
+class Register:
+    """Commit this batch to its table: told by Progress to the Registrar, one at a time."""
+
+    batch: Batch
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """The batch came to its end: told by the Registrar to Progress."""
+
+    batch: Batch
+    result: Registration
+
+
+@dataclass(frozen=True, slots=True)
+class NotRegistered:
+    """It is not known what became of the batch; it is to be sent again. Told by the Registrar to Progress."""
+
+    batch: Batch
+    failure: Failure
+
+
 class Order(StrEnum):
     """What an operator may ask for over the control socket."""
 
@@ -263,17 +288,23 @@ class Order(StrEnum):
     REPROCESS = "reprocess"
     FLIGHTS = "flights"
     HINDRANCES = "hindrances"
+    TABLES = "tables"
+    CATALOG = "catalog"
     DRIFT = "drift"
 
 
 @dataclass(frozen=True, slots=True)
 class Obey:
-    """An operator's order: asked by the control socket. `path` is absolute; None means all. `feed`: all of it."""
+    """An operator's order: asked by the control socket. `path` is absolute; None means all. `feed`: all of it.
+
+    `table` is of TABLES: refused objects of that one, or of all, wait again.
+    """
 
     order: Order
     path: bytes | None = None
     since_ms: int | None = None
     feed: str | None = None
+    table: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ from processor.actors.messages import (
     FileStored,
     KeysWanted,
     LookAgain,
+    NotRegistered,
     Obey,
     ObjectStored,
     Order,
@@ -39,6 +40,8 @@ from processor.actors.messages import (
     ProbeStore,
     Process,
     PutFileAway,
+    Register,
+    Registered,
     StepFailed,
     StepsCompleted,
     StoreManifest,
@@ -50,7 +53,8 @@ from processor.actors.messages import (
     WatchIdle,
 )
 from processor.actors.outages import Outages, of_cluster, of_root
-from processor.config import Settings
+from processor.actors.table_batches import TableBatches
+from processor.config import CatalogType, Settings
 from processor.domain.credits import Credits
 from processor.domain.declarations import Drift, drift_of_code
 from processor.domain.errors import SOURCE_CHANGED, SOURCE_OPEN, SOURCE_VANISHED, ErrorClass, Failure
@@ -60,6 +64,7 @@ from processor.domain.jobs import FIRST_STEPS, Delivered, Job, Status, Step
 from processor.domain.keys import escape, unescape
 from processor.domain.object_keys import key_of
 from processor.domain.retry import GiveUp, RetryPolicy, TryAgain
+from processor.domain.tables import Batch, TableObject
 from processor.ledger.database import LedgerFullError
 from processor.ledger.records import Intake, PutAway
 from processor.ledger.writer import Ledger
@@ -108,6 +113,8 @@ class Progress(BaseActor):
         self._chance = random.Random()  # noqa: S311 - jitter, not secrets
         self._outages = Outages(self._probe, self._tell_failed, self._chance, self.log)
         self._credits = Credits(settings.max_concurrency)
+        interval = settings.table_commit_interval / 1000
+        self._batches = TableBatches(interval, self._tell_registrar, counters, self._chance, self.log)
         self._flights: dict[int, Flight] = {}
         self._putting_away: set[int] = set()
         self._group: list[Any] = []
@@ -153,8 +160,8 @@ class Progress(BaseActor):
                 self._draining = True
                 self._outages.release(confirmed=True)
                 self._look_whether_idle()
-            case FeedsRead() | Drifted():
-                self._told_of_feeds(message)
+            case FeedsRead() | Drifted() | Registered() | NotRegistered():
+                self._told_beside(message)
             case WatchIdle():
                 self._watch_idle = True
                 self._look_whether_idle()
@@ -226,6 +233,7 @@ class Progress(BaseActor):
         for effect in self._durably(lambda: [each for message in group for each in self._apply(message)]):
             effect()
         self._admit()
+        self._look_at_tables()
         self._look_whether_idle()
 
     def _apply(self, message: Any) -> list[Effect]:
@@ -271,8 +279,8 @@ class Progress(BaseActor):
             case KeysWanted(job, member, keys, answer):
                 taken = self._ledger.claim(row, job.file.relative_path, member, keys)
                 return [lambda: answer.put(taken)]
-            case FileStored(job, sizes):
-                return self._apply_file_stored(job, sizes, flight)
+            case FileStored():
+                return self._apply_file_stored(message, flight)
             case Process(job):
                 return self._apply_home(job, _now_ms())
             case _:
@@ -302,21 +310,22 @@ class Progress(BaseActor):
             effects.append(lambda: self.routes.uploader.tell(StoreManifest(after)))
         return effects
 
-    def _apply_file_stored(self, job: Job, sizes: tuple[int, ...], flight: Flight) -> list[Effect]:
-        effects: list[Effect] = [partial(self.counters.count_stored, size) for size in sizes]
+    def _apply_file_stored(self, message: FileStored, flight: Flight) -> list[Effect]:
+        job = message.job
+        effects: list[Effect] = [partial(self.counters.count_stored, size) for size in message.sizes]
         while job.current is not Step.PROGRESS_UPDATE:
             job, step = job.after(job.current), job.current
             effects.append(partial(self._stepped, flight, job, step))
-        return effects + self._apply_home(job, _now_ms())
+        return effects + self._apply_home(job, _now_ms(), message.tables)
 
     def _stepped(self, flight: Flight, after: Job, step: Step) -> None:
         now = time.monotonic()
         self.counters.step_seconds[step].add(now - flight.step_since)
         flight.job, flight.step_since = after, now
 
-    def _apply_home(self, job: Job, now: int) -> list[Effect]:
+    def _apply_home(self, job: Job, now: int, objects: tuple[TableObject, ...] | None = None) -> list[Effect]:
         put_away = self._after_upload(job.file.relative_path) is not AfterUpload.KEEP
-        unchanged = self._ledger.completed(job, now, put_away=put_away)
+        unchanged = self._ledger.completed(job, now, put_away=put_away, objects=objects)
         return [lambda: self._came_home(job, unchanged=unchanged)]
 
     def _after_upload(self, path: bytes) -> AfterUpload:
@@ -328,6 +337,7 @@ class Progress(BaseActor):
         uploaded = job.delivered is not Delivered.MANIFEST
         if uploaded:
             self._outages.delivered(job.row)
+            self._batches.may_wait = True
         self.counters.count_completed(job, _now_ms(), uploaded=uploaded)
         if uploaded:
             self.counters.count_feed(_own_feed(job), "completed")
@@ -410,6 +420,20 @@ class Progress(BaseActor):
             if feed is not None and (kind := drift_of_code(failure.code)) is not None:
                 self.counters.feed_drift[feed, kind, ""] += 1
 
+    def _told_beside(self, message: FeedsRead | Drifted | Registered | NotRegistered) -> None:
+        """Take what is no report of a job."""
+        match message:
+            case Registered(batch, result):
+                self._durably(lambda: self._ledger.registered(batch, result, _now_ms()))
+                self._batches.registered(batch, result)
+                self._look_at_tables()
+                self._look_whether_idle()
+            case NotRegistered(_, failure):
+                self._batches.failed(failure, time.monotonic())
+                self._look_whether_idle()
+            case _:
+                self._told_of_feeds(message)
+
     def _told_of_feeds(self, message: FeedsRead | Drifted) -> None:
         if isinstance(message, FeedsRead):
             self._feeds = message.feeds
@@ -468,6 +492,32 @@ class Progress(BaseActor):
         self._may_be_due = True
         self._admit()
 
+    # Tables
+
+    def _look_at_tables(self) -> None:
+        """Make the next batch when it is time, and send it once it is recorded."""
+        no_catalog = self._settings.catalog in (None, CatalogType.NONE)
+        if no_catalog or self._draining or not self._batches.due(time.monotonic()):
+            return
+        batch = self._durably(self._ledger.next_batch)
+        self._batches.begin(batch, time.monotonic())
+
+    def _tell_registrar(self, batch: Batch) -> None:
+        self.routes.registrar.tell(Register(batch))
+
+    def _retry_tables(self, table: str | None) -> int:
+        count = self._durably(lambda: self._ledger.retry_tables(table, _now_ms()))
+        self._batches.may_wait = True
+        return count
+
+    def _tables_wait(self) -> bool:
+        """Tell whether to stay for the tables: not for a catalog that is out."""
+        batches = self._batches
+        off = self._settings.catalog in (None, CatalogType.NONE)
+        return not off and (
+            batches.in_flight is not None or (batches.may_wait and not batches.out and not self._draining)
+        )
+
     # Time, orders, ends
 
     def _tick(self) -> None:
@@ -484,6 +534,7 @@ class Progress(BaseActor):
             due = self._ledger.next_due_ms()
             self._may_be_due = due is not None and due <= _now_ms()
         self._admit()
+        self._look_at_tables()
         self._look_whether_idle()
 
     def _look_at_the_clock(self) -> None:
@@ -511,6 +562,10 @@ class Progress(BaseActor):
                 return tuple(replace(flight) for flight in self._flights.values())
             case Order.HINDRANCES:
                 return self.counters.hindrances
+            case Order.CATALOG:
+                return self.counters.catalog_problem
+            case Order.TABLES:
+                return self._retry_tables(message.table)
 
     def _more_may_be_due(self) -> None:
         self._may_be_due = True
@@ -518,6 +573,8 @@ class Progress(BaseActor):
     def _look_whether_idle(self) -> None:
         """Tell when nothing is on its way and, unless we drain, nothing waits."""
         if self._flights or self._putting_away or self._group or not (self._clean or self._draining):
+            return
+        if self._tables_wait():
             return
         if self._draining or (self._watch_idle and not self._waits()):
             self._tell_idle()

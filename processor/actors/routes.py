@@ -12,7 +12,7 @@ Ref = pykka.ActorRef[Any]
 
 @dataclass(frozen=True, slots=True)
 class Routes:
-    """The six actors."""
+    """The seven actors."""
 
     watcher: Ref
     checksummer: Ref
@@ -20,6 +20,7 @@ class Routes:
     converter: Ref
     uploader: Ref
     progress: Ref
+    registrar: Ref
 
     def next_for(self, job: Job) -> Ref:
         """Return the actor that does the job's current step."""
@@ -38,7 +39,15 @@ class Routes:
     @property
     def everybody(self) -> tuple[Ref, ...]:
         """Return all of them, in the order in which they stop: whoever begins work first, the ledger's owner last."""
-        return (self.watcher, self.checksummer, self.extractor, self.converter, self.uploader, self.progress)
+        return (
+            self.watcher,
+            self.checksummer,
+            self.extractor,
+            self.converter,
+            self.uploader,
+            self.registrar,
+            self.progress,
+        )
 
     @property
     def by_name(self) -> dict[str, Ref]:

@@ -1,7 +1,7 @@
 """The Uploader: the one actor that talks to the store."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -42,6 +42,7 @@ from processor.domain.jobs import Job, Step
 from processor.domain.keys import PROBES, STAGING
 from processor.domain.manifests import Entry, ManifestColumn, ManifestHead, ManifestObject, Omission
 from processor.domain.object_keys import claims_needed, raw_key
+from processor.domain.tables import TableObject
 from processor.domain.timeline import Milestone, now_ms
 from processor.domain.uploads import FileDigests, ObjectRequest, Part, Resumption, StoredObject
 from processor.ledger.reader import recorded_objects
@@ -110,17 +111,19 @@ class Uploader(Stage):
         job = recorder.passed(job).reached(Milestone.STORED)
         if bad.count:
             self.routes.progress.tell(StepFailed(job, bad.failure(), bad.first))
-        elif not (recorder.held and self._store_manifest_at_once(job, recorder.held)):
+        elif not (recorder.held and self._store_manifest_at_once(job, recorder)):
             self._report_objects(job, recorder)
 
-    def _store_manifest_at_once(self, job: Job, entries: Sequence[ManifestObject]) -> bool:
+    def _store_manifest_at_once(self, job: Job, recorder: "_Recorder") -> bool:
         """Complete a file of small objects; False when its manifest could not be stored now, whatever the reason."""
+        entries = recorder.held
         try:
             transfer_manifest(self._store, _head(job), entries)
         except DeliveryError:
             return False
         job = job.reached(Milestone.MANIFEST)
-        self.routes.progress.tell(FileStored(job, tuple(entry.stored.size_bytes for entry in entries)))
+        sizes = tuple(entry.stored.size_bytes for entry in entries)
+        self.routes.progress.tell(FileStored(job, sizes, recorder.held_of_tables))
         return True
 
     def _report_objects(self, job: Job, recorder: "_Recorder") -> None:
@@ -391,6 +394,18 @@ class _Recorder:
     def held(self) -> tuple[ManifestObject, ...]:
         """Return the objects that Progress was not told of."""
         return tuple(entry for _begin, entry in self._held)
+
+    @property
+    def held_of_tables(self) -> tuple[TableObject, ...]:
+        """Return those of them that belong to a table."""
+        table = None if self._job.file.feed is None else self._job.file.feed.table
+        if table is None:
+            return ()
+        return tuple(
+            TableObject(table, entry.stored.key, entry.stored.sha256, entry.stored.size_bytes, entry.rows)
+            for begin, entry in self._held
+            if begin.content is Content.PARQUET and entry.rows is not None
+        )
 
     def release(self) -> None:
         """Tell Progress of what is held, and from now on of each object at once."""

@@ -24,6 +24,7 @@ from processor import config
 from processor.cli.feeds import app as feeds_app
 from processor.cli.feeds import plain_lines
 from processor.cli.runtime import FAILED, OK, run_daemon, settings_for, told_plainly
+from processor.cli.tables import tables, verify_tables
 from processor.commands.humanize import plain
 from processor.domain.errors import DeliveryError, Failure
 
@@ -305,9 +306,12 @@ def verify(
     *,
     every: Annotated[bool, typer.Option("--all", help="Every delivered file.")] = False,
     deep: Annotated[bool, typer.Option(help="Download and hash instead of asking the store.")] = False,
+    in_tables: Annotated[bool, typer.Option("--tables", help="Tables against manifests.")] = False,
     sample: Annotated[str, typer.Option(help="Only so many of the objects, chosen by chance.")] = "100%",
 ) -> None:
     """Compare stored objects with what the manifests say of them."""
+    if in_tables:
+        verify_tables()
     settings = settings_for()
     from processor.commands.store import verify as command  # noqa: PLC0415
 
@@ -322,6 +326,9 @@ def verify(
                 print(plain(f"{verified.finding}: {verified.key}: {verified.detail} ({manifest})"), file=sys.stderr)
     print(", ".join(f"{count} {finding}" for finding, count in sorted(counts.items())) or "nothing is delivered yet")
     sys.exit(OK if set(counts) <= {"ok"} else FAILED)
+
+
+app.command(rich_help_panel=LOOK)(tables)
 
 
 @app.command(rich_help_panel=MEND)

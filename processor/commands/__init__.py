@@ -12,4 +12,5 @@ plan              `processor plan`: show what would be done; upload nothing
 render            Render `status` and `why` on a terminal
 schema            `processor schema`: the columns of what was delivered
 store             Store commands: `check`, `ls`, `verify`, `rebuild`
+tables            Table commands: `tables`, `verify --tables`
 """

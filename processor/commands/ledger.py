@@ -26,7 +26,7 @@ from processor.domain.jobs import Status
 from processor.domain.keys import escape, unescape
 from processor.feeds.load import load_feeds
 from processor.ledger.database import FEEDS_SINCE, Lock
-from processor.ledger.reader import delivered_by_feed, reading
+from processor.ledger.reader import TableStanding, delivered_by_feed, reading, standing_of_tables
 from processor.ledger.records import Found
 from processor.ledger.writer import Ledger
 
@@ -57,6 +57,8 @@ class LedgerState:
     hindrances: tuple[str, ...] = ()
     outdated: dict[str, int] = field(default_factory=dict)  # by feed: files delivered under an older declaration
     watch: dict[str, Any] | None = None
+    tables: tuple[TableStanding, ...] = ()
+    catalog_problem: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values, for --json."""
@@ -92,7 +94,7 @@ def state(settings: Settings) -> LedgerState:
             " ORDER BY updated_at DESC LIMIT ?",
             (_MOST_SHOWN,),
         ).fetchall()
-    flights = _asked(settings, Order.FLIGHTS)
+    flights = asked(settings, Order.FLIGHTS)
     return LedgerState(
         counts=dict.fromkeys(map(str, Status), 0) | {row[0]: row[1] for row in rows},
         bytes_by_status={row[0]: int(row[2]) for row in rows},
@@ -104,15 +106,17 @@ def state(settings: Settings) -> LedgerState:
         flights=None if flights is None else tuple(flights),
         ledger_bytes=settings.progress_db_path.stat().st_size,
         at_ms=now,
-        hindrances=tuple(_asked(settings, Order.HINDRANCES) or ()),
-        watch=_asked(settings, WATCH),
+        hindrances=tuple(asked(settings, Order.HINDRANCES) or ()),
+        watch=asked(settings, WATCH),
+        tables=standing_of_tables(settings.progress_db_path),
+        catalog_problem=asked(settings, Order.CATALOG) or "",
         outdated={} if settings.feeds is None else _outdated_if_usable(settings),
     )
 
 
 def drift_since_start(settings: Settings) -> tuple[tuple[str, str, str, int], ...]:
     """Return feed, kind, column and count of what drifted since the daemon started; nothing when none runs."""
-    return tuple((feed, kind, column, count) for feed, kind, column, count in _asked(settings, Order.DRIFT) or ())
+    return tuple((feed, kind, column, count) for feed, kind, column, count in asked(settings, Order.DRIFT) or ())
 
 
 def _outdated_if_usable(settings: Settings) -> dict[str, int]:
@@ -161,9 +165,9 @@ def relative_path(settings: Settings, story: Story) -> bytes:
 def retry(settings: Settings, path: Path | None) -> int:
     """Make failed files, one or all, pending again; return how many. They are moved back to where they came from."""
     for candidate in _candidates(settings, path) if path is not None else [None]:
-        asked = None if candidate is None else Path(os.fsdecode(candidate))
+        meant = None if candidate is None else Path(os.fsdecode(candidate))
         try:
-            count = int(ask(settings.control_socket_path, request(Order.RETRY, asked)))
+            count = int(ask(settings.control_socket_path, request(Order.RETRY, meant)))
         except NotRunningError:
             count = _retry_alone(settings, candidate)
         if count:
@@ -187,12 +191,12 @@ def failed_paths(settings: Settings) -> list[str]:
 def reprocess(settings: Settings, path: Path | None, since_ms: int | None) -> int:
     """Have completed files delivered once more: one, or all completed since `since_ms`; return how many."""
     for candidate in _candidates(settings, path) if path is not None else [None]:
-        asked = None if candidate is None else Path(os.fsdecode(candidate))
+        meant = None if candidate is None else Path(os.fsdecode(candidate))
         try:
-            count = int(ask(settings.control_socket_path, request(Order.REPROCESS, asked, since_ms)))
+            count = int(ask(settings.control_socket_path, request(Order.REPROCESS, meant, since_ms)))
         except NotRunningError:
-            with _ledger_alone(settings) as ledger:
-                count = ledger.reprocess(candidate, since_ms, _now_ms())
+            with ledger_alone(settings) as ledger:
+                count = ledger.reprocess(candidate, since_ms, now_ms())
         if count:
             return count
     return 0
@@ -210,8 +214,8 @@ def reprocess_feed(settings: Settings, name: str) -> int:
     try:
         return int(ask(settings.control_socket_path, request(Order.REPROCESS, feed=name)))
     except NotRunningError:
-        with _ledger_alone(settings) as ledger:
-            return ledger.reprocess_feed(name, feeds, _now_ms())
+        with ledger_alone(settings) as ledger:
+            return ledger.reprocess_feed(name, feeds, now_ms())
 
 
 def outdated(settings: Settings, feeds: Feeds) -> dict[str, int]:
@@ -227,19 +231,19 @@ def outdated(settings: Settings, feeds: Feeds) -> dict[str, int]:
 def _retry_alone(settings: Settings, path: bytes | None) -> int:
     root, aside = os.fsencode(settings.watch_path), os.fsencode(settings.error_directory)
     count = 0
-    with _ledger_alone(settings) as ledger:
+    with ledger_alone(settings) as ledger:
         for row, relative_path in ledger.failed_files(path):
             try:
                 status = quarantine.bring_back(root, relative_path, aside)
             except FileNotFoundError:
                 continue
-            ledger.retry(row, Found.of(relative_path, status), _now_ms())
+            ledger.retry(row, Found.of(relative_path, status), now_ms())
             count += 1
     return count
 
 
 @contextmanager
-def _ledger_alone(settings: Settings) -> Iterator[Ledger]:
+def ledger_alone(settings: Settings) -> Iterator[Ledger]:
     """Yield the ledger, which nobody else may write meanwhile. Raises LedgerBusyError."""
     lock = Lock(settings.progress_db_path)
     try:
@@ -249,7 +253,8 @@ def _ledger_alone(settings: Settings) -> Iterator[Ledger]:
         lock.release()
 
 
-def _asked(settings: Settings, order: str) -> Any:
+def asked(settings: Settings, order: str) -> Any:
+    """Return what a running daemon answers; None when none runs."""
     try:
         return ask(settings.control_socket_path, request(order))
     except (NotRunningError, OSError, ValueError):
@@ -266,5 +271,6 @@ def _candidates(settings: Settings, path: Path) -> list[bytes]:
     return list(dict.fromkeys(meant))
 
 
-def _now_ms() -> int:
+def now_ms() -> int:
+    """Return the time as the ledger has it."""
     return time.time_ns() // 1_000_000

@@ -92,11 +92,23 @@ def _state(state: LedgerState, before: LedgerState | None) -> RenderableType:
         Text(f"feed {name}: {count:,} delivered under an older declaration: processor reprocess --feed {name}")
         for name, count in state.outdated.items()
     ]
+    parts += [Text(line, style=style) for line, style in _tables(state)]
     if state.watch is not None and (state.watch["open"] or state.watch["left_out"]):
         parts.append(_waited_for(state.watch))
     if state.failures:
         parts.append(_failures(state))
     return Group(*parts)
+
+
+def _tables(state: LedgerState) -> Iterator[tuple[str, str]]:
+    if state.catalog_problem:
+        yield plain(f"the catalog is out: {state.catalog_problem}: files are delivered, their tables wait"), "red"
+    for table in state.tables:
+        text = f"table {table.name}: {table.files:,} files, {table.rows:,} rows"
+        if table.waiting_since_ms is not None:
+            text += f", {table.waiting:,} wait for {span(max(0, state.at_ms - table.waiting_since_ms))}"
+        refused = f", {table.refused:,} REFUSED: processor tables" if table.refused else ""
+        yield text + refused, "red" if refused else ""
 
 
 def _counts(state: LedgerState) -> Table:

@@ -18,6 +18,7 @@ from processor.actors.counters import Counters
 from processor.actors.extractor import Extractor
 from processor.actors.messages import Drain, FeedsRead, Meet, Ping, Tick
 from processor.actors.progress import Progress
+from processor.actors.registrar import Registrar
 from processor.actors.routes import Routes
 from processor.actors.uploader import Uploader
 from processor.actors.watcher import Watcher
@@ -26,6 +27,7 @@ from processor.confined.entrypoint import prepare
 from processor.daemon.control_api import ControlApi
 from processor.daemon.control_socket import ControlServer
 from processor.daemon.factories import (
+    catalog_process,
     claim_directories,
     open_ledger,
     open_store,
@@ -52,6 +54,7 @@ from processor.store.errors import MISTAKES
 from processor.store.probe import StoreProfile, adopt, probe
 from processor.store.s3 import S3Store
 from processor.streams.inbox import Inbox
+from processor.tables.catalog_process import CatalogProcess
 from processor.watch.tree import Tree
 
 if TYPE_CHECKING:
@@ -103,7 +106,7 @@ def run(settings: Settings, *, once: bool = False) -> int:
         elsewhere = None if settings.engine is EngineChoice.LOCAL else _cluster(settings, store)
         if elsewhere is not None:
             parts.callback(elsewhere.engine.stop)
-        needed = _ActorParts(store, ledger, pool, inbox, tree, counters, elsewhere)
+        needed = _ActorParts(store, ledger, pool, inbox, tree, counters, elsewhere, catalog_process(settings))
         routes = _start_actors(settings, supervisor, needed, feeds)
         liveness.follow(routes.by_name, time.monotonic())
         parts.callback(ControlServer(settings.control_socket_path, ControlApi(routes, tree).answer).close)
@@ -135,6 +138,7 @@ class _ActorParts:
     tree: Tree
     counters: Counters
     elsewhere: Elsewhere | None
+    catalog: CatalogProcess | None
 
 
 def _confined(settings: Settings, pool: Pool) -> Protections:
@@ -213,7 +217,7 @@ def _adopt(store: S3Store, ledger: Ledger, profile: StoreProfile) -> None:
 
 
 def _start_actors(settings: Settings, supervisor: Supervisor, parts: _ActorParts, feeds: Feeds) -> Routes:
-    """Start the six actors, see that each answers, and introduce them: Progress last, since it begins to send."""
+    """Start the seven actors, see that each answers, and introduce them: Progress last, since it begins to send."""
     died = supervisor.died
     engine = None if parts.elsewhere is None else parts.elsewhere.engine
     progress = Progress.start(died, settings, parts.ledger, parts.counters, supervisor.idle, feeds)
@@ -224,6 +228,7 @@ def _start_actors(settings: Settings, supervisor: Supervisor, parts: _ActorParts
         converter=Converter.start(died, settings, parts.pool, parts.inbox, engine),
         uploader=Uploader.start(died, settings, parts.store, parts.elsewhere),
         progress=progress,
+        registrar=Registrar.start(died, parts.catalog),
     )
     for ref in routes.everybody:
         ref.ask(Ping(), timeout=_START_SECONDS)
@@ -232,6 +237,7 @@ def _start_actors(settings: Settings, supervisor: Supervisor, parts: _ActorParts
         routes.extractor,
         routes.converter,
         routes.uploader,
+        routes.registrar,
         routes.progress,
         routes.watcher,
     ):

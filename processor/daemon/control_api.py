@@ -31,6 +31,7 @@ class ControlApi:
             None if path is None else unescape(path),
             request.get("since_ms"),
             request.get("feed"),
+            request.get("table"),
         )
         answer: Any = self._routes.progress.ask(obey, timeout=_ANSWER_SECONDS)
         if obey.order is not Order.FLIGHTS:
@@ -58,8 +59,12 @@ class ControlApi:
 
 
 def request(
-    order: Order | str, path: Path | None = None, since_ms: int | None = None, feed: str | None = None
+    order: Order | str,
+    path: Path | None = None,
+    since_ms: int | None = None,
+    feed: str | None = None,
+    table: str | None = None,
 ) -> dict[str, Any]:
     """Return what to send over the control socket."""
     shown = None if path is None else escape(bytes(path))
-    return {"order": order, "path": shown, "since_ms": since_ms, "feed": feed}
+    return {"order": order, "path": shown, "since_ms": since_ms, "feed": feed, "table": table}

@@ -10,11 +10,12 @@ import orjson
 from pydantic import SecretStr
 
 from processor import logs
-from processor.config import EMBEDDED, ConfigurationError, SandboxMode, Settings
+from processor.config import EMBEDDED, CatalogType, ConfigurationError, SandboxMode, Settings
 from processor.delivery.rebuild_ledger import rebuild
 from processor.domain.feeds import AfterUpload, PathPattern
 from processor.domain.keys import escape
 from processor.environment import env_file
+from processor.feeds.load import load_feeds
 from processor.feeds.patterns import path_patterns
 from processor.ledger.database import LedgerDamagedError, set_aside
 from processor.ledger.writer import Ledger
@@ -22,6 +23,8 @@ from processor.sandbox.confine import Limits
 from processor.store.embedded import EmbeddedStore
 from processor.store.from_settings import store_settings
 from processor.store.s3 import S3Store
+from processor.tables.catalog_process import CatalogProcess
+from processor.tables.settings import catalog_settings, see_installed
 from processor.trees.ownership import claim
 from processor.watch.selection import TEMPORARY, Selection
 from processor.watch.settings import WatchSettings
@@ -122,6 +125,7 @@ def _embedded_server(settings: Settings) -> Iterator[Settings]:
                 "s3_access_key_id": server.access_key_id,
                 "s3_secret_access_key": SecretStr(server.secret_access_key),
                 "s3_force_path_style": True,
+                "catalog_type": settings.catalog,
             }
         )
     finally:
@@ -169,6 +173,8 @@ def _own_paths(settings: Settings) -> Iterator[Path]:
     if settings.after_upload_directory is not None:
         yield settings.after_upload_directory
     for suffix in _LEDGER_SUFFIXES:
+        if settings.catalog_path is not None:
+            yield settings.catalog_path.with_name(settings.catalog_path.name + suffix)
         yield settings.progress_db_path.with_name(settings.progress_db_path.name + suffix)
 
 
@@ -193,6 +199,18 @@ def _secrets(settings: Settings) -> Iterator[tuple[str, Path]]:
         yield "DASK_TLS_KEY", settings.dask_tls_key
     if env_file().exists():
         yield "the file of settings", env_file().absolute()
+
+
+def catalog_process(settings: Settings) -> CatalogProcess | None:
+    """Return the way to the catalog, which starts nothing yet; None without feeds, or with CATALOG_TYPE=none.
+
+    `settings` are those that lead to the store. Raises ConfigurationError when a feed has a table and what it needs is
+    not installed.
+    """
+    if settings.feeds is None or settings.catalog in (None, CatalogType.NONE):
+        return None
+    see_installed(any(feed.table is not None for feed in load_feeds(settings).feeds))
+    return CatalogProcess(catalog_settings(settings), settings.worker_memory)
 
 
 def worker_limits(settings: Settings) -> Limits:

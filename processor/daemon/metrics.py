@@ -28,7 +28,7 @@ from processor.daemon.control_socket import end_serving
 from processor.domain.codes import CODES
 from processor.domain.files import FileType
 from processor.domain.jobs import Status, Step
-from processor.ledger.reader import Standing, standing
+from processor.ledger.reader import Standing, TableStanding, standing, standing_of_tables
 from processor.sandbox.confine import Protections
 from processor.watch.tree import WatchCounters
 
@@ -138,6 +138,7 @@ class _Collector:
     def __init__(self, sources: Sources) -> None:
         self._sources = sources
         self._standing = Standing({}, None, 0)
+        self._tables: tuple[TableStanding, ...] = ()
         self._standing_at = float("-inf")
 
     def collect(self) -> Iterator[Metric]:
@@ -159,6 +160,7 @@ class _Collector:
         now = time.monotonic()
         if now - self._standing_at > _FRESH_SECONDS:
             self._standing = standing(self._sources.ledger)
+            self._tables = standing_of_tables(self._sources.ledger, counted=False)
             self._standing_at = now
         known = self._standing
         files = dict.fromkeys(map(str, Status), 0) | known.counts
@@ -166,6 +168,7 @@ class _Collector:
         age = 0.0 if known.oldest_waiting_ms is None else max(0.0, time.time() - known.oldest_waiting_ms / 1000)
         yield _gauge("processor_oldest_waiting_seconds", "Age of the file that waits longest; 0 when none waits.", age)
         yield _gauge("processor_ledger_bytes", "Size of the ledger, with its write-ahead log.", known.size_bytes)
+        yield from _of_tables(self._tables)
 
     @staticmethod
     def _of_tree(tree: WatchCounters) -> Iterator[Metric]:
@@ -176,6 +179,19 @@ class _Collector:
         yield _gauge("processor_unsettled_files", "Files that are not yet whole.", tree.unsettled)
         yield _gauge("processor_left_out_files", "Files that INCLUDE and EXCLUDE leave out.", tree.left_out)
         yield _gauge("processor_open_files", "Files that stand still and are open for writing.", tree.open)
+
+
+def _of_tables(tables: tuple[TableStanding, ...]) -> Iterator[Metric]:
+    lag = GaugeMetricFamily("processor_table_lag_seconds", "Age of what waits longest for its table.", labels=["table"])
+    waiting = GaugeMetricFamily("processor_table_waiting", "Objects that wait for their table.", labels=["table"])
+    refused = GaugeMetricFamily("processor_table_refused", "Objects that can not be in their table.", labels=["table"])
+    now = time.time() * 1000
+    for each in tables:
+        since = now if each.waiting_since_ms is None else each.waiting_since_ms
+        lag.add_metric([each.name], max(0.0, (now - since) / 1000))
+        waiting.add_metric([each.name], each.waiting)
+        refused.add_metric([each.name], each.refused)
+    yield from (lag, waiting, refused)
 
 
 def _of_files(counters: Counters) -> Iterator[Metric]:
@@ -223,6 +239,11 @@ def _of_work(counters: Counters) -> Iterator[Metric]:
     yield _gauge("processor_store_available", "1 unless the store is out.", 0.0 if counters.store_out else 1.0)
     cluster = 0.0 if counters.cluster_out else 1.0
     yield _gauge("processor_cluster_available", "1 unless the cluster of ENGINE=dask is out.", cluster)
+    catalog = 0.0 if counters.catalog_problem else 1.0
+    yield _gauge("processor_catalog_up", "1 unless the catalog of the feeds' tables is out.", catalog)
+    yield _counter("processor_table_commits", "Snapshots that were committed to tables.", counters.table_commits)
+    conflicts = "Commits for which another writer was quicker."
+    yield _counter("processor_table_conflicts", conflicts, counters.table_conflicts)
     yield _gauge("processor_ledger_full", "1 while there is no room for the ledger.", float(counters.ledger_full))
     yield _gauge("processor_in_flight", "Files on their way.", counters.in_flight)
     arrived, completed = counters.arrived_ms / 1000, counters.completed_ms / 1000

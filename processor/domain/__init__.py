@@ -24,6 +24,7 @@ manifests     Contents of a manifest: a source and its objects
 members       Archive members and the keys of their objects
 object_keys   Keys of objects: mirrored from paths, or by template
 retry         Decide if and when to retry after a failure
+tables        Values about tables and their data files
 timeline      Times of one file's way, from sight to manifest
 uploads       Uploads: parts, digests, and the state that resuming needs
 """

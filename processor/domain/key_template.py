@@ -20,6 +20,7 @@ FIELDS = {
     "feed": "the feed's name",
     "mtime": "when the file was changed last, in UTC, such as {mtime:%Y-%m-%d}",
     "sha256": "the file's digest, such as {sha256:.8}",
+    "version": "a digest of the file and of how its feed reads it, such as {version:.16}",
 }
 _PARQUET = ".parquet"
 _EMPTY_PARTS = re.compile(r"/{2,}")
@@ -34,6 +35,7 @@ class KeyFields:
     feed: str
     modified_ns: int
     sha256: str
+    version: str = ""
 
 
 def filled(template: str, fields: KeyFields, *, parquet: bool) -> str:
@@ -54,6 +56,7 @@ def filled(template: str, fields: KeyFields, *, parquet: bool) -> str:
         feed=fields.feed,
         mtime=datetime.fromtimestamp(fields.modified_ns // 1_000_000_000, UTC),
         sha256=fields.sha256,
+        version=fields.version,
     )
     key = _EMPTY_PARTS.sub("/", key).lstrip("/")
     if template.endswith(_PARQUET) and not parquet:
@@ -61,6 +64,11 @@ def filled(template: str, fields: KeyFields, *, parquet: bool) -> str:
     elif parquet and not key.endswith(_PARQUET):
         key += _PARQUET
     return f"%5F{key[1:]}" if key.split("/", 1)[0] in RESERVED else key
+
+
+def names_version(template: str) -> bool:
+    """Tell whether another content has another key, so that no object is ever overwritten by another."""
+    return any(name == "version" for _text, name, *_rest in string.Formatter().parse(template))
 
 
 def template_mistake(template: str) -> str:
@@ -74,15 +82,15 @@ def template_mistake(template: str) -> str:
         if name is not None and (name not in FIELDS or conversion):
             return f"{{{name}{'!' + conversion if conversion else ''}}} is no field: one of {known}"
     names = {name for _text, name, _format, _conversion in parts if name}
-    if not names & {"path", "name", "stem", "sha256"}:
-        return "every file would have the same key: name {path}, {name}, {stem} or {sha256}"
+    if not names & {"path", "name", "stem", "sha256", "version"}:
+        return "every file would have the same key: name {path}, {name}, {stem}, {sha256} or {version}"
     return _mistake_of_text(template, [text for text, *_rest in parts])
 
 
 def _mistake_of_text(template: str, texts: list[str]) -> str:
     try:
         sample = filled(
-            template, KeyFields("a/b.csv", "feed", int(_SAMPLE.timestamp()) * 10**9, "0" * 64), parquet=True
+            template, KeyFields("a/b.csv", "feed", int(_SAMPLE.timestamp()) * 10**9, "0" * 64, "0" * 64), parquet=True
         )
     except (ValueError, KeyError, IndexError) as error:
         return f"{error}: a field's format is strftime's for mtime, and such as .8 for texts"

@@ -10,7 +10,8 @@ MANIFESTS = "_manifests"
 PROBES = "_probe"
 STAGING = "_staging"  # what workers of a cluster read; empty while nothing is on its way
 RAW = "_raw"  # sources as they came, where a feed keeps them
-RESERVED = (MANIFESTS, PROBES, STAGING, RAW)
+TABLES = "_tables"  # what the tables of the embedded catalog consist of, beside the objects themselves
+RESERVED = (MANIFESTS, PROBES, STAGING, RAW, TABLES)
 
 # S3 limits a key to 1,024 bytes of UTF-8 ("Object key names", Amazon S3 user guide).
 LONGEST_KEY_BYTES = 1024

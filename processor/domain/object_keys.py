@@ -4,6 +4,8 @@ Mirrored keys are injective by themselves; those that a template or a prefix mad
 second source of one key is refused.
 """
 
+import hashlib
+
 from processor.domain.feeds import FeedDelivery
 from processor.domain.files import FileMetadata, FileType
 from processor.domain.key_template import KeyFields, filled
@@ -26,7 +28,9 @@ def object_key(file: FileMetadata, member: bytes, again: int | None = None, *, p
     if not delivery.key:
         return delivery.prefix + (parquet_key(path) if parquet else path)
     feed = file.feed_of_member(member if file.kind.type is FileType.ARCHIVE else b"")
-    fields = KeyFields(path, "" if feed is None else feed.name, file.modified_ns, file.checksum or "")
+    checksum, read_by = file.checksum or "", "" if feed is None else feed.declaration.digest
+    version = hashlib.sha256(f"{checksum} {read_by}".encode()).hexdigest()
+    fields = KeyFields(path, "" if feed is None else feed.name, file.modified_ns, checksum, version)
     return delivery.prefix + filled(delivery.key, fields, parquet=parquet)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 from pydantic import BaseModel, ValidationError
 
-from processor.config import ConfigurationError, Settings
+from processor.config import CatalogType, ConfigurationError, Settings
 from processor.domain.declarations import (
     ColumnDeclaration,
     ColumnsDeclaration,
@@ -20,13 +20,16 @@ from processor.domain.declarations import (
     XmlDeclaration,
 )
 from processor.domain.feeds import AfterUpload, Feed, FeedDelivery, Feeds, FeedTable
+from processor.domain.key_template import names_version
 from processor.feeds.lines import Place, TomlLines
 from processor.feeds.model import ColumnsSection, CsvSection, DeliverySection, FeedModel, FeedsModel
 from processor.feeds.patterns import path_pattern
 
 # What decides what becomes of a file; a change of anything else is no other declaration.
-_DECIDING = {"format", "empty_file", "csv", "json_", "xml", "columns", "delivery"}
-_OF_NO_MATTER = {"delivery": {"after_upload", "tags", "storage_class"}}
+_DECIDING = {"format", "empty_file", "csv", "json_", "xml", "columns", "delivery", "table"}
+_OF_NO_MATTER = {"delivery": {"after_upload", "tags", "storage_class"}, "table": {"partition"}}
+# Where a feed with a table says nothing of keys: another content never has the key of an earlier one.
+_KEY_OF_TABLES = "{path}.{version:.16}.parquet"
 
 
 def load_feeds(settings: Settings) -> Feeds:
@@ -36,6 +39,9 @@ def load_feeds(settings: Settings) -> Feeds:
         if feed.delivery.after_upload is AfterUpload.MOVE and settings.after_upload_directory is None:
             text = f"{settings.feeds}: feed {feed.name!r}: after_upload = 'move' needs AFTER_UPLOAD_DIRECTORY"
             raise ConfigurationError(text)
+        if feed.table is not None and settings.catalog is None:
+            text = "has a table: set CATALOG_TYPE to sql, rest or glue, or to none to deliver without it"
+            raise ConfigurationError(f"{settings.feeds}: feed {feed.name!r} {text}")
     return replace(
         feeds,
         feeds=tuple(_with_settings(feed, settings) for feed in feeds.feeds),
@@ -45,7 +51,11 @@ def load_feeds(settings: Settings) -> Feeds:
 
 def _with_settings(feed: Feed, settings: Settings) -> Feed:
     """Return the feed with what the settings say of keys where it says nothing."""
-    return replace(feed, delivery=replace(feed.delivery, key=feed.delivery.key or settings.key_template))
+    key = feed.delivery.key or settings.key_template
+    if feed.table is not None and not names_version(key):
+        key = _KEY_OF_TABLES
+    table = None if settings.catalog is CatalogType.NONE else feed.table
+    return replace(feed, delivery=replace(feed.delivery, key=key), table=table)
 
 
 def read_feeds(path: Path) -> Feeds:

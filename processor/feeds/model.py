@@ -14,7 +14,8 @@ from processor.domain.column_types import TIMES, canonical, is_nested
 from processor.domain.conversion import DataFormat
 from processor.domain.declarations import OnExtra, OnMissing, OnSurprise
 from processor.domain.feeds import AfterUpload
-from processor.domain.key_template import template_mistake
+from processor.domain.key_template import names_version, template_mistake
+from processor.domain.tables import partition_fields
 from processor.feeds.patterns import path_pattern
 
 _DIRECTIVES = frozenset("aAwdbBmyYHIpMSfzZjUWcxXngGuV%-")  # of strptime, as DuckDB's documentation lists them
@@ -214,6 +215,12 @@ class TableSection(_Section):
     name: str = Field(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$", description="such as sales.orders")
     partition: Texts = Field((), description="columns, or such as day(booked)")
 
+    @field_validator("partition")
+    @classmethod
+    def _fields(cls, value: Texts) -> Texts:
+        partition_fields(value)
+        return value
+
 
 class FeedModel(_Section):
     """A feed: files that belong together."""
@@ -261,7 +268,19 @@ class FeedModel(_Section):
             for column, declared in self.columns.columns.items():
                 if is_nested(declared.type):
                     raise ValueError(f"column {column!r}: CSV has no {declared.type}")
+        if self.table is not None:
+            self._see_table(self.table)
         return self
+
+    def _see_table(self, table: TableSection) -> None:
+        """Raise ValueError where the objects could not be data files of the table."""
+        if self.delivery is not None and self.delivery.key and not names_version(self.delivery.key):
+            raise ValueError("[feed.table] needs {version} in the key: a table's objects are never overwritten")
+        if self.columns is not None:
+            known = {column.rename or name for name, column in self.columns.columns.items()}
+            for each in partition_fields(table.partition):
+                if each.column not in known:
+                    raise ValueError(f"table.partition: there is no column {each.column!r}")
 
 
 class FeedsModel(_Section):
@@ -273,6 +292,10 @@ class FeedsModel(_Section):
     def _unique(self) -> Self:
         if twice := _twice([feed.name for feed in self.feed]):
             raise ValueError(f"two feeds are called {twice!r}")
+        partitions: dict[str, Texts] = {}
+        for table in (feed.table for feed in self.feed if feed.table is not None):
+            if partitions.setdefault(table.name, table.partition) != table.partition:
+                raise ValueError(f"two feeds divide the table {table.name!r} into different partitions")
         return self
 
 

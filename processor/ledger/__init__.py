@@ -8,6 +8,7 @@ keys          Owners of keys: two sources never write one object
 outcomes      Record how jobs end: completed, retried or failed
 reader        Read-only queries on the ledger
 records       Values that the ledger takes and returns
+tables        Record which objects are data files of which tables
 transactions  The writing connection and its transactions
 writer        All changes of the ledger, used by Progress alone
 """

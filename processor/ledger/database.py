@@ -13,8 +13,9 @@ from pathlib import Path
 
 from processor.environment import ConfigurationError
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 FEEDS_SINCE = 3  # the version that began to record them; commands may read a ledger that no daemon migrated yet
+TABLES_SINCE = 5
 _BUSY_SECONDS = 10.0
 # By the version that is left behind. A column is added without touching a row.
 _MIGRATIONS = {
@@ -43,6 +44,36 @@ _MIGRATIONS = {
         CREATE INDEX idx_claimed_keys ON claimed_keys (file_id);
     """,
     3: "ALTER TABLE file_progress ADD COLUMN timeline TEXT;",
+    4: """
+        CREATE TABLE tables (
+          id INTEGER PRIMARY KEY,
+          name TEXT NOT NULL UNIQUE,
+          partition TEXT NOT NULL,
+          batch TEXT,
+          snapshot INTEGER,
+          committed_at INTEGER,
+          commits INTEGER NOT NULL DEFAULT 0
+        );
+        CREATE TABLE table_files (
+          id INTEGER PRIMARY KEY AUTOINCREMENT,
+          table_id INTEGER NOT NULL REFERENCES tables (id),
+          file_id INTEGER NOT NULL REFERENCES file_progress (id),
+          s3_key TEXT NOT NULL,
+          sha256 TEXT NOT NULL,
+          size_bytes INTEGER NOT NULL,
+          row_count INTEGER NOT NULL,
+          source_sha256 TEXT NOT NULL,
+          state TEXT NOT NULL CHECK (state IN ('waiting','committed','refused')),
+          superseded INTEGER NOT NULL DEFAULT 0,
+          in_batch INTEGER NOT NULL DEFAULT 0,
+          doubtful INTEGER NOT NULL DEFAULT 0,
+          snapshot INTEGER,
+          reason TEXT,
+          changed_at INTEGER NOT NULL
+        );
+        CREATE INDEX idx_table_files_waiting ON table_files (table_id, state, superseded, file_id);
+        CREATE INDEX idx_table_files_file ON table_files (file_id, s3_key);
+    """,
 }
 # Beyond this the whole check would hold up every start; a damaged page is then found when it is read.
 _CHECKED_WHOLE_BYTES = 256 << 20

@@ -10,23 +10,29 @@ from processor.domain.feeds import FeedMark
 from processor.domain.files import FileMetadata
 from processor.domain.jobs import Delivered, Job, Status
 from processor.domain.keys import escape, unescape
+from processor.domain.tables import TableObject
 from processor.domain.timeline import NO_TIMELINE, Timeline
 from processor.ledger.feeds import FeedFiles
 from processor.ledger.records import HELD, BadMembers, Found, PutAway, columns_of, identity_from
+from processor.ledger.tables import TableFiles
 
 _LONGEST_MESSAGE = 2000
 _HISTORY_A_FILE = 50
 _UNKNOWN = Failure(ErrorClass.PERMANENT, "unknown", "the reason was not recorded")
 
 
-class Ends(FeedFiles):
+class Ends(FeedFiles, TableFiles):
     """Ends of jobs, and what operators ask for afterwards."""
 
-    def completed(self, job: Job, now_ms: int, *, put_away: bool) -> bool:
+    def completed(self, job: Job, now_ms: int, *, put_away: bool, objects: Iterable[TableObject] | None = None) -> bool:
         """Record the end of a job whose manifest is stored. Return False when the file has changed meanwhile.
 
-        `put_away`: the file is still to be deleted or moved; see `to_put_away`.
+        `put_away`: the file is still to be deleted or moved; see `to_put_away`. `objects` are those of tables; None:
+        those that were recorded on the way.
         """
+        if job.delivered is not Delivered.MANIFEST:
+            in_tables = self.table_objects(job) if objects is None else objects
+            self.in_tables(job.row, job.file.checksum or "", in_tables, now_ms)
         self._write("DELETE FROM objects WHERE file_id=?", job.row)
         unchanged = self._unchanged(job)
         self._set(
@@ -200,10 +206,12 @@ class Ends(FeedFiles):
         claimed: Iterable[str] = (),
         feeds: Iterable[FeedMark] = (),
         timeline: Timeline = NO_TIMELINE,
+        objects: Iterable[TableObject] = (),
     ) -> bool:
         """Enter a file that a manifest tells is delivered under `key`; False when the ledger knows the file already.
 
-        `claimed` are those keys of its objects that templates made, `feeds` those by which it was read.
+        `claimed` are those keys of its objects that templates made, `feeds` those by which it was read, `objects` those
+        that belong to tables.
         """
         kind = file.kind.archive or file.kind.data or file.kind.type
         cursor = self._write(
@@ -221,6 +229,7 @@ class Ends(FeedFiles):
             )
         for mark in feeds:
             self.member_of(cursor.lastrowid, mark)
+        self.rebuilt_in_tables(cursor.lastrowid, file.checksum or "", objects, delivered_ms)
         return True
 
     def _remember(self, job: Job, now_ms: int, event: str, failure: Failure, bad_members: BadMembers) -> None:

@@ -12,8 +12,9 @@ import orjson
 
 from processor.domain.feeds import FeedMark
 from processor.domain.jobs import Status
-from processor.domain.keys import unescape
-from processor.ledger.database import FEEDS_SINCE, connect_reader
+from processor.domain.keys import escape, unescape
+from processor.domain.tables import Batch, BatchFile
+from processor.ledger.database import FEEDS_SINCE, TABLES_SINCE, connect_reader
 
 
 @contextmanager
@@ -106,3 +107,73 @@ def completed_paths(path: Path, root: bytes) -> Iterator[bytes]:
     with reading(path) as db:
         for (text,) in db.execute("SELECT file_path FROM file_progress WHERE status='completed'"):
             yield unescape(text).removeprefix(above)
+
+
+def batch_files(path: Path, batch: Batch, root: bytes) -> Iterator[BatchFile]:
+    """Yield the objects of a batch; those of one file come one after the other. `root` is the watched directory."""
+    query = (
+        "SELECT t.id, t.file_id, t.s3_key, t.size_bytes, t.row_count, substr(f.file_path, ?) AS source_path,"
+        " t.source_sha256, t.state='committed' AS remove, t.doubtful"
+        " FROM table_files t JOIN file_progress f ON f.id=t.file_id WHERE t.table_id=? AND t.in_batch=1"
+        " ORDER BY t.file_id, t.id"
+    )
+    above = len(escape(root.rstrip(b"/"))) + 2
+    with reading(path) as db:
+        for row, file, key, size, rows, source, sha256, remove, doubtful in db.execute(query, (above, batch.row)):
+            yield BatchFile(row, file, key, size, rows, source, sha256, bool(remove), bool(doubtful))
+
+
+@dataclass(frozen=True, slots=True)
+class TableStanding:
+    """How a table stands: objects that are its files, that wait (removals, too) and that can not be its files."""
+
+    name: str
+    files: int
+    rows: int
+    waiting: int
+    waiting_since_ms: int | None
+    refused: int
+    commits: int
+    snapshot: int | None
+    committed_ms: int | None
+
+
+def standing_of_tables(path: Path, *, counted: bool = True) -> tuple[TableStanding, ...]:
+    """Return how the tables stand; unless `counted`, what only takes a look-up: files and rows are 0.
+
+    Raises FileNotFoundError when there is no ledger.
+    """
+    waiting = "table_id=t.id AND (state='waiting' OR (state='committed' AND superseded=1))"
+    files = "table_id=t.id AND state='committed' AND superseded=0"
+    totals = "count(*)", "coalesce(sum(row_count), 0)"
+    counts = "".join(f" (SELECT {each} FROM table_files WHERE {files})," for each in totals) if counted else "0, 0,"
+    query = (
+        f"SELECT name, {counts}"
+        f" (SELECT count(*) FROM table_files WHERE {waiting}),"
+        f" (SELECT min(changed_at) FROM table_files WHERE {waiting}),"
+        " (SELECT count(*) FROM table_files WHERE table_id=t.id AND state='refused'),"
+        " commits, snapshot, committed_at FROM tables t ORDER BY name"
+    )
+    with reading(path) as db:
+        if db.execute("PRAGMA user_version").fetchone()[0] < TABLES_SINCE:
+            return ()
+        return tuple(TableStanding(*row) for row in db.execute(query))
+
+
+def refused_of_tables(path: Path, limit: int) -> tuple[tuple[str, str, str], ...]:
+    """Return table, key and reason of objects that can not be files of their tables, the latest first."""
+    query = (
+        "SELECT t.name, f.s3_key, f.reason FROM table_files f JOIN tables t ON t.id=f.table_id"
+        " WHERE f.state='refused' ORDER BY f.changed_at DESC LIMIT ?"
+    )
+    with reading(path) as db:
+        return tuple(tuple(row) for row in db.execute(query, (limit,)))
+
+
+def states_in_table(path: Path, table: str) -> dict[str, str]:
+    """Return the state of each object that is, or is to be, the table's, by its key; of one to be removed none."""
+    query = (
+        "SELECT f.s3_key, f.state FROM table_files f JOIN tables t ON t.id=f.table_id WHERE t.name=? AND f.superseded=0"
+    )
+    with reading(path) as db:
+        return dict(db.execute(query, (table,)).fetchall())

@@ -83,7 +83,37 @@ CREATE TABLE claimed_keys (
 ) WITHOUT ROWID;
 CREATE INDEX idx_claimed_keys ON claimed_keys (file_id);
 
+-- Tables that feeds' objects are part of, and those objects. A row goes when its object is no longer one of the table's.
+CREATE TABLE tables (
+  id INTEGER PRIMARY KEY,
+  name TEXT NOT NULL UNIQUE,
+  partition TEXT NOT NULL,               -- JSON: as the feed declares it; counts when the table is created
+  batch TEXT,                            -- id of the changes that are on their way, and may have been committed
+  snapshot INTEGER,                      -- the last one that we committed
+  committed_at INTEGER,
+  commits INTEGER NOT NULL DEFAULT 0
+);
+CREATE TABLE table_files (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  table_id INTEGER NOT NULL REFERENCES tables (id),
+  file_id INTEGER NOT NULL REFERENCES file_progress (id),
+  s3_key TEXT NOT NULL,
+  sha256 TEXT NOT NULL,                  -- of the object
+  size_bytes INTEGER NOT NULL,
+  row_count INTEGER NOT NULL,
+  source_sha256 TEXT NOT NULL,
+  state TEXT NOT NULL CHECK (state IN ('waiting','committed','refused')),
+  superseded INTEGER NOT NULL DEFAULT 0, -- 1: of an earlier content; what of it is committed is to be removed
+  in_batch INTEGER NOT NULL DEFAULT 0,
+  doubtful INTEGER NOT NULL DEFAULT 0,   -- 1: of a rebuilt ledger; the table is asked whether it has it
+  snapshot INTEGER,                      -- committed: by this one
+  reason TEXT,                           -- refused: why
+  changed_at INTEGER NOT NULL            -- waiting since, committed or refused at
+);
+CREATE INDEX idx_table_files_waiting ON table_files (table_id, state, superseded, file_id);
+CREATE INDEX idx_table_files_file ON table_files (file_id, s3_key);
+
 -- Facts about this ledger: the store it belongs to, the store's profile.
 CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 
-PRAGMA user_version = 4;
+PRAGMA user_version = 5;

@@ -51,7 +51,7 @@ on_extra    = "drop-to-rejects"
 on_surprise = "reject-row"
 
 [feed.delivery]
-key = "orders/year={mtime:%Y}/{stem}.parquet"
+key = "orders/year={mtime:%Y}/{stem}.{version:.8}.parquet"
 prefix = "in"
 tags = { team = "sales" }
 storage_class = "STANDARD_IA"
@@ -118,7 +118,7 @@ def test_every_key_becomes_what_it_declares() -> None:
         OnSurprise.REJECT_ROW,
     )
     assert orders.delivery == FeedDelivery(
-        key="orders/year={mtime:%Y}/{stem}.parquet",
+        key="orders/year={mtime:%Y}/{stem}.{version:.8}.parquet",
         prefix="in/",
         tags=(("team", "sales"),),
         storage_class="STANDARD_IA",

@@ -1,0 +1,128 @@
+"""Table commands: `tables`, `verify --tables`."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from processor.actors.messages import Order
+from processor.commands.ledger import asked, ledger_alone, now_ms
+from processor.config import Settings
+from processor.daemon.control_api import request
+from processor.daemon.control_socket import NotRunningError, ask
+from processor.daemon.factories import catalog_process, open_store
+from processor.domain.feeds import Feeds
+from processor.domain.manifests import ManifestObject
+from processor.feeds.load import load_feeds
+from processor.ledger.reader import TableStanding, refused_of_tables, standing_of_tables, states_in_table
+from processor.store.manifests import list_manifests, read_manifest
+from processor.store.s3 import S3Store
+from processor.tables.catalog_process import CatalogProcess
+from processor.tables.requests import DescribeTable, ListDataFiles, TableDescription
+from processor.tables.settings import catalog_settings
+
+MOST_REFUSED = 20
+
+
+@dataclass(frozen=True, slots=True)
+class TablesReport:
+    """How the tables stand. `problem`: why the catalog does not answer a running daemon; "" when it does."""
+
+    tables: tuple[TableStanding, ...]
+    refused: tuple[tuple[str, str, str], ...]
+    problem: str
+
+
+def report(settings: Settings) -> TablesReport:
+    """Return how the tables stand, by the ledger. Raises FileNotFoundError when there is none."""
+    path = settings.progress_db_path
+    tables = standing_of_tables(path)
+    refused = refused_of_tables(path, MOST_REFUSED) if any(table.refused for table in tables) else ()
+    return TablesReport(tables, refused, asked(settings, Order.CATALOG) or "")
+
+
+def described(settings: Settings, name: str) -> TableDescription | None:
+    """Return what the catalog says of a table; None where it knows none. Raises DeliveryError `catalog.*`."""
+    with ExitStack() as parts:
+        reached, _store = parts.enter_context(open_store(settings))
+        catalog = catalog_process(reached)
+        if catalog is None:
+            return None
+        parts.callback(catalog.stop)
+        found = catalog.ask(DescribeTable(name))
+        assert found is None or isinstance(found, TableDescription)
+        return found
+
+
+def retry_tables(settings: Settings, name: str | None) -> int:
+    """Have refused objects wait for their table again; return how many."""
+    try:
+        return int(ask(settings.control_socket_path, request(Order.TABLES, table=name)))
+    except NotRunningError:
+        with ledger_alone(settings) as ledger:
+            return ledger.retry_tables(name, now_ms())
+
+
+@dataclass(frozen=True, slots=True)
+class TableFinding:
+    """One object of a table: `finding` is ok, waiting, refused, missing (in the table), stray or different."""
+
+    table: str
+    key: str
+    finding: str
+    detail: str = ""
+
+
+def verify_tables(settings: Settings) -> Iterator[TableFinding]:
+    """Compare tables with manifests: both have to name the same objects, with the same sizes and rows.
+
+    What the ledger says of an object tells whether it only waits. Raises DeliveryError when store or catalog fail.
+    """
+    with ExitStack() as parts:
+        reached, store = parts.enter_context(open_store(settings))
+        catalog = catalog_process(reached)
+        if catalog is None:
+            return
+        parts.callback(catalog.stop)
+        feeds = load_feeds(reached)
+        for name in sorted({feed.table.name for feed in feeds.feeds if feed.table is not None}):
+            yield from _verified(reached, store, catalog, feeds, name)
+
+
+def _verified(
+    settings: Settings, store: S3Store, catalog: CatalogProcess, feeds: Feeds, name: str
+) -> Iterator[TableFinding]:
+    key_of = catalog_settings(settings).key
+    there = {
+        each.location if (key := key_of(each.location)) is None else key: (each.size_bytes, each.rows)
+        for some in catalog.ask_many(ListDataFiles(name))
+        for each in some
+    }
+    known = states_in_table(settings.progress_db_path, name) if settings.progress_db_path.exists() else {}
+    for entry in _delivered(store, feeds, name):
+        key, delivered = entry.stored.key, (entry.stored.size_bytes, entry.rows)
+        found = there.pop(key, None)
+        state = known.get(key, "")
+        if found is None:
+            finding = state if state in ("waiting", "refused") else "missing"
+            yield TableFinding(name, key, finding, "a manifest names it, the table does not")
+        elif found != delivered:
+            text = (
+                f"the table has {found[0]} bytes and {found[1]} rows, delivered were {delivered[0]} and {delivered[1]}"
+            )
+            yield TableFinding(name, key, "different", text)
+        else:
+            yield TableFinding(name, key, "ok")
+    for key in there:
+        yield TableFinding(name, key, "stray", "the table names it, no manifest does")
+
+
+def _delivered(store: S3Store, feeds: Feeds, table: str) -> Iterator[ManifestObject]:
+    """Yield the Parquet objects of complete deliveries that belong to the table."""
+    names = {feed.name for feed in feeds.feeds if feed.table is not None and feed.table.name == table}
+    for key in list_manifests(store):
+        manifest = read_manifest(store, key)
+        for entry in manifest.entries:
+            if isinstance(entry, ManifestObject) and entry.rows is not None:
+                mark = entry.feed or manifest.head.feed
+                if mark is not None and mark.name in names:
+                    yield entry

@@ -1,0 +1,30 @@
+"""Read what a table consists of."""
+
+from collections.abc import Iterator
+
+from pyiceberg.manifest import DataFile, ManifestContent
+from pyiceberg.table import Table
+from pyiceberg.table.snapshots import Snapshot
+
+
+def data_files(table: Table) -> Iterator[DataFile]:
+    """Yield the data files of the table's present snapshot."""
+    snapshot = table.current_snapshot()
+    if snapshot is not None:
+        yield from _of_manifests(table, snapshot)
+
+
+def added_files(table: Table, snapshot: Snapshot) -> Iterator[DataFile]:
+    """Yield the data files that a snapshot added."""
+    for manifest in snapshot.manifests(table.io):
+        if manifest.content is ManifestContent.DATA and manifest.added_snapshot_id == snapshot.snapshot_id:
+            for entry in manifest.fetch_manifest_entry(table.io, discard_deleted=True):
+                if entry.snapshot_id == snapshot.snapshot_id:
+                    yield entry.data_file
+
+
+def _of_manifests(table: Table, snapshot: Snapshot) -> Iterator[DataFile]:
+    for manifest in snapshot.manifests(table.io):
+        if manifest.content is ManifestContent.DATA:
+            for entry in manifest.fetch_manifest_entry(table.io, discard_deleted=True):
+                yield entry.data_file

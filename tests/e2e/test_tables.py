@@ -1,0 +1,149 @@
+"""A dropped file is rows of an Iceberg table, exactly once."""
+
+import io
+import json
+import zipfile
+from decimal import Decimal
+
+import polars as pl
+import pyarrow as pa
+import pytest
+from pyiceberg.catalog import Catalog, load_catalog
+from pyiceberg.table import Table
+
+from tests.e2e.conftest import MakeDaemon
+from tests.e2e.daemon import StoreAddress
+from tests.e2e.test_feeds import command
+
+FEEDS = """
+[[feed]]
+name = "orders"
+match = ["orders/**/*.csv", "mail.zip/orders/*.csv"]
+[feed.columns]
+id = "BIGINT"
+amount = "DECIMAL(18,2)"
+booked = "TIMESTAMP"
+at = "TIMESTAMPTZ"
+on_missing = "null"
+[feed.table]
+name = "sales.orders"
+"""
+
+
+def csv(*ids: int) -> str:
+    rows = "".join(f"{id_},{id_}.50,2024-01-02 03:04:05,2024-01-02T03:04:05Z\n" for id_ in ids)
+    return "id,amount,booked,at\n" + rows
+
+
+class Place:
+    """A daemon with a catalog beside its ledger."""
+
+    def __init__(self, make_daemon: MakeDaemon, address: StoreAddress, name: str = "home", **settings: object) -> None:
+        self.address = address
+        self.daemon = make_daemon(
+            name, **{"CATALOG_TYPE": "sql", "TABLE_COMMIT_INTERVAL": 100} | settings | {"FEEDS": "feeds.toml"}
+        )
+        self.declare(FEEDS)
+
+    def declare(self, text: str) -> None:
+        (self.daemon.home / "feeds.toml").write_text(text)
+
+    def drop(self, path: str, text: str | bytes) -> None:
+        target = self.daemon.watch / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(text.encode() if isinstance(text, str) else text)
+
+    def catalog(self) -> Catalog:
+        return load_catalog(
+            "processor",
+            type="sql",
+            uri=f"sqlite:///{self.daemon.home}/ledger.catalog.db",
+            **{
+                "s3.endpoint": self.address.endpoint,
+                "s3.region": "us-east-1",
+                "s3.access-key-id": self.address.access_key_id,
+                "s3.secret-access-key": self.address.secret_access_key,
+            },
+        )
+
+    def options(self) -> dict[str, str]:
+        """Return how polars reaches the store."""
+        return {
+            "aws_endpoint_url": self.address.endpoint,
+            "aws_region": "us-east-1",
+            "aws_allow_http": "true",
+            "aws_access_key_id": self.address.access_key_id,
+            "aws_secret_access_key": self.address.secret_access_key,
+        }
+
+    def table(self, name: str = "sales.orders") -> Table:
+        return self.catalog().load_table(name)
+
+    def ids(self, name: str = "sales.orders") -> list[int]:
+        rows: pa.Table = self.table(name).scan().to_arrow()
+        return sorted(rows["id"].to_pylist())
+
+    def waiting(self) -> int:
+        query = "SELECT count(*) AS n FROM table_files WHERE state='waiting' OR superseded=1 OR in_batch=1"
+        return sum(row["n"] for row in self.daemon.rows(query))
+
+    def verified(self) -> dict[str, int]:
+        """Return the findings of `verify --tables`, by kind."""
+        told = command(self.daemon, "verify", "--tables").strip()
+        return {finding: int(count) for count, finding in (each.split(" ") for each in told.split(", "))}
+
+    def once(self) -> None:
+        assert self.daemon.once() == 0, self.daemon.tail()
+        assert self.waiting() == 0
+
+
+@pytest.fixture
+def place(make_daemon: MakeDaemon, address: StoreAddress) -> Place:
+    return Place(make_daemon, address)
+
+
+def zipped(**members: str) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for name, text in members.items():
+            archive.writestr(f"orders/{name}.csv", text)
+    return packed.getvalue()
+
+
+def test_files_members_and_changes_are_rows_of_their_table_once(place: Place) -> None:
+    place.drop("orders/a.csv", csv(1, 2))
+    place.drop("orders/b/c.csv", csv(3))
+    place.drop("mail.zip", zipped(x=csv(10), y=csv(11)))
+    place.drop("other.csv", csv(99))
+    place.once()
+    assert place.ids() == [1, 2, 3, 10, 11]
+    before = place.table().current_snapshot()
+    assert before is not None
+    assert before.summary is not None
+    assert before.summary["processor.writer"]
+
+    place.drop("orders/a.csv", csv(1, 5, 6))  # changes, and so does one member; another goes
+    place.drop("mail.zip", zipped(x=csv(12)))
+    place.once()
+    assert place.ids() == [1, 3, 5, 6, 12]
+    then: pa.Table = place.table().scan(snapshot_id=before.snapshot_id).to_arrow()
+    assert sorted(then["id"].to_pylist()) == [1, 2, 3, 10, 11], "time travel reads what was"
+
+    place.drop("orders/a.csv", csv(1, 2))  # and back to what it was
+    place.once()
+    assert place.ids() == [1, 2, 3, 12]
+    schema = {field.name: str(field.field_type) for field in place.table().schema().fields}
+    assert schema == {"id": "long", "amount": "decimal(18, 2)", "booked": "timestamp", "at": "timestamptz"}
+    frame = pl.scan_iceberg(place.table(), storage_options=place.options()).sort("id").collect()
+    assert frame["id"].to_list() == [1, 2, 3, 12]
+    assert frame["amount"].sum() == Decimal("20.00")
+    snapshot_rows = place.table().current_snapshot()
+    assert snapshot_rows is not None
+    assert snapshot_rows.summary is not None
+    assert snapshot_rows.summary["total-records"] == "4"
+    assert place.verified() == {"ok": 3}
+    shown = json.loads(command(place.daemon, "tables", "--json"))
+    assert [(each["name"], each["files"], each["rows"], each["waiting"]) for each in shown["tables"]] == [
+        ("sales.orders", 3, 4, 0)
+    ]
+    assert "4 rows" in command(place.daemon, "tables", "sales.orders")

@@ -91,6 +91,7 @@ def test_a_scrape_tells_what_happened_and_every_metric_is_documented(make_daemon
         name.partition("{")[0] for name in re.findall(r"`(process(?:or)?_[a-z_]+(?:\{[a-z,]+\})?)`", OPERATIONS)
     }
     of_feeds = {"processor_feed_files_total", "processor_feed_drift_total"}
+    of_feeds |= {f"processor_table_{name}" for name in ("lag_seconds", "waiting", "refused")}
     assert names == documented - of_feeds, "no feed is declared"
 
 

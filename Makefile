@@ -55,11 +55,11 @@ deb: .venv/run
 	deploy/make-venv.sh $(PYTHON) .venv
 
 .venv/run: .venv/bin/python pyproject.toml setup.cfg
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[embedded]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[embedded,tables]'
 	@touch $@
 
 .venv/dev: .venv/bin/python pyproject.toml setup.cfg
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[embedded]' --group dev
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[embedded,tables]' --group dev
 	@touch $@ .venv/run
 
 .venv/bench: .venv/dev

@@ -136,8 +136,8 @@ def rebuild(settings: Settings) -> Rebuilt:
     """Enter every delivered file that the ledger does not know. Raises LedgerBusyError while a daemon runs."""
     with ExitStack() as parts:
         parts.callback(Lock(settings.progress_db_path).release)
-        _reached, store = parts.enter_context(open_store(settings))
+        reached, store = parts.enter_context(open_store(settings))
         root = os.fsencode(settings.watch_path)
         ledger = own_ledger(settings)
         parts.callback(ledger.close)
-        return rebuild_ledger(store, ledger, root)
+        return rebuild_ledger(store, ledger, root, load_feeds(reached))

@@ -80,7 +80,7 @@ def open_ledger(settings: Settings, store: S3Store) -> Ledger:
     for suffix in _LEDGER_SUFFIXES:
         fresh.with_name(fresh.name + suffix).unlink(missing_ok=True)
     ledger = Ledger(fresh, root)
-    rebuilt = rebuild(store, ledger, root)
+    rebuilt = rebuild(store, ledger, root, load_feeds(settings))
     ledger.close()
     # Only a whole one takes the name: a crash before this begins the rebuilding again.
     aside = set_aside(path)

@@ -1,13 +1,15 @@
 """Rebuild the ledger from the manifests in the store."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from processor.domain.errors import DeliveryError
-from processor.domain.feeds import FeedMark
+from processor.domain.feeds import NO_FEEDS, FeedMark, Feeds
 from processor.domain.files import FileMetadata, FileType, Kind, proposed_kind
 from processor.domain.keys import notes_key, parquet_key, path_key, rejects_key
 from processor.domain.manifests import ManifestHead, ManifestObject
 from processor.domain.object_keys import raw_key
+from processor.domain.tables import TableObject
 from processor.ledger.writer import Ledger
 from processor.store.manifests import OpenManifest, list_manifests, read_manifest
 from processor.store.s3 import S3Store
@@ -24,16 +26,16 @@ class Rebuilt:
     unreadable: tuple[str, ...] = ()
 
 
-def rebuild(store: S3Store, ledger: Ledger, root: bytes) -> Rebuilt:
+def rebuild(store: S3Store, ledger: Ledger, root: bytes, feeds: Feeds = NO_FEEDS) -> Rebuilt:
     """Enter every delivered file; nothing that the ledger knows is changed. Raises DeliveryError when the store fails.
 
-    A manifest is read to its end before it is believed.
+    A manifest is read to its end before it is believed. Objects of tables wait; the tables are asked for them later.
     """
     result = Rebuilt()
     for number, key in enumerate(list_manifests(store), 1):
         try:
             manifest = read_manifest(store, key)
-            told = _told(manifest)
+            told = _told(manifest, feeds)
         except DeliveryError as error:
             if error.failure.code != "manifest.damaged":
                 raise
@@ -41,7 +43,7 @@ def rebuild(store: S3Store, ledger: Ledger, root: bytes) -> Rebuilt:
             continue
         delivered_ms = int(manifest.head.delivered_at.timestamp() * 1000)
         file, timeline = _file(root, manifest.head), manifest.head.timeline
-        if ledger.rebuilt(file, delivered_ms, told.key, told.claimed, told.feeds, timeline):
+        if ledger.rebuilt(file, delivered_ms, told.key, told.claimed, told.feeds, timeline, told.objects):
             result.entered += 1
         else:
             result.known += 1
@@ -53,17 +55,18 @@ def rebuild(store: S3Store, ledger: Ledger, root: bytes) -> Rebuilt:
 
 @dataclass(slots=True)
 class _Told:
-    """What the ledger has to know of a file's objects: its key, keys that templates made, and feeds."""
+    """What the ledger has to know of a file's objects: its key, keys that templates made, feeds, those of tables."""
 
     key: str
     claimed: list[str]
     feeds: set[FeedMark]
+    objects: list[TableObject]
 
 
-def _told(manifest: OpenManifest) -> _Told:
+def _told(manifest: OpenManifest, feeds: Feeds) -> _Told:
     head = manifest.head
     mirrored, archive = path_key(head.source_path), head.type is FileType.ARCHIVE
-    told = _Told(f"{mirrored}/" if archive else "", [], {head.feed} if head.feed is not None else set())
+    told = _Told(f"{mirrored}/" if archive else "", [], {head.feed} if head.feed is not None else set(), [])
     for entry in manifest.entries:
         if not isinstance(entry, ManifestObject):
             continue
@@ -72,11 +75,19 @@ def _told(manifest: OpenManifest) -> _Told:
             told.key = key
         if entry.feed is not None:
             told.feeds.add(entry.feed)
+        told.objects += _of_table(entry, entry.feed or head.feed, feeds)
         parquet = parquet_key(mirrored)
         own = (mirrored, parquet, rejects_key(parquet), notes_key(parquet))
         if key not in own and not (archive and key.startswith(f"{mirrored}/")):
             told.claimed.append(key)
     return told
+
+
+def _of_table(entry: ManifestObject, mark: FeedMark | None, feeds: Feeds) -> Iterator[TableObject]:
+    feed = None if mark is None else feeds.named(mark.name)
+    if feed is not None and feed.table is not None and entry.rows is not None:
+        stored = entry.stored
+        yield TableObject(feed.table, stored.key, stored.sha256, stored.size_bytes, entry.rows)
 
 
 def _file(root: bytes, head: ManifestHead) -> FileMetadata:

@@ -9,7 +9,7 @@ loaded and asked anew.
 import hashlib
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
@@ -32,7 +32,7 @@ from pyiceberg.transforms import IdentityTransform, parse_transform
 
 from processor.domain.tables import Batch, BatchFile, Registration, partition_fields
 from processor.tables import inspect
-from processor.tables.data_files import data_file, footer
+from processor.tables.data_files import data_file, footer, source_of
 from processor.tables.schema import NoDataFileError, lacks, schema_of
 
 _OURS = "processor"  # begins the names of our properties
@@ -58,11 +58,15 @@ _REWRITTEN = (
 
 @dataclass(slots=True)
 class Committer:
-    """Commits batches to the tables of a catalog. `location` tells how tables name an object."""
+    """Commits batches to the tables of a catalog.
+
+    `location` tells how tables name an object, and `known` under which keys the ledger knows those of a table.
+    """
 
     catalog: Catalog
     files: FileIO
     location: Callable[[str], str]
+    known: Callable[[str], Collection[str]] = lambda _table: ()
     chance: random.Random = field(default_factory=random.SystemRandom)
 
     def register(self, batch: Batch, files: Sequence[BatchFile]) -> Registration:
@@ -178,6 +182,7 @@ class _CommitAttempt:
         there = self._those_there(table)
         gone = {each.file_row: each for each in self._files if each.remove and self._location(each) not in there}
         removed = [there[self._location(file)] for file in self._files if file.remove and file.file_row not in gone]
+        removed += self._left_by_another_ledger(table)
         added, rows = [], 0
         # One attempt only: with the next one the table has to be asked anew.
         table.metadata.properties[TableProperties.COMMIT_NUM_RETRIES] = "0"
@@ -205,6 +210,23 @@ class _CommitAttempt:
         if not wanted:
             return {}
         return {each.file_path: each for each in inspect.data_files(table) if each.file_path in wanted}
+
+    def _left_by_another_ledger(self, table: Table) -> list[DataFile]:
+        """Return objects of earlier contents that a lost ledger had no time to have removed.
+
+        Only a rebuilt ledger doubts. The Parquet itself tells which source it was made of.
+        """
+        sources = {file.source_path for file in self._adds if file.doubtful}
+        if not sources:
+            return []
+        store = self._committer.location("")
+        known = {self._committer.location(key) for key in self._committer.known(self._batch.table.name)}
+        strays = (each for each in inspect.data_files(table) if each.file_path not in known)
+        return [
+            each
+            for each in strays
+            if each.file_path.startswith(store) and source_of(self._committer.files, each.file_path) in sources
+        ]
 
     def _location(self, file: BatchFile) -> str:
         return self._committer.location(file.key)
@@ -238,6 +260,9 @@ class _Changes:
                 snapshot.append_data_file(each)
             for each in removed:
                 snapshot.delete_data_file(each)
+        # A conflict may be told though the commit was done (a request that was sent twice). The library would then
+        # delete what the table is made of; we ask the table, and leave the few KB of a real conflict where they are.
+        snapshot._clean_all_uncommitted = lambda: None  # type: ignore[method-assign]  # noqa: SLF001
         self.transaction.commit_transaction()
         return int(snapshot.snapshot_id)
 

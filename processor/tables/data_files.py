@@ -17,6 +17,7 @@ from pyiceberg.manifest import DataFile, DataFileContent, FileFormat
 from pyiceberg.table.metadata import TableMetadata
 
 from processor.domain.tables import BatchFile
+from processor.domain.uploads import SOURCE_PATH
 from processor.tables.schema import NoDataFileError
 
 _ONE_PARTITION = "deliver one file a partition, or leave `partition` out of [feed.table] for a new table"
@@ -40,6 +41,17 @@ def footer(files: FileIO, location: str, file: BatchFile) -> pq.FileMetaData:
         text = f"{size} bytes and {found.num_rows} rows, not the {file.size_bytes} bytes and {file.rows} rows delivered"
         raise NoDataFileError(f"{file.key!r} has {text}: reprocess its file")
     return found
+
+
+def source_of(files: FileIO, location: str) -> str | None:
+    """Return the path, escaped, of the source that an object of ours was made of; None where it does not say."""
+    try:
+        with files.new_input(location).open() as stream:
+            facts = pq.read_metadata(stream).metadata or {}
+    except FileNotFoundError:
+        return None
+    source: bytes | None = facts.get(SOURCE_PATH.encode())
+    return None if source is None else source.decode()
 
 
 def data_file(table: TableMetadata, location: str, file: BatchFile, parquet: pq.FileMetaData) -> DataFile:

@@ -10,7 +10,7 @@ import resource
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from itertools import islice
 from queue import SimpleQueue
@@ -18,7 +18,7 @@ from threading import Thread
 from typing import Any
 
 from processor.domain.errors import ErrorClass, Failure
-from processor.ledger.reader import batch_files
+from processor.ledger.reader import batch_files, states_in_table
 from processor.sandbox.channel import receive, send
 from processor.tables.requests import (
     CatalogAnswer,
@@ -84,8 +84,7 @@ class CatalogProgram:
         match request:
             case CommitBatch(batch):
                 files = list(batch_files(self._settings.ledger, batch, self._settings.root))
-                root = self._committer.register(batch, files)
-                yield CatalogAnswer(root)
+                yield CatalogAnswer(self._committer.register(batch, files))
             case DescribeTable(name):
                 yield CatalogAnswer(self._described(name))
             case ListDataFiles(name):
@@ -98,8 +97,11 @@ class CatalogProgram:
             from processor.tables.open_catalog import open_catalog, open_files  # noqa: PLC0415
 
             settings = self._settings
-            self._opened = Committer(open_catalog(settings), open_files(settings), settings.location)
+            self._opened = Committer(open_catalog(settings), open_files(settings), settings.location, self._known)
         return self._opened
+
+    def _known(self, table: str) -> Collection[str]:
+        return states_in_table(self._settings.ledger, table).keys()
 
     def _described(self, name: str) -> TableDescription | None:
         table = self._committer.table(name)

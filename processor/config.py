@@ -18,6 +18,7 @@ from processor.domain.archives import ArchiveLimits, ExtractionOptions, NestedAr
 from processor.domain.conversion import Compression, ConversionOptions, CsvNotes, MalformedRows, Typing
 from processor.domain.feeds import AfterUpload
 from processor.domain.key_template import template_mistake
+from processor.domain.notices import CHOICES, EventType
 from processor.domain.uploads import PART_SIZE_BYTES, SMALLEST_PART_BYTES
 from processor.environment import LEDGER, absolute, control_socket, env_file, given, written
 from processor.environment import ConfigurationError as ConfigurationError  # noqa: PLC0414 - raised here, too
@@ -231,6 +232,12 @@ class Settings(BaseModel):
         "", description="`host:port` for /metrics, /live and /ready; a port alone means loopback; empty: none"
     )
 
+    notify_url: str = Field(
+        "", description="URL that is told of deliveries, failures, drift and outages; empty: nobody"
+    )
+    notify_secret: SecretStr = Field(SecretStr(""), description="key of the signature of what is told; empty: none")
+    notify_events: str = Field(",".join(CHOICES), description="what is told, separated by commas")
+
     @field_validator("null_tokens", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
@@ -278,6 +285,21 @@ class Settings(BaseModel):
         if not (port.isascii() and port.isdigit() and int(port) <= _LARGEST_PORT) or (colon and not host):
             raise ValueError("must be host:port, such as 127.0.0.1:9464; all interfaces are written 0.0.0.0:9464")
         return value if host else f"127.0.0.1:{port}"
+
+    @field_validator("notify_url")
+    @classmethod
+    def _receiver(cls, value: str) -> str:
+        place = urlsplit(value)
+        if value and (place.scheme not in ("http", "https") or not place.hostname or place.username is not None):
+            raise ValueError("must begin with http:// or https:// and a host, without a name and a password")
+        return value
+
+    @field_validator("notify_events")
+    @classmethod
+    def _events(cls, value: str) -> str:
+        if unknown := [word for word in value.split(",") if word not in CHOICES]:
+            raise ValueError(f"knows no {', '.join(map(repr, unknown))}: {', '.join(CHOICES)}")
+        return value
 
     @field_validator("s3_tags")
     @classmethod
@@ -417,6 +439,11 @@ class Settings(BaseModel):
         return ExtractionOptions(limits, self.nested_archives, self.conversion)
 
     @property
+    def events_to_tell(self) -> frozenset[EventType]:
+        """Return the types of events that NOTIFY_URL is told of."""
+        return frozenset[EventType]().union(*(CHOICES[word] for word in self.notify_events.split(",")))
+
+    @property
     def shared_root(self) -> Path | None:
         """Return where workers on other hosts find the watched directory; None when they do not see it."""
         for pair in filter(None, self.path_map.split(",")):
@@ -475,7 +502,7 @@ def _explain(details: Any) -> str:
     meaning = f" ({field.description})" if field is not None and field.description else ""
     if details["type"] == "missing":
         return f"{name} is not set{meaning}"
-    hidden = any(word in name.lower() for word in ("secret", "token", "credential")) or "@" in str(
+    hidden = any(word in name.lower() for word in ("secret", "token", "credential", "notify_url")) or "@" in str(
         details["input"]
     )  # of an endpoint: a password
     given = "(hidden)" if hidden else repr(details["input"])

@@ -17,6 +17,8 @@ converter      The Converter: a worker turns a data file into Parquet
 counters       Counters since the start, for the summary and the metrics
 extractor      The Extractor: have a worker unpack an archive
 messages       Messages between actors
+notices        Progress's part in telling others
+notifier       The thread that sends events, one request at a time
 outages        Failures of the store, the cluster or the watched directory
 progress       The Progress actor: owns the ledger and every job
 registrar      The Registrar: the one actor that talks to the catalog

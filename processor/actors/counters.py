@@ -62,6 +62,10 @@ class Counters:
     table_commits: int = 0
     table_conflicts: int = 0  # commits for which another writer was quicker
     table_refused: int = 0
+    notices_taken: int = 0  # events, by the receiver
+    notices_refused: int = 0  # requests
+    outbox: int = 0  # events that wait
+    outbox_oldest_ms: int = 0
 
     @property
     def hindrances(self) -> tuple[str, ...]:

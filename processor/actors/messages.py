@@ -308,6 +308,21 @@ class Obey:
 
 
 @dataclass(frozen=True, slots=True)
+class NoticesTaken:
+    """The receiver took events, up to this number: told to Progress by the notifier, who waits for the next ones."""
+
+    last: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class NoticesRefused:
+    """A request was not taken, and why: told to Progress by the notifier, who tries again after a while."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Tick:
     """Time has passed: told by the supervisor several times a second."""
 

@@ -26,11 +26,14 @@ class Outages:
         tell: Callable[[StepFailed], None],
         chance: Random,
         log: FilteringBoundLogger,
+        notice: Callable[[Failure, float | None], None] = lambda _failure, _seconds: None,
     ) -> None:
+        """`notice` is called with the failure when an outage begins, and with the seconds it took when it ends."""
         self._probe = probe
         self._tell = tell
         self._chance = chance
         self.log = log
+        self._notice = notice
         self._circuit = Circuit()
         self._suspects: list[StepFailed] = []
         self._suspicions = Suspicions()
@@ -106,14 +109,15 @@ class Outages:
                 message=failure.message,
                 hint=failure.hint,
             )
+            self._notice(failure, None)
         self._circuit = self._circuit.probe_failed(failure, time.monotonic(), self._chance.random())
 
     def _back(self) -> None:
-        if self._circuit.confirmed and not of_root(self._circuit.reason):
-            self.log.info(
-                "cluster.back" if of_cluster(self._circuit.reason) else "store.back",
-                seconds=round(time.monotonic() - self._circuit.opened_at, 1),
-            )
+        reason = self._circuit.reason
+        if self._circuit.confirmed and reason is not None and not of_root(reason):
+            seconds = round(time.monotonic() - self._circuit.opened_at, 1)
+            self.log.info("cluster.back" if of_cluster(reason) else "store.back", seconds=seconds)
+            self._notice(reason, seconds)
         self._circuit = self._circuit.probe_succeeded()
 
     def _distrusts_probes(self) -> bool:
@@ -124,6 +128,7 @@ class Outages:
         self._paused = True
         self._suspicions.begin_anew()
         self.log.error("store.outage", code=reason.code, message=reason.message, hint=reason.hint)
+        self._notice(reason, None)
         now, chance = time.monotonic(), self._chance.random()
         self._circuit = self._circuit.distrusted(reason, self._pauses, now, chance)
         self._pauses += 1

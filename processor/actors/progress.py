@@ -31,6 +31,8 @@ from processor.actors.messages import (
     FileStored,
     KeysWanted,
     LookAgain,
+    NoticesRefused,
+    NoticesTaken,
     NotRegistered,
     Obey,
     ObjectStored,
@@ -52,6 +54,8 @@ from processor.actors.messages import (
     UploadsAborted,
     WatchIdle,
 )
+from processor.actors.notices import Notices
+from processor.actors.notifier import Notifier
 from processor.actors.outages import Outages, of_cluster, of_root
 from processor.actors.table_batches import TableBatches
 from processor.config import CatalogType, Settings
@@ -101,6 +105,7 @@ class Progress(BaseActor):
         counters: Counters,
         idle: Callable[[], None],
         feeds: Feeds = NO_FEEDS,
+        notifier: Notifier | None = None,
     ) -> None:
         super().__init__(died)
         self._settings = settings
@@ -111,7 +116,9 @@ class Progress(BaseActor):
         counters.arrived_ms, counters.completed_ms = ledger.latest()
         self._policy = RetryPolicy(settings.max_retries, settings.retry_delay / 1000)
         self._chance = random.Random()  # noqa: S311 - jitter, not secrets
-        self._outages = Outages(self._probe, self._tell_failed, self._chance, self.log)
+        self._outages = Outages(self._probe, self._tell_failed, self._chance, self.log, self._outage)
+        self._notifier = notifier
+        self._notices = _notices(settings, ledger, counters, notifier)
         self._credits = Credits(settings.max_concurrency)
         interval = settings.table_commit_interval / 1000
         self._batches = TableBatches(interval, self._tell_registrar, counters, self._chance, self.log)
@@ -133,6 +140,8 @@ class Progress(BaseActor):
         if abandoned:
             self.routes.uploader.tell(AbortUploads(abandoned))
         self._abort_orphans()
+        if self._notifier is not None:
+            self._notifier.start(self.actor_ref.tell)
 
     def _abort_orphans(self) -> None:
         """Before anything new is uploaded, end what an earlier process began without living to record it."""
@@ -178,6 +187,8 @@ class Progress(BaseActor):
 
     def on_stop(self) -> None:
         """Record what was heard last."""
+        if self._notifier is not None:
+            self._notifier.stop()
         self._record_group()
         self._ledger.close()
 
@@ -232,6 +243,7 @@ class Progress(BaseActor):
             return
         for effect in self._durably(lambda: [each for message in group for each in self._apply(message)]):
             effect()
+        self._notices.hand_over()
         self._admit()
         self._look_at_tables()
         self._look_whether_idle()
@@ -245,6 +257,10 @@ class Progress(BaseActor):
                 for upload in uploads:
                     self._ledger.upload_closed(upload.row, upload.key)
                 return []
+            case NoticesTaken() | NoticesRefused():
+                if isinstance(message, NoticesTaken):
+                    self._ledger.notices_sent(message.last)
+                return [lambda: self._heard_of_notices(message)]
             case BroughtBack(row, found):
                 self._ledger.retry(row, found, _now_ms())
                 return [self._more_may_be_due]
@@ -326,6 +342,8 @@ class Progress(BaseActor):
     def _apply_home(self, job: Job, now: int, objects: tuple[TableObject, ...] | None = None) -> list[Effect]:
         put_away = self._after_upload(job.file.relative_path) is not AfterUpload.KEEP
         unchanged = self._ledger.completed(job, now, put_away=put_away, objects=objects)
+        if job.delivered is not Delivered.MANIFEST:
+            self._notices.completed(job, now)
         return [lambda: self._came_home(job, unchanged=unchanged)]
 
     def _after_upload(self, path: bytes) -> AfterUpload:
@@ -374,7 +392,9 @@ class Progress(BaseActor):
                 due = now + int(delay_seconds * 1000)
                 self._ledger.try_again(job, failure, due, now, counts=counts)
             case GiveUp():
-                if not self._ledger.failed(job, failure, message.bad_members, now):
+                if self._ledger.failed(job, failure, message.bad_members, now):
+                    self._notices.failed(job, failure, tries, now)
+                else:
                     decision = TryAgain(0.0, counts=False)  # it has changed: another content, with tries of its own
         return [lambda: self._failed(message, decision, tries)]
 
@@ -443,6 +463,7 @@ class Progress(BaseActor):
             known = column if kind is not Drift.EXTRA else ""  # a stranger's names are no labels
             self.counters.feed_drift[message.feed, kind, known] += 1
             self.log.warning("feed.drift", feed=message.feed, path=escape(message.path), kind=kind, column=column)
+            self._durably(partial(self._notices.drifted, message.feed, message.path, kind, column, _now_ms()))
 
     def _vanished(self, job: Job) -> None:
         self._flights.pop(job.row)
@@ -476,6 +497,19 @@ class Progress(BaseActor):
         if message.where is not None:
             self.log.info("file.set-aside", path=escape(message.file.relative_path), where=message.where)
         self._settle_accounts()
+
+    # Others who are told
+
+    def _heard_of_notices(self, message: NoticesTaken | NoticesRefused) -> None:
+        match self._notices.heard(message), message:
+            case False, NoticesRefused(reason):
+                self.log.warning("notify.failed", reason=reason, hint="it is tried again; events wait in the ledger")
+            case True, _:
+                self.log.info("notify.back")
+
+    def _outage(self, failure: Failure, seconds: float | None) -> None:
+        of = "cluster" if of_cluster(failure) else "store"
+        self._durably(lambda: self._notices.outage(of, failure, seconds, _now_ms()))
 
     # The store as a whole
 
@@ -529,6 +563,8 @@ class Progress(BaseActor):
         self.counters.store_out = reason is not None and not of_cluster(reason) and not of_root(reason)
         self.counters.store_problem = str(reason) if self.counters.store_out else ""
         self.counters.in_flight = len(self._flights)
+        self._notices.look()
+        self._notices.hand_over()
         self._look_at_the_clock()
         if not self._may_be_due:
             due = self._ledger.next_due_ms()
@@ -574,7 +610,7 @@ class Progress(BaseActor):
         """Tell when nothing is on its way and, unless we drain, nothing waits."""
         if self._flights or self._putting_away or self._group or not (self._clean or self._draining):
             return
-        if self._tables_wait():
+        if self._tables_wait() or self._notices.busy:
             return
         if self._draining or (self._watch_idle and not self._waits()):
             self._tell_idle()
@@ -601,6 +637,12 @@ class Progress(BaseActor):
                     self.counters.ledger_full = False
                     self.log.info("ledger.goes-on")
                 return result
+
+
+def _notices(settings: Settings, ledger: Ledger, counters: Counters, notifier: Notifier | None) -> Notices:
+    if notifier is None:
+        return Notices(ledger, counters, frozenset(), lambda _notices: None)
+    return Notices(ledger, counters, settings.events_to_tell, notifier.give)
 
 
 def _own_feed(job: Job) -> str | None:

@@ -286,6 +286,9 @@ def check() -> None:
     if result.cluster is not None:
         ok = f"{result.cluster} at the same time"
         print(plain(f"cluster: {result.cluster if isinstance(result.cluster, Failure) else ok}"))
+    if result.notify is not None:
+        ok = f"ok, {result.notify} takes events"
+        print(plain(f"notify: {result.notify if isinstance(result.notify, Failure) else ok}"))
     sys.exit(OK if result.ready else FAILED)
 
 

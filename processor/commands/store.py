@@ -9,10 +9,10 @@ from typing import Any
 
 from processor.commands.directories import problems_of_places
 from processor.config import EngineChoice, Settings
-from processor.daemon.factories import open_store, own_ledger, selection, worker_limits
+from processor.daemon.factories import open_store, own_ledger, selection, webhook_of, worker_limits
 from processor.delivery.rebuild_ledger import Rebuilt
 from processor.delivery.rebuild_ledger import rebuild as rebuild_ledger
-from processor.domain.errors import DeliveryError, Failure
+from processor.domain.errors import DeliveryError, ErrorClass, Failure
 from processor.domain.keys import manifest_key
 from processor.engine.pool import Pool
 from processor.feeds.load import load_feeds
@@ -31,6 +31,7 @@ from processor.trees.open_writers import what_is_untold
 class CheckReport:
     """What is wrong with the directories, by setting; what the store does; which protections a worker has.
 
+    `notify`: the host that takes events, or why it does not; None where nobody is to be told.
     `cluster`: what is wrong with it, or how much it does at once; None unless ENGINE=dask. `untold_writers`: who may
     still have files open for writing that stand still, and nobody tells.
     """
@@ -40,11 +41,13 @@ class CheckReport:
     protections: Protections
     cluster: Failure | int | None
     untold_writers: str = ""
+    notify: Failure | str | None = None
 
     @property
     def ready(self) -> bool:
         """Tell whether the daemon could deliver."""
         there = not any(self.places.values()) and not isinstance(self.cluster, Failure)
+        there = there and not isinstance(self.notify, Failure)
         return there and self.profile.problem is None and self.profile.writable
 
 
@@ -65,7 +68,17 @@ def check(settings: Settings) -> CheckReport:
         profile = probe(store)
         cluster = _cluster(settings, store, profile)
         untold = what_is_untold(settings.watch_path)
-        return CheckReport(problems_of_places(settings), profile, protections, cluster, untold)
+        return CheckReport(problems_of_places(settings), profile, protections, cluster, untold, _notify(settings))
+
+
+def _notify(settings: Settings) -> Failure | str | None:
+    """Tell the receiver of events that this is a check; return its host, or why it was not told."""
+    webhook = webhook_of(settings)
+    if webhook is None:
+        return None
+    problem = webhook.try_out()
+    hint = "check NOTIFY_URL and NOTIFY_SECRET"
+    return webhook.host if problem is None else Failure(ErrorClass.TRANSIENT, "notify.refused", problem, hint)
 
 
 def _cluster(settings: Settings, store: S3Store, profile: StoreProfile) -> Failure | int | None:

@@ -17,6 +17,7 @@ from processor.actors.converter import Converter
 from processor.actors.counters import Counters
 from processor.actors.extractor import Extractor
 from processor.actors.messages import Drain, FeedsRead, Meet, Ping, Tick
+from processor.actors.notifier import Notifier
 from processor.actors.progress import Progress
 from processor.actors.registrar import Registrar
 from processor.actors.routes import Routes
@@ -33,6 +34,7 @@ from processor.daemon.factories import (
     open_store,
     unsafe,
     watch_settings,
+    webhook_of,
     worker_limits,
 )
 from processor.daemon.liveness import LOST_SECONDS, Liveness
@@ -106,7 +108,9 @@ def run(settings: Settings, *, once: bool = False) -> int:
         elsewhere = None if settings.engine is EngineChoice.LOCAL else _cluster(settings, store)
         if elsewhere is not None:
             parts.callback(elsewhere.engine.stop)
-        needed = _ActorParts(store, ledger, pool, inbox, tree, counters, elsewhere, catalog_process(settings))
+        needed = _ActorParts(
+            store, ledger, pool, inbox, tree, counters, elsewhere, catalog_process(settings), _notifier(settings)
+        )
         routes = _start_actors(settings, supervisor, needed, feeds)
         liveness.follow(routes.by_name, time.monotonic())
         parts.callback(ControlServer(settings.control_socket_path, ControlApi(routes, tree).answer).close)
@@ -139,6 +143,17 @@ class _ActorParts:
     counters: Counters
     elsewhere: Elsewhere | None
     catalog: CatalogProcess | None
+    notifier: Notifier | None
+
+
+def _notifier(settings: Settings) -> Notifier | None:
+    """Return who tells NOTIFY_URL; None where nobody is to be told."""
+    webhook = webhook_of(settings)
+    if webhook is None:
+        return None
+    if webhook.unprotected:
+        log.warning("notify.plaintext", host=webhook.host, hint="names of files pass in the open: https://")
+    return Notifier(webhook, settings.retry_delay / 1000)
 
 
 def _confined(settings: Settings, pool: Pool) -> Protections:
@@ -220,7 +235,7 @@ def _start_actors(settings: Settings, supervisor: Supervisor, parts: _ActorParts
     """Start the seven actors, see that each answers, and introduce them: Progress last, since it begins to send."""
     died = supervisor.died
     engine = None if parts.elsewhere is None else parts.elsewhere.engine
-    progress = Progress.start(died, settings, parts.ledger, parts.counters, supervisor.idle, feeds)
+    progress = Progress.start(died, settings, parts.ledger, parts.counters, supervisor.idle, feeds, parts.notifier)
     routes = Routes(
         watcher=Watcher.start(died, parts.tree, parts.pool.renew),
         checksummer=Checksummer.start(died, settings, lambda: parts.pool.awaken(prepare)),

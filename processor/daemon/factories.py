@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from processor import logs
 from processor.config import EMBEDDED, CatalogType, ConfigurationError, SandboxMode, Settings
 from processor.delivery.rebuild_ledger import rebuild
+from processor.delivery.webhook import Webhook
 from processor.domain.feeds import AfterUpload, PathPattern
 from processor.domain.keys import escape
 from processor.environment import env_file
@@ -130,6 +131,14 @@ def _embedded_server(settings: Settings) -> Iterator[Settings]:
         )
     finally:
         server.stop()
+
+
+def webhook_of(settings: Settings) -> Webhook | None:
+    """Return the receiver that is told of events; None where nobody is."""
+    if not settings.notify_url:
+        return None
+    source = f"s3://{settings.s3_bucket}/{settings.s3_prefix}"
+    return Webhook(settings.notify_url, settings.notify_secret.get_secret_value(), source)
 
 
 def watch_settings(settings: Settings) -> WatchSettings:

@@ -148,6 +148,7 @@ class _Collector:
         yield from _of_files(self._sources.counters)
         yield from _of_feeds(self._sources.counters)
         yield from _of_work(self._sources.counters)
+        yield from _of_outbox(self._sources.counters)
         yield from self._of_ledger()
         yield from self._of_tree(self._sources.tree())
         if (protections := self._sources.protections) is not None:
@@ -251,6 +252,14 @@ def _of_work(counters: Counters) -> Iterator[Metric]:
     yield _gauge(
         "processor_last_completion_timestamp_seconds", "Unix time when a file was delivered last; 0: never.", completed
     )
+
+
+def _of_outbox(counters: Counters) -> Iterator[Metric]:
+    yield _counter("processor_notices_taken", "Events that NOTIFY_URL took.", counters.notices_taken)
+    yield _counter("processor_notices_refused", "Requests that NOTIFY_URL did not take.", counters.notices_refused)
+    yield _gauge("processor_outbox_events", "Events that wait to be told.", counters.outbox)
+    age = max(0.0, time.time() - counters.outbox_oldest_ms / 1000) if counters.outbox else 0.0
+    yield _gauge("processor_outbox_oldest_seconds", "Age of the oldest of them; 0 when none waits.", age)
 
 
 def _labelled(

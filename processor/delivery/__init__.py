@@ -12,4 +12,5 @@ part_buffers     Buffers for the parts of an upload
 quarantine       Move failed, delivered and retried files
 rebuild_ledger   Rebuild the ledger from the manifests in the store
 verification     Compare the store's answers with our own digests
+webhook          Send events to a receiver over HTTP, signed
 """

@@ -22,6 +22,7 @@ key_template  Templates of object keys
 keys          Object keys from file names, reversible and injective
 manifests     Contents of a manifest: a source and its objects
 members       Archive members and the keys of their objects
+notices       Events that others are told of, as CloudEvents
 object_keys   Keys of objects: mirrored from paths, or by template
 retry         Decide if and when to retry after a failure
 tables        Values about tables and their data files

@@ -5,6 +5,7 @@ database      Open the ledger: lock, pragmas, schema, integrity check
 feeds         Record by which declarations files were read
 intake        Record files that arrive and jobs that start
 keys          Owners of keys: two sources never write one object
+outbox        Record events that wait for their receiver
 outcomes      Record how jobs end: completed, retried or failed
 reader        Read-only queries on the ledger
 records       Values that the ledger takes and returns

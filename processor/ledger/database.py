@@ -13,7 +13,7 @@ from pathlib import Path
 
 from processor.environment import ConfigurationError
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 FEEDS_SINCE = 3  # the version that began to record them; commands may read a ledger that no daemon migrated yet
 TABLES_SINCE = 5
 _BUSY_SECONDS = 10.0
@@ -73,6 +73,15 @@ _MIGRATIONS = {
         );
         CREATE INDEX idx_table_files_waiting ON table_files (table_id, state, superseded, file_id);
         CREATE INDEX idx_table_files_file ON table_files (file_id, s3_key);
+    """,
+    5: """
+        CREATE TABLE outbox (
+          id INTEGER PRIMARY KEY AUTOINCREMENT,
+          at INTEGER NOT NULL,
+          type TEXT NOT NULL,
+          subject TEXT NOT NULL,
+          data TEXT NOT NULL
+        );
     """,
 }
 # Beyond this the whole check would hold up every start; a damaged page is then found when it is read.

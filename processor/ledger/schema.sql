@@ -113,7 +113,16 @@ CREATE TABLE table_files (
 CREATE INDEX idx_table_files_waiting ON table_files (table_id, state, superseded, file_id);
 CREATE INDEX idx_table_files_file ON table_files (file_id, s3_key);
 
+-- Events that NOTIFY_URL is still to be told of; the oldest is sent first. Numbers are never used again.
+CREATE TABLE outbox (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  at INTEGER NOT NULL,
+  type TEXT NOT NULL,
+  subject TEXT NOT NULL,
+  data TEXT NOT NULL                   -- JSON
+);
+
 -- Facts about this ledger: the store it belongs to, the store's profile.
 CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 
-PRAGMA user_version = 5;
+PRAGMA user_version = 6;

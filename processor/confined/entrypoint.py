@@ -17,9 +17,8 @@ from typing import BinaryIO, cast
 from processor.confined.formats import convert
 from processor.confined.formats.base import FORMAT_MODULES
 from processor.domain.archives import ExtractionOptions
-from processor.domain.changed import changed
 from processor.domain.conversion import ConversionOptions, DataFormat, Facts, Receipt
-from processor.domain.errors import DeliveryError, Failure
+from processor.domain.errors import DeliveryError, Failure, changed
 from processor.domain.files import ArchiveKind, FileMetadata
 from processor.domain.members import Member, MemberReceipt
 from processor.streams.frames import (

@@ -4,9 +4,8 @@ import os
 from dataclasses import dataclass, replace
 
 from processor.delivery.digests import Stopping, digests_of, never, sha256_of
-from processor.domain.changed import changed, still_open
 from processor.domain.detection import HEAD_BYTES, detect
-from processor.domain.errors import refused, transient
+from processor.domain.errors import changed, refused, still_open, transient
 from processor.domain.files import ArchiveKind, FileMetadata, FileType, proposed_kind
 from processor.domain.identity import Identity, is_still
 from processor.domain.uploads import LARGEST_OBJECT_BYTES, FileDigests, part_size_for

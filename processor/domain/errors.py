@@ -1,5 +1,6 @@
 """Failures as values: class, code, message and hint."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -80,3 +81,15 @@ def failure_from(fields: Mapping[str, Any]) -> Failure:
         raise TypeError("code, message and hint are text")
     retry_after = None if seconds is None else float(seconds)
     return Failure(ErrorClass(fields["error_class"]), code, message, hint, retry_after)
+
+
+def changed(relative_path: bytes) -> DeliveryError:
+    """Return the error for a file that is no longer what was found: it will be found again."""
+    text = f"{os.fsdecode(relative_path)!r} changed while it was being delivered"
+    return transient(SOURCE_CHANGED, text, "it is taken again when it is whole")
+
+
+def still_open(relative_path: bytes) -> DeliveryError:
+    """Return the error for a file that somebody has open for writing."""
+    text = f"{os.fsdecode(relative_path)!r} is open for writing"
+    return transient(SOURCE_OPEN, text, "it is taken when its writer has closed it")

@@ -21,9 +21,8 @@ from processor.delivery.file_upload import FileIdentity, take_pages
 from processor.delivery.object_stream import BadMembers, deliver_stream, object_request
 from processor.delivery.object_upload import TransferStopped
 from processor.domain.archives import ExtractionOptions
-from processor.domain.changed import changed
 from processor.domain.conversion import ConversionOptions
-from processor.domain.errors import DeliveryError, ErrorClass, Failure
+from processor.domain.errors import DeliveryError, ErrorClass, Failure, changed
 from processor.domain.uploads import ObjectRequest, StoredObject
 from processor.engine.pool import Pool
 from processor.remote.dask_engine import given_up, worker_slots

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import BinaryIO, Protocol, runtime_checkable
 
-from processor.domain.changed import still_open
 from processor.domain.errors import (
     SOURCE_NO_ROOT,
     SOURCE_VANISHED,
@@ -18,6 +17,7 @@ from processor.domain.errors import (
     ErrorClass,
     Failure,
     refused,
+    still_open,
     transient,
 )
 

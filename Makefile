@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SOAKED := --picture tests/bench/out/soak.png --figures tests/bench/out/soak.csv
 
-.PHONY: run test check bench torture accidents heavy soak lock deb clean
+.PHONY: run test check bench torture accidents heavy slow-paths soak lock deb clean
 
 run: .venv/run
 	@test -e .env || cp .env.example .env
@@ -39,6 +39,10 @@ accidents: .venv/dev
 heavy: .venv/dev
 	tests/install-programs.sh
 	TORTURE=1 $(BIN)/pytest tests/faults tests/unit/confined/archives/test_limits.py tests/unit/confined/formats/parquet/test_wide.py tests/certainty tests/contract/test_formats_memory.py
+
+# Fast paths are optional: whatever else is tested holds without them.
+slow-paths: .venv/dev
+	PROCESSOR_FAST_PATHS=off $(BIN)/pytest tests/unit/confined tests/contract/test_formats.py tests/contract/test_feed_tables.py
 
 soak: .venv/bench
 	$(BIN)/python -m tests.faults.soak --minutes 120 $(SOAKED)

@@ -28,7 +28,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the files that have slow tests: one that comes last leaves all processors but one idle."""
+    """Begin with the files that have slow tests: one that comes last leaves all processors but one idle.
+
+    Without fast paths (PROCESSOR_FAST_PATHS=off) what tests them alone is skipped; all else must pass.
+    """
+    if os.environ.get("PROCESSOR_FAST_PATHS") == "off":
+        for item in items:
+            if item.path.parent.name == "fast" or item.get_closest_marker("fast_paths"):
+                item.add_marker(pytest.mark.skip(reason="of the fast paths"))
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)
 

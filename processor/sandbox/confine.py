@@ -25,7 +25,7 @@ _CLONE_NEWNET = 0x40000000
 
 _OPEN_FILES = 512
 _MORE_THREADS = 1000  # beyond those that the user has when workers begin: theirs, and whatever else is started
-_ENVIRONMENT_KEPT = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "HOME", "VIRTUAL_ENV")
+_ENVIRONMENT_KEPT = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "HOME", "VIRTUAL_ENV", "PROCESSOR_FAST_PATHS")
 
 _libc = ctypes.CDLL(None, use_errno=True)
 

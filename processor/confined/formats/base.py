@@ -1,6 +1,7 @@
 """The seam between formats and everything that calls them."""
 
 import importlib
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -62,6 +63,11 @@ _MODULES = {
     DataFormat.XML: "xml",
 }
 FORMAT_MODULES = tuple(f"processor.confined.formats.{name}.convert" for name in dict.fromkeys(_MODULES.values()))
+
+
+def fast_paths() -> bool:
+    """Tell whether optional fast paths (`fast/`) are on. Tests turn them off by PROCESSOR_FAST_PATHS=off."""
+    return os.environ.get("PROCESSOR_FAST_PATHS") != "off"
 
 
 def format_of(data_format: DataFormat) -> Format:

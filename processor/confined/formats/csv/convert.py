@@ -14,7 +14,7 @@ surveyed before the first is written.
 
 import duckdb
 
-from processor.confined.formats.base import Format, TablePlan
+from processor.confined.formats.base import Format, TablePlan, fast_paths
 from processor.confined.formats.csv.analysis import CsvTable
 from processor.confined.formats.csv.declared import csv_declaration, needs_care
 from processor.confined.formats.csv.fast.concurrent_check import ConcurrentTable, is_large_file
@@ -67,7 +67,9 @@ def _expect_another_reading(error: Exception) -> None:
 
 
 def _promised(source: Source) -> type[SpeculativeTable] | None:
-    """Return the table that takes a large `source` at its beginning's word."""
+    """Return the table that reads a large `source` in one pass, if any."""
+    if not fast_paths():
+        return None
     if is_costly_to_read(source):
         return InlineTable
     return ConcurrentTable if is_large_file(source) else None

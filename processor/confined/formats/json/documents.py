@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import BinaryIO
 
+from processor.confined.formats.base import fast_paths
 from processor.confined.formats.json.bulk_splitter import Joiner, beginning_of
 from processor.confined.formats.json.parser import NotJsonError, parse
 from processor.confined.formats.json.splitter import LONGEST_ROW, Row, Splitter, lines
@@ -90,7 +91,7 @@ class JsonRows:
 
         `known` are some of the rows. What is given may be wrong: it is right if every line is a JSON object.
         """
-        is_array = self.shape is DocumentSequence.ELEMENTS and self.guess and not self.records
+        is_array = fast_paths() and self.shape is DocumentSequence.ELEMENTS and self.guess and not self.records
         beginning = beginning_of(known) if is_array else None
         if beginning is None:
             yield None

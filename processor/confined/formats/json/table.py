@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from itertools import islice
 
+from processor.confined.formats.base import fast_paths
 from processor.confined.formats.duckdb_session import FAILURES, OUT_OF_MEMORY, connection
 from processor.confined.formats.json.documents import JsonRows
 from processor.confined.formats.json.parser import parse
@@ -115,7 +116,7 @@ class JsonTable:
         return self._receipt(plan, written)
 
     def _may_prove(self, plan: RowPlan) -> bool:
-        return not self.all_seen and can_prove(plan) and self._parquet.longest_bytes <= _LONGEST_PROVED
+        return fast_paths() and not self.all_seen and can_prove(plan) and self._parquet.longest_bytes <= _LONGEST_PROVED
 
     def _may_gather(self, plan: RowPlan) -> bool:
         return self._may_prove(plan) and self._parquet.longest_bytes <= _LONGEST_GATHERED

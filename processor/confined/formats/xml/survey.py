@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from processor.confined.formats.base import fast_paths
 from processor.confined.formats.xml.decode import CHUNK_BYTES, FIRST_BYTES
 from processor.confined.formats.xml.fast.automaton import RowAutomaton
 from processor.confined.formats.xml.fast.bulk import Bulk
@@ -163,7 +164,7 @@ class _Surveyor:
     def _renew(self) -> None:
         """See to it that rows are taken in bulk as soon as there are several, by all that is known of them."""
         self._parsed = 0
-        if self._known == self.shapes.known or self.names.ambiguous:
+        if self._known == self.shapes.known or self.names.ambiguous or not fast_paths():
             return
         self._known = self.shapes.known
         # One that came once is parsed when it comes again, for its shape is to know that it repeats.

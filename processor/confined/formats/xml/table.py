@@ -12,6 +12,7 @@ from typing import Any
 
 import orjson
 
+from processor.confined.formats.base import fast_paths
 from processor.confined.formats.parquet.write import TextColumn
 from processor.confined.formats.sql import literal, quoted
 from processor.confined.formats.xml.fast.automaton import RowAutomaton
@@ -59,7 +60,7 @@ class Table:
 
     def bulk(self) -> Bulk | None:
         """Return what takes the rows in bulk if they are many."""
-        if not self.survey.has_many_rows:
+        if not self.survey.has_many_rows or not fast_paths():
             return None
         row = self.survey.layout.row
         template = template_of(self.survey.shape(row), self.kinds[row].record) if row is not None else None

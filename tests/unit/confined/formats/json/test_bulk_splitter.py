@@ -87,6 +87,7 @@ def joined(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 _MANY = [{"id": number, "text": "some text", "of": [{"n": 1}, {"n": number}]} for number in range(500)]
 
 
+@pytest.mark.fast_paths
 @pytest.mark.parametrize("indent", [None, 1])
 def test_a_large_array_is_joined_and_comes_back_equal(joined: list[int], indent: int | None) -> None:
     text = json.dumps(_MANY, indent=indent)

@@ -264,6 +264,7 @@ def _in_one_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(table.JsonTable, "_learn_all", fail)
 
 
+@pytest.mark.fast_paths
 @pytest.mark.usefixtures("_in_one_pass")
 @pytest.mark.parametrize("ascii_only", [True, False], ids=["ascii", "utf-8"])
 @pytest.mark.parametrize("separators", [(",", ":"), (", ", ": ")], ids=["dense", "spaced"])

@@ -87,6 +87,16 @@ choose_service() {
 # A release is complete before anything refers to it; what fails half-way leaves the host as it was.
 build_release() {
     "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || die "$python is older than Python 3.11"
+    # The service's user has to reach the interpreter: one below /root, such as uv and pyenv make, is the superuser's alone.
+    hidden=$("$python" - <<'END'
+import os, sys
+place = os.path.dirname(os.path.realpath(sys.executable))
+above = [place[:end] for end in range(1, len(place) + 1) if place[end:end + 1] in ("/", "")]
+print(next((each for each in above if not os.stat(each).st_mode & 0o001), ""))
+END
+    )
+    [ -n "$prefix" ] || [ -z "$hidden" ] || die "$python lies below $hidden, which $service_user may not enter:" \
+        "take one that all users may run, such as --python /usr/bin/python3"
     release=$program/releases/$(date -u +%Y%m%dT%H%M%S)-$$
     mkdir -p "$program/releases"
     trap 'rm -rf "$release"' EXIT

@@ -91,7 +91,9 @@ class Settings(BaseModel):
     s3_ca_bundle: Path | None = Field(
         None, description="PEM file of the authority that signed the server's certificate"
     )
-    s3_storage_class: str = Field("", description="storage class of the objects; empty: the bucket's default")
+    s3_storage_class: str = Field(
+        "", description="storage class of delivered objects, not of manifests; empty: the bucket's default"
+    )
     s3_sse: str = Field("", pattern="^(|AES256|aws:kms)$", description="server-side encryption: `AES256` or `aws:kms`")
     s3_sse_kms_key_id: str = Field("", description="key for `aws:kms`; empty: the account's default key")
     s3_tags: str = Field("", description="tags for every object, as `a=b&c=d`")

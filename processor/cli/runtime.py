@@ -7,9 +7,10 @@ Exit codes: 0 done, 1 a failure or a bug, 2 usage, 75 files are left (EX_TEMPFAI
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
-from processor import config, logs
+from processor import config, environment, logs
 from processor.domain.errors import DeliveryError
 from processor.ledger.database import LedgerBusyError, LedgerDamagedError, LedgerTooNewError
 
@@ -21,10 +22,24 @@ def settings_for(**otherwise: Any) -> config.Settings:
     try:
         settings = config.load(otherwise)
     except config.ConfigurationError as error:
-        print(f"the configuration is not usable:\n{error}", file=sys.stderr)
+        told = "\n".join(filter(None, (str(error), _mistakes_of_feeds())))
+        print(f"the configuration is not usable:\n{told}", file=sys.stderr)
         sys.exit(CONFIGURATION)
     logs.configure(settings.log_level, pretty=settings.log_pretty)
     return settings
+
+
+def _mistakes_of_feeds() -> str:
+    """Return what is wrong in FEEDS, too: nobody wants to mend one mistake to be told of the next."""
+    from processor.feeds.load import read_feeds  # noqa: PLC0415 - only where something is wrong
+
+    try:
+        path = environment.given().get("feeds")
+        if path:
+            read_feeds(environment.absolute(Path(path)))
+    except config.ConfigurationError as error:
+        return str(error)
+    return ""
 
 
 @contextmanager
@@ -39,6 +54,9 @@ def told_plainly() -> Iterator[None]:
     except config.ConfigurationError as error:
         print(error, file=sys.stderr)
         sys.exit(CONFIGURATION)
+    except TimeoutError as error:
+        print(f"{str(error) or 'no answer in time'} (is this host overloaded? try again)", file=sys.stderr)
+        sys.exit(FAILED)
     except (LedgerBusyError, LedgerDamagedError, LedgerTooNewError, FileNotFoundError, PermissionError) as error:
         print(error, file=sys.stderr)
         sys.exit(FAILED)

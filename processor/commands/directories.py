@@ -1,9 +1,10 @@
 """Check the directories that the settings name."""
 
 import os
+import tempfile
 from pathlib import Path
 
-from processor.config import Settings
+from processor.config import EMBEDDED, Settings
 from processor.domain.feeds import AfterUpload
 from processor.trees.ownership import problem_of_private
 
@@ -20,6 +21,10 @@ def problems_of_places(settings: Settings) -> dict[str, str | None]:
     }
     if settings.after_upload_directory is not None:
         places["AFTER_UPLOAD_DIRECTORY"] = _unmakeable(settings.after_upload_directory)
+    if settings.control_socket is not None:
+        places["CONTROL_SOCKET"] = _unwritable(settings.control_socket_path.parent)
+    if settings.s3_endpoint == EMBEDDED:
+        places["STORE_DIRECTORY"] = _unwritable(_nearest(settings.store_directory))
     return places
 
 
@@ -32,10 +37,18 @@ def _unreadable(directory: Path) -> str | None:
 def _unwritable(directory: Path) -> str | None:
     if problem := _unreadable(directory):
         return problem
-    return None if os.access(directory, os.W_OK) else f"{directory} may not be written to"
+    try:
+        with tempfile.TemporaryFile(dir=directory):  # it has no name, so that no watcher sees it
+            return None
+    except OSError as error:
+        return f"{directory} may not be written to: {error.strerror}"
 
 
 def _unmakeable(directory: Path) -> str | None:
     """Return why nothing can be put into a directory, which is made when it is needed and must be this user's alone."""
-    nearest = next((each for each in (directory, *directory.parents) if os.path.lexists(each)), directory)
-    return _unwritable(nearest) or problem_of_private(os.fsencode(directory))
+    return _unwritable(_nearest(directory)) or problem_of_private(os.fsencode(directory))
+
+
+def _nearest(directory: Path) -> Path:
+    """Return the directory itself, or the first above it that is there."""
+    return next((each for each in (directory, *directory.parents) if os.path.lexists(each)), directory)

@@ -9,7 +9,7 @@ from typing import Any
 
 from processor.commands.directories import problems_of_places
 from processor.config import EngineChoice, Settings
-from processor.daemon.factories import open_store, own_ledger, selection, webhook_of, worker_limits
+from processor.daemon.factories import declared, open_store, own_ledger, webhook_of, worker_limits
 from processor.delivery.rebuild_ledger import Rebuilt
 from processor.delivery.rebuild_ledger import rebuild as rebuild_ledger
 from processor.domain.errors import DeliveryError, ErrorClass, Failure
@@ -56,8 +56,7 @@ def check(settings: Settings) -> CheckReport:
 
     Raises DeliveryError when the embedded store can not be started, ConfigurationError (FEEDS, INCLUDE, EXCLUDE).
     """
-    selection(settings)
-    load_feeds(settings)
+    declared(settings)
     with ExitStack() as parts:
         _reached, store = parts.enter_context(open_store(settings))
         inbox = Inbox()

@@ -30,10 +30,10 @@ from processor.daemon.control_socket import ControlServer
 from processor.daemon.factories import (
     catalog_process,
     claim_directories,
+    declared,
     open_ledger,
     open_store,
     unsafe,
-    watch_settings,
     webhook_of,
     worker_limits,
 )
@@ -79,7 +79,7 @@ def run(settings: Settings, *, once: bool = False) -> int:
     """
     if problem := unsafe(settings):
         raise ConfigurationError(problem)
-    feeds, watching = load_feeds(settings), watch_settings(settings)
+    feeds, watching = declared(settings)
     supervisor = Supervisor()
     supervisor.take_signals()
     counters = Counters()

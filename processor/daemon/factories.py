@@ -13,7 +13,7 @@ from processor import logs
 from processor.config import EMBEDDED, CatalogType, ConfigurationError, SandboxMode, Settings
 from processor.delivery.rebuild_ledger import rebuild
 from processor.delivery.webhook import Webhook
-from processor.domain.feeds import AfterUpload, PathPattern
+from processor.domain.feeds import AfterUpload, Feeds, PathPattern
 from processor.domain.keys import escape
 from processor.environment import env_file
 from processor.feeds.load import load_feeds
@@ -169,6 +169,23 @@ def selection(settings: Settings) -> Selection:
     if mistakes:
         raise ConfigurationError("\n".join(mistakes))
     return Selection(include, exclude)
+
+
+def declared(settings: Settings) -> tuple[Feeds, WatchSettings]:
+    """Return the feeds, and what is watched. Raises ConfigurationError that names all mistakes in them."""
+    mistakes: list[str] = []
+    feeds, watching = Feeds(), None
+    try:
+        feeds = load_feeds(settings)
+    except ConfigurationError as error:
+        mistakes.append(str(error))
+    try:
+        watching = watch_settings(settings)
+    except ConfigurationError as error:
+        mistakes.append(str(error))
+    if watching is None or mistakes:
+        raise ConfigurationError("\n".join(mistakes))
+    return feeds, watching
 
 
 def _own_paths(settings: Settings) -> Iterator[Path]:

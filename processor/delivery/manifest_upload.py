@@ -15,7 +15,7 @@ def transfer_manifest(
 ) -> StoredObject:
     """Write the manifest as its entries come; memory does not grow with their number."""
     metadata = completion_metadata(head.source_path, head.sha256)
-    request = ObjectRequest(manifest_key(head.source_path), CONTENT_TYPE, metadata)
+    request = ObjectRequest(manifest_key(head.source_path), CONTENT_TYPE, metadata, storage_class=None)
     with ObjectUpload(store, request, recorder=recorder) as upload:
         for line in encoded(head, entries):
             upload.write(line)

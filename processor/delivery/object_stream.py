@@ -211,11 +211,12 @@ def object_request(file: FileMetadata, begin: Begin) -> ObjectRequest:
     kind = _CONTENT_TYPES.get(begin.content) or guess_content_type(begin.name)
     member = begin.name if begin.member >= 0 else b""
     delivery = delivery_of(file, member)
+    beside = begin.content in (Content.REJECTS, Content.NOTES)  # small, and looked at: for no cold class
     return ObjectRequest(
         key_of_begun(file, begin),
         kind,
         object_metadata(file, begin.mismatch),
-        storage_class=delivery.storage_class,
+        storage_class=None if beside else delivery.storage_class,
         tags=delivery.tags,
     )
 

@@ -76,14 +76,14 @@ class ObjectRequest:
     """What is to be stored, before its bytes are known.
 
     `metadata` is user metadata (ASCII values). `size_bytes` is None while only the stream will tell. `storage_class`
-    counts before the store's setting, `tags` are put to those.
+    counts before the store's setting, which "" leaves in force; None: the bucket's own. `tags` are put to those.
     """
 
     key: str
     content_type: str = "application/octet-stream"
     metadata: Mapping[str, str] = field(default_factory=dict)
     size_bytes: int | None = None
-    storage_class: str = ""
+    storage_class: str | None = ""
     tags: tuple[tuple[str, str], ...] = ()
 
 

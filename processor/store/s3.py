@@ -236,7 +236,8 @@ class S3Store:
         """Return how the object is to be stored, as parameters: type, metadata, class, encryption, tags."""
         settings = self.settings
         described: dict[str, Any] = {"ContentType": request.content_type, "Metadata": dict(request.metadata)}
-        if storage_class := request.storage_class or settings.storage_class:
+        storage_class = request.storage_class or settings.storage_class
+        if storage_class and request.storage_class is not None:
             described["StorageClass"] = storage_class
         if settings.kms_key_id is not None:
             described["ServerSideEncryption"] = "aws:kms"

@@ -3,6 +3,7 @@
 import dataclasses
 import os
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -10,11 +11,16 @@ from pydantic import SecretStr
 
 from processor.config import Settings
 from processor.delivery.file_upload import transfer_file
+from processor.delivery.manifest_upload import transfer_manifest
+from processor.delivery.object_stream import object_request
 from processor.delivery.object_upload import ObjectUpload
 from processor.domain.errors import DeliveryError
+from processor.domain.files import FileMetadata, FileType
+from processor.domain.manifests import ManifestHead
 from processor.domain.uploads import ObjectRequest
 from processor.store.from_settings import store_settings
 from processor.store.s3 import S3Store
+from processor.streams.frames import Begin, Content
 from tests.contract.recording import PART
 from tests.faultproxy import Fault, FaultProxy
 
@@ -79,6 +85,19 @@ def test_the_request_that_makes_an_object_says_how_it_is_to_be_stored(
     assert (seen.method, "uploads" in seen.target) == (("PUT", False) if size < PART else ("POST", True))
     said = {each: value for each, value in seen.headers.items() if each in ALL | ALWAYS.keys()}
     assert said == ALWAYS | headers
+
+
+def test_manifests_notes_and_rejects_are_of_the_bucket_s_own_class(described: Make, proxy: FaultProxy) -> None:
+    store = described(s3_storage_class="GLACIER")
+    digest = "ab" * 32
+    file = FileMetadata(b"/w/a.csv", b"a.csv", 1, 1, 1, checksum=digest)
+    asked = {each: object_request(file, Begin(-1, b"a.csv", each)) for each in Content}
+    kept = {each for each, request in asked.items() if "StorageClass" in store.described(request)}
+    assert kept == {Content.AS_IS, Content.PARQUET}
+    head = ManifestHead(b"a.csv", digest, 1, 1, FileType.DATABASE, datetime.now(UTC))
+    transfer_manifest(store, head, ())
+    assert [seen.method for seen in proxy.seen if seen.method == "PUT"] == ["PUT"]
+    assert not any("x-amz-storage-class" in seen.headers for seen in proxy.seen)
 
 
 @SIZES

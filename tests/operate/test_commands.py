@@ -125,9 +125,15 @@ def test_check_tells_what_is_on_and_what_is_missing(daemon: Daemon) -> None:
     shared = command(daemon, "check")
     assert shared.returncode == 1
     assert f"directory: ERROR_DIRECTORY: {daemon.errors}: may be written by others" in shared.stdout
-    wrong = command(daemon, "check", MAX_CONCURRENCY="many", POLL_INTERVAL="0")
+    (daemon.home / "feeds.toml").write_text("[[feed]]\nname='a'\nmatch=['*.csv']\ncolour='red'\n")
+    wrong = command(daemon, "check", MAX_CONCURRENCY="many", POLL_INTERVAL="0", FEEDS="feeds.toml")
     assert wrong.returncode == 78
     assert "MAX_CONCURRENCY='many'" in wrong.stderr
+    assert "colour" in wrong.stderr, "mistakes in feeds are told together with those in settings"
+    both = command(daemon, "check", INCLUDE="#", FEEDS="feeds.toml")
+    assert both.returncode == 78
+    assert "colour" in both.stderr
+    assert "INCLUDE='#'" in both.stderr
     assert "POLL_INTERVAL='0'" in wrong.stderr
 
 

@@ -2,10 +2,14 @@
 
 import io
 import json
+import os
+import random
+import time
 import zipfile
 from decimal import Decimal
 
 import polars as pl
+import psutil
 import pyarrow as pa
 import pytest
 from pyiceberg.catalog import Catalog, load_catalog
@@ -147,3 +151,82 @@ def test_files_members_and_changes_are_rows_of_their_table_once(place: Place) ->
         ("sales.orders", 3, 4, 0)
     ]
     assert "4 rows" in command(place.daemon, "tables", "sales.orders")
+
+
+def test_a_catalog_that_is_out_holds_up_no_delivery(make_daemon: MakeDaemon, address: StoreAddress) -> None:
+    place = Place(make_daemon, address, CATALOG_URI="sqlite:///catalog/c.db")
+    daemon = place.daemon
+    place.drop("orders/a.csv", csv(1, 2))
+    daemon.start()
+    daemon.until(lambda: any(daemon.events("catalog.outage")), timeout=120)
+    assert daemon.statuses() == {"orders/a.csv": "completed"}
+    shown = json.loads(command(daemon, "status", "--json"))
+    assert [table["waiting"] for table in shown["tables"]] == [1]
+    assert "CATALOG_URI" in shown["catalog_problem"]
+    assert "the catalog is out" in command(daemon, "tables")
+    (daemon.home / "catalog").mkdir()
+    daemon.until(lambda: place.waiting() == 0, timeout=120)
+    assert any(daemon.events("catalog.back"))
+    assert daemon.stop() == 0
+    assert place.verified() == {"ok": 1}
+
+
+class Kills:
+    """Kills daemon and catalog process while files come and change."""
+
+    def __init__(self, place: Place, seed: int) -> None:
+        self.place = place
+        self.daemon = place.daemon
+        self.chance = random.Random(seed)
+        self.contents: dict[str, tuple[int, ...]] = {}
+        self.next_id = 0
+
+    def drop_some(self) -> None:
+        for _ in range(self.chance.randint(1, 3)):
+            name = f"orders/{self.chance.randrange(40)}.csv"
+            count = self.chance.randint(1, 4)
+            self.contents[name] = tuple(range(self.next_id, self.next_id + count))
+            self.next_id += count
+            draft = self.daemon.home / "draft"
+            draft.write_text(csv(*self.contents[name]))
+            (self.daemon.watch / "orders").mkdir(exist_ok=True)
+            draft.rename(self.daemon.watch / name)
+
+    def kill_in_a_commit(self, *, main: bool) -> None:
+        """Wait until a batch is on its way; then kill, at whatever it is by then."""
+        self.daemon.until(self.on_its_way, timeout=120, every=0.005)
+        deadline = time.monotonic() + self.chance.uniform(0, 0.6)
+        while time.monotonic() < deadline and self.on_its_way():
+            time.sleep(0.002)
+        if main:
+            self.daemon.kill()
+            self.daemon.start()
+        else:
+            for each in self.catalog_processes():
+                each.kill()
+
+    def on_its_way(self) -> bool:
+        return bool(self.daemon.rows("SELECT 1 FROM tables WHERE batch IS NOT NULL"))
+
+    def catalog_processes(self) -> list[psutil.Process]:
+        return [each for each in self.daemon.descendants() if "processor.tables.program" in " ".join(each.cmdline())]
+
+    def settled(self) -> bool:
+        delivered = self.daemon.at_rest(len(self.contents))
+        return delivered and self.place.waiting() == 0
+
+
+@pytest.mark.slow
+def test_kills_at_any_time_double_and_lose_no_row(make_daemon: MakeDaemon, address: StoreAddress) -> None:
+    kills = int(os.environ.get("TABLE_KILLS", "300" if os.environ.get("TORTURE") else "12"))
+    place = Place(make_daemon, address, TABLE_COMMIT_INTERVAL=0)
+    each = Kills(place, seed=kills)
+    each.daemon.start()
+    for number in range(kills):
+        each.drop_some()
+        each.kill_in_a_commit(main=number % 3 == 2)
+    each.daemon.until(each.settled, timeout=240)
+    assert each.daemon.stop() == 0
+    assert place.ids() == sorted(id_ for ids in each.contents.values() for id_ in ids)
+    assert place.verified() == {"ok": len(each.contents)}
+    assert not any(each.daemon.events("table.refused"))

@@ -180,6 +180,7 @@ class Kills:
         self.chance = random.Random(seed)
         self.contents: dict[str, tuple[int, ...]] = {}
         self.next_id = 0
+        self.amid = 0  # kills with a batch on its way
 
     def drop_some(self) -> None:
         for _ in range(self.chance.randint(1, 3)):
@@ -192,12 +193,16 @@ class Kills:
             (self.daemon.watch / "orders").mkdir(exist_ok=True)
             draft.rename(self.daemon.watch / name)
 
-    def kill_in_a_commit(self, *, main: bool) -> None:
-        """Wait until a batch is on its way; then kill, at whatever it is by then."""
+    def kill(self, *, main: bool, warm: bool) -> None:
+        """Kill at whatever a batch is by then; `warm`: by a process that has committed one before, so within a commit."""
+        if warm:
+            self.daemon.until(self.settled, timeout=120)
+            self.drop_some()
         self.daemon.until(self.on_its_way, timeout=120, every=0.005)
         deadline = time.monotonic() + self.chance.uniform(0, 0.6)
         while time.monotonic() < deadline and self.on_its_way():
             time.sleep(0.002)
+        self.amid += self.on_its_way()
         if main:
             self.daemon.kill()
             self.daemon.start()
@@ -224,9 +229,12 @@ def test_kills_at_any_time_double_and_lose_no_row(make_daemon: MakeDaemon, addre
     each.daemon.start()
     for number in range(kills):
         each.drop_some()
-        each.kill_in_a_commit(main=number % 3 == 2)
+        each.kill(main=number % 3 == 2, warm=number % 4 != 3)
     each.daemon.until(each.settled, timeout=240)
     assert each.daemon.stop() == 0
     assert place.ids() == sorted(id_ for ids in each.contents.values() for id_ in ids)
     assert place.verified() == {"ok": len(each.contents)}
     assert not any(each.daemon.events("table.refused"))
+    commits = len(list(each.daemon.events("table.committed")))
+    print(f"{kills} kills, {each.amid} of them amid a batch; {commits} commits were heard of")
+    assert each.amid >= kills // 4

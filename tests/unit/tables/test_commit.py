@@ -1,70 +1,22 @@
 """A batch is committed to its table once: against a real catalog on SQLite and a real store."""
 
-import io
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from pyiceberg.exceptions import CommitFailedException
-from pyiceberg.table import Table
 
-from processor.config import CatalogType
-from processor.domain.feeds import FeedTable
-from processor.domain.tables import Batch, BatchFile
+from processor.domain.tables import BatchFile
 from processor.store.s3 import S3Store
-from processor.tables.commit import Committer
-from processor.tables.open_catalog import open_catalog, open_files
 from processor.tables.schema import NoDataFileError, schema_of
-from processor.tables.settings import CatalogSettings
-
-NAME = "sales.orders"
-
-
-class Writer:
-    """One ledger's way to the table: makes objects, and batches of them."""
-
-    def __init__(self, bucket: S3Store, directory: Path, name: str = "one") -> None:
-        self.bucket = bucket
-        self.name = name
-        self.row = 0
-        warehouse = f"s3://{bucket.settings.bucket}/_tables"
-        catalog = directory / "catalog.db"
-        self.settings = CatalogSettings(
-            CatalogType.SQL, f"sqlite:///{catalog}", warehouse, bucket.settings, directory / "x", b"", sqlite=catalog
-        )
-        self.committer = Committer(open_catalog(self.settings), open_files(self.settings), self.settings.location)
-
-    def stored(self, key: str, columns: dict[str, object], source: str = "", file_row: int = 0) -> BatchFile:
-        """Store a Parquet object and return what the ledger would say of it."""
-        written = io.BytesIO()
-        table = pa.table(columns)
-        source = source or f"{key}.csv"
-        pq.write_table(table.replace_schema_metadata({"source-path": source}), written)
-        body = written.getvalue()
-        self.bucket.call("put_object", "store", Key=key, Body=body)
-        self.row += 1
-        return BatchFile(self.row, file_row or self.row, key, len(body), table.num_rows, source, "0" * 64, remove=False)
-
-    def batch(self, id_: str, *partition: str) -> Batch:
-        return Batch(id_, 1, FeedTable(NAME, partition), self.name)
-
-    @property
-    def table(self) -> Table:
-        found = self.committer.table(NAME)
-        assert found is not None
-        return found
-
-    @property
-    def ids(self) -> list[int]:
-        return sorted(self.table.scan().to_arrow()["id"].to_pylist())
+from tests.unit.tables.writers import Writer
 
 
 @pytest.fixture
 def writer(bucket: S3Store, tmp_path: Path) -> Writer:
-    return Writer(bucket, tmp_path)
+    return Writer.beside(bucket, tmp_path)
 
 
 def removed(file: BatchFile) -> BatchFile:
@@ -128,7 +80,7 @@ def test_a_rebuilt_ledger_asks_the_table_and_removes_what_a_lost_one_left(writer
     writer.committer.register(writer.batch("b1"), [kept, old])
     new = writer.stored("a2", {"id": [3]}, "a.csv")
     rebuilt = [replace(kept, doubtful=True), replace(new, doubtful=True)]
-    other = Writer(writer.bucket, writer.settings.ledger.parent, "two")
+    other = writer.another()
     other.committer.known = lambda _table: {"k", "a2"}
     assert other.committer.register(other.batch("b1"), rebuilt).refused == {}
     assert writer.ids == [1, 3]
@@ -138,7 +90,7 @@ def test_another_writer_that_is_quicker_is_a_conflict_that_is_solved(
     writer: Writer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     writer.committer.register(writer.batch("b1"), [writer.stored("a", {"id": [1]})])
-    other = Writer(writer.bucket, writer.settings.ledger.parent, "two")
+    other = writer.another()
     theirs = [other.stored("b", {"id": [2]})]
     commit, quicker = type(writer.committer.catalog).commit_table, iter([True])
 
@@ -154,7 +106,7 @@ def test_another_writer_that_is_quicker_is_a_conflict_that_is_solved(
 
     # The same batch, sent by a process that was thought dead: it is in the table once.
     batch, files = writer.batch("b3"), [writer.stored("d", {"id": [4]})]
-    zombie = Writer(writer.bucket, writer.settings.ledger.parent)
+    zombie = writer.another("one")
     twice = iter([True])
 
     def doubled(*arguments: object) -> object:

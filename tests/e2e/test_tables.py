@@ -194,7 +194,7 @@ class Kills:
             draft.rename(self.daemon.watch / name)
 
     def kill(self, *, main: bool, warm: bool) -> None:
-        """Kill at whatever a batch is by then; `warm`: by a process that has committed one before, so within a commit."""
+        """Kill at whatever a batch is by then; `warm`: once another was committed, so within a commit."""
         if warm:
             self.daemon.until(self.settled, timeout=120)
             self.drop_some()

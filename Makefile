@@ -38,7 +38,7 @@ accidents: .venv/dev
 
 heavy: .venv/dev
 	tests/install-programs.sh
-	TORTURE=1 $(BIN)/pytest tests/faults tests/unit/confined/archives/test_limits.py tests/unit/confined/formats/parquet/test_wide.py tests/certainty tests/contract/test_formats_memory.py
+	TORTURE=1 $(BIN)/pytest tests/faults tests/e2e/test_tables.py tests/unit/confined/archives/test_limits.py tests/unit/confined/formats/parquet/test_wide.py tests/certainty tests/contract/test_formats_memory.py
 
 # Fast paths are optional: whatever else is tested holds without them.
 slow-paths: .venv/dev

@@ -2,7 +2,7 @@
 
     .venv/bin/python -m tests.bench.tables [--files 10000] [--a-batch 1000]
 
-Objects of 100 rows and eight columns lie in a real store; the ledger, the catalog's process and the catalog on SQLite are
+Objects of 100 rows and eight columns lie in a real store. The ledger, the catalog's process and its catalog are
 the daemon's own. What is measured is the way from the ledger to the table, without the deliveries before it.
 """
 

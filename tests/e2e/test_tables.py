@@ -224,7 +224,7 @@ class Kills:
 @pytest.mark.slow
 @pytest.mark.timeout(14_400 if os.environ.get("TORTURE") or "TABLE_KILLS" in os.environ else 300)
 def test_kills_at_any_time_double_and_lose_no_row(make_daemon: MakeDaemon, address: StoreAddress) -> None:
-    kills = int(os.environ.get("TABLE_KILLS", "300" if os.environ.get("TORTURE") else "12"))
+    kills = int(os.environ.get("TABLE_KILLS", "300" if os.environ.get("TORTURE") else "8"))
     place = Place(make_daemon, address, TABLE_COMMIT_INTERVAL=0)
     each = Kills(place, seed=kills)
     each.daemon.start()

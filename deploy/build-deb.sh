@@ -42,6 +42,19 @@ place_files() {
     mkdir -p "$root/usr/share/processor" "$root/usr/share/doc/data-file-processor"
     cp "$here/host.sh" "$here/processor.env" "$root/usr/share/processor/"
     cp "$source/LICENSE" "$root/usr/share/doc/data-file-processor/copyright"
+    place_documents "$root/usr/share/doc/data-file-processor"
+}
+
+# What an operator copies from: pages, alert rules, the board, rights and life cycle of the bucket, feeds.
+place_documents() { # DIRECTORY
+    mkdir -p "$1/docs" "$1/examples"
+    cp "$source/README.md" "$1/"
+    cp -R "$source/docs/." "$1/docs/"
+    gzip -9n <"$source/CHANGELOG.md" >"$1/changelog.gz"
+    cp "$source/.env.example" "$1/examples/env.example"
+    for each in prometheus-alerts.yml grafana-dashboard.json iam-policy.json lifecycle.json feeds.example.toml; do
+        cp "$here/$each" "$1/examples/"
+    done
 }
 
 place_control() {

@@ -30,6 +30,26 @@ def package(wheelhouse: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return built
 
 
+def test_it_brings_what_an_operator_copies_from(package: Path) -> None:
+    listed = subprocess.run(["dpkg-deb", "--contents", package], capture_output=True, text=True, check=True).stdout
+    place = " ./usr/share/doc/data-file-processor/"
+    examples = (
+        "prometheus-alerts.yml",
+        "grafana-dashboard.json",
+        "iam-policy.json",
+        "feeds.example.toml",
+        "env.example",
+    )
+    for name in (
+        "README.md",
+        "docs/OPERATIONS.md",
+        "changelog.gz",
+        "copyright",
+        *(f"examples/{each}" for each in examples),
+    ):
+        assert f"{place}{name}\n" in listed, name
+
+
 def test_it_installs_runs_as_its_own_user_and_goes_without_taking_data_along(
     machine: Machine, package: Path, bucket: S3Store, wait_until: WaitUntil
 ) -> None:

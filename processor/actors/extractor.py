@@ -12,6 +12,7 @@ from processor.domain.conversion import Facts
 from processor.domain.files import ArchiveKind
 from processor.domain.jobs import Job
 from processor.engine.seam import Engine
+from processor.feeds.patterns import member_patterns
 from processor.remote.tasks import MOST_OBJECTS, Work
 
 # Bytes; below this a second worker costs more than it brings. Not much, since a table takes 10 ms, however small.
@@ -50,7 +51,8 @@ class Extractor(WorkerStage):
         self.hand_over(message, *streams)
 
     def _options(self, job: Job) -> ExtractionOptions:
-        return replace(self.settings.extraction, feeds=job.file.feeds, path=job.file.relative_path)
+        patterns = member_patterns(self.settings.include, self.settings.exclude)
+        return replace(self.settings.extraction, feeds=job.file.feeds, patterns=patterns, path=job.file.relative_path)
 
     def _works(self, message: Process, metadata: Facts, elsewhere: Engine) -> Iterator[Work]:
         """Yield what workers elsewhere are to do: one share each of a zip, else all of the archive."""

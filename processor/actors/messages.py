@@ -281,6 +281,9 @@ class NotRegistered:
     failure: Failure
 
 
+HOLD_SECONDS = 180.0
+
+
 class Order(StrEnum):
     """What an operator may ask for over the control socket."""
 
@@ -291,6 +294,8 @@ class Order(StrEnum):
     TABLES = "tables"
     CATALOG = "catalog"
     DRIFT = "drift"
+    HOLD = "hold"  # admit nothing for HOLD_SECONDS, unless asked again: somebody prunes
+    RELEASE = "release"
 
 
 @dataclass(frozen=True, slots=True)

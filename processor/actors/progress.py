@@ -19,6 +19,7 @@ import pykka
 from processor.actors.base import BaseActor, DeathNotice
 from processor.actors.counters import Counters
 from processor.actors.messages import (
+    HOLD_SECONDS,
     AbortOrphans,
     AbortUploads,
     BringBack,
@@ -131,6 +132,7 @@ class Progress(BaseActor):
         self._watch_idle = False
         self._may_be_due = True
         self._latest_ms = 0
+        self._held_until = 0.0  # monotonic
         self.counters = counters
 
     def met(self) -> None:
@@ -214,6 +216,7 @@ class Progress(BaseActor):
         """Put due files on their way as far as there are credits, the store answers, and nobody drains."""
         free = self._credits.total - sum(flight.cost for flight in self._flights.values())
         held_up = self._draining or not self._clean or not self._outages.admits
+        held_up |= time.monotonic() < self._held_until
         if held_up or free <= 0 or not self._may_be_due:
             return
         cost = self._credits.cost
@@ -602,6 +605,13 @@ class Progress(BaseActor):
                 return self.counters.catalog_problem
             case Order.TABLES:
                 return self._retry_tables(message.table)
+            case Order.HOLD:
+                self._held_until = time.monotonic() + HOLD_SECONDS
+                return None
+            case Order.RELEASE:
+                self._held_until = 0.0
+                self._admit()
+                return None
 
     def _more_may_be_due(self) -> None:
         self._may_be_due = True

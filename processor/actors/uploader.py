@@ -40,7 +40,7 @@ from processor.domain.errors import DeliveryError, ErrorClass, Failure
 from processor.domain.files import FileType
 from processor.domain.jobs import Job, Step
 from processor.domain.keys import PROBES, STAGING
-from processor.domain.manifests import Entry, ManifestColumn, ManifestHead, ManifestObject, Omission
+from processor.domain.manifests import ManifestColumn, ManifestHead, ManifestObject, Omission
 from processor.domain.object_keys import claims_needed, raw_key
 from processor.domain.tables import TableObject
 from processor.domain.timeline import Milestone, now_ms
@@ -118,7 +118,7 @@ class Uploader(Stage):
         """Complete a file of small objects; False when its manifest could not be stored now, whatever the reason."""
         entries = recorder.held
         try:
-            transfer_manifest(self._store, _head(job), entries)
+            transfer_manifest(self._store, _head(job), entries, supersedes=job.may_supersede)
         except DeliveryError:
             return False
         job = job.reached(Milestone.MANIFEST)
@@ -232,7 +232,8 @@ class Uploader(Stage):
         """Write the manifest from what Progress has recorded; with it the delivery is complete."""
         try:
             with recorded_objects(self._settings.progress_db_path, job.row) as details:
-                transfer_manifest(self._store, _head(job), map(entry_from, details))
+                entries = map(entry_from, details)
+                transfer_manifest(self._store, _head(job), entries, supersedes=job.may_supersede)
         except DeliveryError as error:
             self.routes.progress.tell(StepFailed(job, error.failure))
         else:
@@ -416,6 +417,6 @@ class _Recorder:
     def skipped(self, member: Skipped) -> None:
         self._record(member.member, _NO_CONTENT, Omission(member.name, member.reason), 0)
 
-    def _record(self, member: int, content: int, entry: Entry, size_bytes: int) -> None:
+    def _record(self, member: int, content: int, entry: ManifestObject | Omission, size_bytes: int) -> None:
         feed = entry.feed if isinstance(entry, ManifestObject) else None
         self._tell(ObjectStored(self._job, member, content, entry_fields(entry), size_bytes, feed))

@@ -326,9 +326,33 @@ def verify(
         for manifest, verified in command(settings, names, deep=deep, sample=_share(sample)):
             counts[verified.finding] = counts.get(verified.finding, 0) + 1
             if verified.finding != "ok":
-                print(plain(f"{verified.finding}: {verified.key}: {verified.detail} ({manifest})"), file=sys.stderr)
+                source = f" ({manifest})" if manifest else ""
+                print(plain(f"{verified.finding}: {verified.key}: {verified.detail}{source}"), file=sys.stderr)
     print(", ".join(f"{count} {finding}" for finding, count in sorted(counts.items())) or "nothing is delivered yet")
-    sys.exit(OK if set(counts) <= {"ok"} else FAILED)
+    sys.exit(OK if set(counts) <= {"ok", "foreign"} else FAILED)
+
+
+@app.command(rich_help_panel=MEND)
+def prune(
+    *,
+    yes: Annotated[bool, typer.Option("--yes", "--delete", help="Remove them; else they are only shown.")] = False,
+    foreign: Annotated[bool, typer.Option("--foreign", help="Also what was not delivered by processor.")] = False,
+) -> None:
+    """Remove objects below the prefix that no manifest names: superseded ones, and those of deliveries given up."""
+    settings = settings_for()
+    from processor.commands.prune import prune as command  # noqa: PLC0415
+
+    count = size_bytes = kept = 0
+    with told_plainly():
+        for found in command(settings, remove=yes, foreign=foreign):
+            if found.kept:
+                kept += 1
+                print(plain(f"kept: {found.key}: {found.kept}"), file=sys.stderr)
+                continue
+            count, size_bytes = count + 1, size_bytes + found.size_bytes
+            print(plain(f"{'removed' if yes else 'would remove'}: {found.key} ({found.finding})"))
+    done = f"{count} objects {'removed' if yes else 'to remove'}, {size_bytes} bytes; {kept} kept"
+    print(done if yes or not count else f"{done}; `processor prune --yes` removes them")
 
 
 app.command(rich_help_panel=LOOK)(tables)

@@ -11,6 +11,7 @@ from processor.domain.errors import DeliveryError, Failure, refused
 from processor.domain.files import FileType
 from processor.domain.keys import escape, notes_key, parquet_key, rejects_key
 from processor.domain.members import Member
+from processor.feeds.patterns import member_patterns
 from processor.streams.frames import Bad, Begin, Content, Data, End, Failed, Frame, Restart, Skipped
 
 
@@ -38,7 +39,8 @@ def extract_by(
     if file.kind.type is not FileType.ARCHIVE:
         raise refused("extract.no-archive", f"{source}: {file.kind.mismatch or 'no archive by its name'}")
     directory.mkdir(parents=True, exist_ok=True)
-    options = replace(settings.extraction, feeds=file.feeds, path=worker.feed_path(source))
+    patterns = member_patterns(settings.include, settings.exclude)
+    options = replace(settings.extraction, feeds=file.feeds, patterns=patterns, path=worker.feed_path(source))
     stream = worker.stream(stream_extraction, lambda id_: ExtractRequest(id_, root, file, options, file.facts))
     writing = _MemberWriting(Directory(directory, Overwriting(source, force)))
     try:

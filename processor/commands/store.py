@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from processor.commands.directories import problems_of_places
+from processor.commands.unnamed import MOST_NAMED, Examination, candidates
 from processor.config import EngineChoice, Settings
 from processor.daemon.factories import declared, open_store, own_ledger, webhook_of, worker_limits
 from processor.delivery.rebuild_ledger import Rebuilt
 from processor.delivery.rebuild_ledger import rebuild as rebuild_ledger
 from processor.domain.errors import DeliveryError, ErrorClass, Failure
+from processor.domain.key_set import KeySet
 from processor.domain.keys import manifest_key
+from processor.domain.manifests import Entry, ManifestObject, Superseded
 from processor.engine.pool import Pool
 from processor.feeds.load import load_feeds
 from processor.ledger.database import Lock
@@ -25,6 +28,12 @@ from processor.store.s3 import S3Store
 from processor.store.verification import Finding, Verified, verify_entries
 from processor.streams.inbox import Inbox
 from processor.trees.open_writers import what_is_untold
+
+_LEFT = {
+    Finding.SUPERSEDED: "its file was delivered again without it: `processor prune`",
+    Finding.UNNAMED: "no manifest names it: `processor prune`",
+    Finding.FOREIGN: "no manifest names it, and it was not delivered by processor",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +111,9 @@ def stored_keys(settings: Settings, prefix: str) -> Iterator[tuple[str, int]]:
 def delivered_objects(settings: Settings, relative_path: bytes) -> Iterator[dict[str, Any]]:
     """Yield, as plain values, what the manifest says of each object of a file. Raises DeliveryError."""
     with open_store(settings) as (_reached, store):
-        yield from map(entry_fields, read_manifest(store, manifest_key(relative_path)).entries)
+        for entry in read_manifest(store, manifest_key(relative_path)).entries:
+            if not isinstance(entry, Superseded):
+                yield entry_fields(entry)
 
 
 def verify(
@@ -110,16 +121,17 @@ def verify(
 ) -> Iterator[tuple[str, Verified]]:
     """Yield a finding for each object of the given files (relative paths), or of all; with the manifest's key.
 
-    A manifest that is missing or damaged is a finding too; of all files, also one that the ledger alone knows of.
+    A manifest that is missing or damaged is a finding too; of all files, also one that the ledger alone knows of, and
+    objects that no manifest names.
     Raises DeliveryError when the store does not answer.
     """
     chance = random.Random()  # noqa: S311 - a sample, no secret
-    seen: set[int] = set()  # hashes of keys, not keys: there may be a million
+    seen, named = KeySet(), KeySet()
     with open_store(settings) as (_reached, store):
         for key in map(manifest_key, paths) if paths else list_manifests(store):
-            seen.add(hash(key))
+            seen.add(key)
             try:
-                entries = read_manifest(store, key).entries
+                entries = _noting(read_manifest(store, key).entries, named)
                 for each in verify_entries(store, entries, deep=deep, sample=sample, chance=chance):
                     yield key, each
             except DeliveryError as error:
@@ -129,15 +141,32 @@ def verify(
                 yield key, Verified(key, finding, error.failure.message)
         if not paths:
             yield from _lost(settings, store, seen)
+            yield from _left(settings, store, named)
 
 
-def _lost(settings: Settings, store: S3Store, seen: set[int]) -> Iterator[tuple[str, Verified]]:
+def _noting(entries: Iterator[Entry], named: KeySet) -> Iterator[Entry]:
+    for entry in entries:
+        if isinstance(entry, ManifestObject) and len(named) <= MOST_NAMED:
+            named.add(entry.stored.key)
+        yield entry
+
+
+def _left(settings: Settings, store: S3Store, named: KeySet) -> Iterator[tuple[str, Verified]]:
+    """Yield the objects that no manifest names and no delivery under way may yet name."""
+    examination = Examination(settings, store)
+    for key in candidates(store, named if len(named) <= MOST_NAMED else None):
+        found = examination.of(key)
+        if found is not None and not found.kept:
+            yield "", Verified(key, found.finding, _LEFT[found.finding])
+
+
+def _lost(settings: Settings, store: S3Store, seen: KeySet) -> Iterator[tuple[str, Verified]]:
     """Yield the files that the ledger says are delivered and whose manifest is not in the store."""
     if not settings.progress_db_path.exists():
         return
     for path in completed_paths(settings.progress_db_path, os.fsencode(settings.watch_path)):
         key = manifest_key(path)
-        if hash(key) not in seen and store.head(key) is None:  # it may have been written meanwhile
+        if key not in seen and store.head(key) is None:  # it may have been written meanwhile
             yield (
                 key,
                 Verified(key, Finding.MISSING, "the ledger says delivered, but the manifest is gone"),

@@ -15,6 +15,7 @@ from processor.delivery.rebuild_ledger import rebuild
 from processor.delivery.webhook import Webhook
 from processor.domain.feeds import AfterUpload, Feeds, PathPattern
 from processor.domain.keys import escape
+from processor.domain.selection import TEMPORARY, Selection
 from processor.environment import env_file
 from processor.feeds.load import load_feeds
 from processor.feeds.patterns import path_patterns
@@ -27,7 +28,6 @@ from processor.store.s3 import S3Store
 from processor.tables.catalog_process import CatalogProcess
 from processor.tables.settings import catalog_settings, see_installed
 from processor.trees.ownership import claim
-from processor.watch.selection import TEMPORARY, Selection
 from processor.watch.settings import WatchSettings
 
 _BELONGS_TO = "belongs-to"

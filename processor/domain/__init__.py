@@ -18,12 +18,14 @@ identity      Recognise a file by what changes with its content
 hosts         Names of this host
 jobs          Jobs and their routing slips
 key_template  Templates of object keys
+key_set       Many keys in little memory
 keys          Object keys from file names, reversible and injective
 manifests     Contents of a manifest: a source and its objects
 members       Archive members and the keys of their objects
 notices       Events that others are told of, as CloudEvents
 object_keys   Keys of objects: mirrored from paths, or by template
 retry         Decide if and when to retry after a failure
+selection     Select files by patterns of their paths
 tables        Values about tables and their data files
 timeline      Times of one file's way, from sight to manifest
 uploads       Uploads: parts, digests, and the state that resuming needs

@@ -5,6 +5,7 @@ from enum import StrEnum
 
 from processor.domain.conversion import ConversionOptions
 from processor.domain.feeds import NO_FEEDS, Feeds
+from processor.domain.selection import NO_PATTERNS, MemberPatterns
 
 MIB = 1 << 20
 GIB = 1 << 30
@@ -42,5 +43,6 @@ class ExtractionOptions:
     nested: NestedArchives = NestedArchives.KEEP
     conversion: ConversionOptions = field(default_factory=ConversionOptions)
     feeds: Feeds = NO_FEEDS  # that members may be in, by `path`/member
+    patterns: MemberPatterns = NO_PATTERNS  # of members that are left out, by `path`/member
     path: bytes = b""  # the archive's own, relative to the watched directory
     buffer_bytes: int = 32 * MIB  # a data member up to this size is held in memory; of a larger one, this much

@@ -79,6 +79,11 @@ class Job:
         """Return the step that is next, or being done."""
         return self.slip[0]
 
+    @property
+    def may_supersede(self) -> bool:
+        """Tell whether something of the file may have been delivered before."""
+        return self.attempt > 1 or self.known_checksum is not None
+
     def after(self, step: Step) -> "Job":
         """Return the job with `step`, which must be the next one, done."""
         assert self.slip[:1] == (step,), f"{step} is not the next of {self.slip}"

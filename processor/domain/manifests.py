@@ -58,7 +58,14 @@ class Omission:
     reason: str
 
 
-Entry = ManifestObject | Omission
+@dataclass(frozen=True, slots=True)
+class Superseded:
+    """The key of an object of the file's former delivery that this one has not: nobody should read it any more."""
+
+    key: str
+
+
+Entry = ManifestObject | Omission | Superseded
 
 
 @dataclass(frozen=True, slots=True)

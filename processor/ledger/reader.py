@@ -101,6 +101,29 @@ def size_on_disk(path: Path) -> int:
     return size
 
 
+def status_of(path: Path, file_path: bytes) -> str | None:
+    """Return the status of the file at this absolute path; None when it is not known, or there is no ledger."""
+    if not path.exists():
+        return None
+    query = "SELECT status FROM file_progress WHERE file_path=?"
+    with closing(_own_connection(path).execute(query, (escape(file_path),))) as found:
+        row = found.fetchone()
+    return None if row is None else str(row[0])
+
+
+def claimant(path: Path, key: str) -> bytes | None:
+    """Return the absolute path of the file that claimed a key which a template made."""
+    if not path.exists():
+        return None
+    query = "SELECT file_path FROM claimed_keys JOIN file_progress f ON f.id=file_id WHERE claimed_keys.s3_key=?"
+    db = _own_connection(path)
+    if db.execute("PRAGMA user_version").fetchone()[0] < FEEDS_SINCE:
+        return None
+    with closing(db.execute(query, (key,))) as found:
+        row = found.fetchone()
+    return None if row is None else unescape(row[0])
+
+
 def completed_paths(path: Path, root: bytes) -> Iterator[bytes]:
     """Yield the path, relative to `root`, of every file that is recorded as delivered."""
     above = root.rstrip(b"/") + b"/"

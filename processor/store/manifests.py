@@ -1,7 +1,8 @@
 """Read and write manifests in the store.
 
-One JSON document, laid out by line so that it is written and read piece by piece: the head, one entry a line, the
-counts. An archive may have hundreds of thousands of entries; none are held in memory together.
+One JSON document, laid out by line so that it is written and read piece by piece: the head, one entry a line, what was
+superseded one key a line, if anything, and the counts. An archive may have hundreds of thousands of entries; none are
+held in memory together.
 """
 
 from collections.abc import Iterable, Iterator
@@ -22,6 +23,7 @@ from processor.domain.manifests import (
     ManifestHead,
     ManifestObject,
     Omission,
+    Superseded,
 )
 from processor.domain.timeline import timeline_fields, timeline_of_fields
 from processor.domain.uploads import StoredObject
@@ -33,6 +35,7 @@ CONTENT_TYPE = "application/json"
 _LONGEST_LINE_BYTES = 64 << 20  # an entry names up to 20,000 columns
 _OPENING = b',"entries":['
 _CLOSING = b"],"
+_SUPERSEDES = b'],"supersedes":['
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,18 +48,24 @@ class OpenManifest:
 
 
 def encoded(head: ManifestHead, entries: Iterable[Entry]) -> Iterator[bytes]:
-    """Yield the document's lines; `entries` is read once."""
+    """Yield the document's lines; `entries` is read once, and what is superseded comes last in it."""
     yield orjson.dumps(_head_fields(head))[:-1] + _OPENING
-    objects = omissions = size = 0
+    objects = omissions = size = superseded = 0
     separator = b"\n"
     for entry in entries:
+        match entry:
+            case ManifestObject(stored):
+                objects += 1
+                size += stored.size_bytes
+            case Omission():
+                omissions += 1
+            case Superseded(key):
+                yield (separator if superseded else b"\n" + _SUPERSEDES + b"\n") + orjson.dumps(key)
+                superseded, separator = 1, b",\n"
+                continue
+        assert not superseded, "what is superseded comes last"
         yield separator + orjson.dumps(entry_fields(entry))
         separator = b",\n"
-        if isinstance(entry, ManifestObject):
-            objects += 1
-            size += entry.stored.size_bytes
-        else:
-            omissions += 1
     counts = {"objects": objects, "omissions": omissions, "bytes": size}
     yield b"\n" + _CLOSING + orjson.dumps(counts)[1:] + b"\n"
 
@@ -88,14 +97,22 @@ def list_manifests(store: S3Store, path: str = "") -> Iterator[str]:
 
 def _entries(key: str, lines: Iterator[bytes]) -> Iterator[Entry]:
     objects = omissions = size = 0
+    superseded = False
     try:
         for line in lines:
+            if line == _SUPERSEDES and not superseded:
+                superseded = True
+                continue
             if line.startswith(_CLOSING):
                 said = ManifestCounts(**orjson.loads(b"{" + line.removeprefix(_CLOSING)))
                 if said != ManifestCounts(objects, omissions, size):
                     raise _damaged(key, f"{said} are said, {objects} objects and {omissions} omissions are there")
                 return
-            entry = entry_from(orjson.loads(line.removesuffix(b",")))
+            fields = orjson.loads(line.removesuffix(b","))
+            if superseded:
+                yield Superseded(_text(fields))
+                continue
+            entry = entry_from(fields)
             if isinstance(entry, ManifestObject):
                 objects += 1
                 size += entry.stored.size_bytes
@@ -149,7 +166,7 @@ def _head(fields: dict[str, Any]) -> ManifestHead:
     )
 
 
-def entry_fields(entry: Entry) -> dict[str, Any]:
+def entry_fields(entry: ManifestObject | Omission) -> dict[str, Any]:
     """Return the entry as plain values; `entry_from` makes it again."""
     if isinstance(entry, Omission):
         return {"member": escape(entry.member), "omitted": entry.reason}
@@ -176,7 +193,7 @@ def entry_fields(entry: Entry) -> dict[str, Any]:
     return fields
 
 
-def entry_from(fields: dict[str, Any]) -> Entry:
+def entry_from(fields: dict[str, Any]) -> ManifestObject | Omission:
     """Return the entry whose fields these are. Raises KeyError, TypeError or ValueError when they are not."""
     member = fields.get("member")
     if "omitted" in fields:

@@ -20,6 +20,9 @@ class Finding(StrEnum):
     MISSING = "missing"
     TRUNCATED = "truncated"  # another size
     REPLACED = "replaced"  # the size is right, the content is another
+    SUPERSEDED = "superseded"  # a later delivery of its file has it no longer
+    UNNAMED = "unnamed"  # no manifest names it
+    FOREIGN = "foreign"  # nor was it delivered by us
 
 
 @dataclass(frozen=True, slots=True)

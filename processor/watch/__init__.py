@@ -7,9 +7,9 @@ exclusions  Paths in the tree that are never delivered
 found       A file that has settled
 initial     Files present at the start, for IGNORE_INITIAL
 intake      Take entries that were seen until they can be offered
+left_out    Count the files that patterns leave out
 rescans     Schedule full scans of the tree
 scans       Scan the tree: whole, or a new directory
-selection   Select files by patterns of their paths
 settings    Settings of the watcher
 stability   Decide when a file is stable
 tree        A watched directory tree: the watcher's single entry point

@@ -10,8 +10,8 @@ from processor.watch.events import EventLog, Level, WatchEvent
 from processor.watch.exclusions import Exclusions
 from processor.watch.found import FoundFile, found_file
 from processor.watch.initial import InitialFiles
+from processor.watch.left_out import LeftOut
 from processor.watch.rescans import Rescans
-from processor.watch.selection import LeftOut
 from processor.watch.settings import WatchSettings
 from processor.watch.stability import IsOpen, Settling
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from processor.watch.selection import Selection
+from processor.domain.selection import Selection
 
 
 @dataclass(frozen=True, slots=True)

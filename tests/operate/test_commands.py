@@ -139,7 +139,20 @@ def test_check_tells_what_is_on_and_what_is_missing(daemon: Daemon) -> None:
 
 def test_help_and_completion_know_every_command(daemon: Daemon) -> None:
     text = command(daemon, "--help", COLUMNS="120", TERM="dumb").stdout
-    for name in ("run", "status", "why", "retry", "reprocess", "check", "plan", "dashboard", "verify", "rebuild", "ls"):
+    for name in (
+        "run",
+        "status",
+        "why",
+        "retry",
+        "reprocess",
+        "check",
+        "plan",
+        "dashboard",
+        "verify",
+        "rebuild",
+        "ls",
+        "prune",
+    ):
         assert re.search(rf"^\W+{name} ", text, re.MULTILINE), name
     completed = command(
         daemon, _PROCESSOR_COMPLETE="complete_bash", COMP_WORDS="processor re", COMP_CWORD="1"

@@ -23,6 +23,7 @@ from processor.domain.feeds import Feed
 from processor.domain.files import REGULAR, ArchiveKind, FileType, Kind
 from processor.domain.foreign_text import is_apple_double
 from processor.domain.members import Member, MemberReceipt, claimed_keys
+from processor.domain.selection import LEFT_OUT
 from processor.streams.source import BytesSource, Source
 
 _HELD_BEFORE_PROOF = 8
@@ -77,17 +78,24 @@ class Delivery:
         member = self._member(entry, index, place)
         if not wanted:
             return
-        if entry.not_a_file:
-            self.sink.not_a_file(member, entry.not_a_file)
+        if reason := self._no_object(entry, place):
+            self.sink.not_a_file(member, reason)
         elif not self.stored(member):
             self._file(entry, member, place)
 
     def _member(self, entry: Entry, index: int, place: _EntryPlace) -> Member:
         member = Member(index, place.name + entry.name, place.raw_name + entry.raw_name, entry.size_bytes)
-        if entry.not_a_file:
+        if self._no_object(entry, place):
             return member
         claims = [self._claims.add(key) for key in claimed_keys(member.name, member.key)]
         return member if all(claims) and member.key else replace(member, again=True)
+
+    def _no_object(self, entry: Entry, place: _EntryPlace) -> str:
+        """Return why the entry is no object, if so."""
+        if entry.not_a_file:
+            return entry.not_a_file
+        left_out = self.options.patterns.leave_out(self.options.path + b"/" + place.name + entry.name)
+        return LEFT_OUT if left_out else ""
 
     def _file(self, entry: Entry, member: Member, place: _EntryPlace) -> None:
         if entry.failure:

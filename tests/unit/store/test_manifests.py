@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from processor.domain.errors import DeliveryError
 from processor.domain.files import FileType
-from processor.domain.manifests import Entry, ManifestColumn, ManifestHead, ManifestObject, Omission
+from processor.domain.manifests import Entry, ManifestColumn, ManifestHead, ManifestObject, Omission, Superseded
 from processor.domain.uploads import StoredObject
 from processor.store.manifests import decoded, encoded
 
@@ -25,7 +25,10 @@ objects = st.builds(
     columns=st.lists(st.builds(ManifestColumn, texts, texts), max_size=3).map(tuple),
     facts=st.lists(st.tuples(texts, texts), max_size=2).map(tuple),
 )
-entries = st.lists(objects | st.builds(Omission, names, texts), max_size=8)
+entries = st.tuples(
+    st.lists(objects | st.builds(Omission, names, texts), max_size=8),
+    st.lists(st.builds(Superseded, texts), max_size=3),
+).map(lambda both: [*both[0], *both[1]])
 heads = st.builds(
     ManifestHead,
     names,
@@ -52,7 +55,9 @@ def test_a_manifest_reads_back_as_it_was_written(head: ManifestHead, written: li
 @given(heads, entries)
 def test_a_manifest_is_one_json_document(head: ManifestHead, written: list[Entry]) -> None:
     document = orjson.loads(b"".join(encoded(head, iter(written))))
-    assert len(document["entries"]) == len(written) == document["objects"] + document["omissions"]
+    superseded = [entry.key for entry in written if isinstance(entry, Superseded)]
+    assert document.get("supersedes", []) == superseded
+    assert len(document["entries"]) == len(written) - len(superseded) == document["objects"] + document["omissions"]
 
 
 @given(entries, st.data())

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pathspec import PathSpec
 
+from processor.domain.selection import TEMPORARY, Selection
 from processor.feeds.patterns import path_patterns
-from processor.watch import selection
-from processor.watch.selection import TEMPORARY, LeftOut, Selection
+from processor.watch import left_out
+from processor.watch.left_out import LeftOut
 
 from .conftest import Watching
 
@@ -77,7 +78,7 @@ def test_patterns_mean_what_they_mean_to_pathspec(globs: list[str], path: str) -
 
 
 def test_the_count_forgets_what_a_later_scan_does_not_meet(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(selection, "_REMEMBERED", 3)
+    monkeypatch.setattr(left_out, "_REMEMBERED", 3)
     count = LeftOut()
     for name in (b"a", b"b", b"a"):
         count.add(name, scanned=False)

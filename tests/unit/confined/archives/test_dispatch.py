@@ -21,7 +21,8 @@ from processor.domain.archives import ArchiveLimits, ExtractionOptions, NestedAr
 from processor.domain.conversion import ConversionOptions, DataFormat, MalformedRows
 from processor.domain.feeds import Feed, Feeds
 from processor.domain.files import ArchiveKind
-from processor.feeds.patterns import path_patterns
+from processor.domain.selection import LEFT_OUT
+from processor.feeds.patterns import member_patterns, path_patterns
 from processor.streams.source import BytesSource, open_file
 from tests.unit.confined.archives.recording import (
     HoldingRecordingSink,
@@ -311,6 +312,28 @@ def test_side_files_of_a_mac_are_delivered_as_they_are(name: str, suffix: str) -
     assert not taken.codes
     assert {key: taken.members[key] for key in sides} == sides
     assert taken.receipts["t.csv"].table is not None
+
+
+@every_kind
+def test_members_that_patterns_leave_out_are_told_and_take_no_key(name: str) -> None:
+    content = [
+        ("__MACOSX/._t.csv", APPLE_DOUBLE),
+        ("d/._u.json", APPLE_DOUBLE),
+        ("d/.DS_Store", b"x"),
+        ("d/half.part", b"whole, in an archive"),
+        ("drafts/t.csv", b"a,b\n1\n"),
+        ("t.csv", CSV),
+        ("in.zip", zip_of([("t.bak", b"x"), ("k.txt", b"k")])),
+    ]
+    options = replace(OPEN_NESTED, path=b"mail/a", patterns=member_patterns("", "drafts/ mail/a/in.zip/*.bak"))
+    taken = take(PACKED[name](content), name, options)
+    assert not taken.codes
+    assert set(taken.members) == {"d/half.part", "in.zip/k.txt", "t.csv"}
+    out = {key for key, reason in taken.not_files.items() if reason == LEFT_OUT}
+    assert out == {"__MACOSX/._t.csv", "d/._u.json", "d/.DS_Store", "drafts/t.csv", "in.zip/t.bak"}
+    only = replace(options, patterns=member_patterns("/mail/ !*.part", "!._*"))
+    taken = take(PACKED[name](content[:4]), name, only)
+    assert set(taken.members) == {"__MACOSX/._t.csv", "d/._u.json"}, "included with its archive"
 
 
 @every_kind

@@ -10,10 +10,12 @@ from processor.domain.feeds import PathPattern
 
 # Names that are never meant to arrive: downloads and copies under way, editors' and file managers' own files.
 TEMPORARY = "*.part *.filepart *.partial *.crdownload *.tmp ~$* .~lock.* ._* .DS_Store Thumbs.db .nfs* *.swp"
+# Of members of archives: nobody is still writing them, but these are no content there either.
+SIDE_FILES = "__MACOSX/ ._* .DS_Store Thumbs.db"
+LEFT_OUT = "left out by INCLUDE or EXCLUDE"
 _GROUP_NAME = re.compile(r"\?P<\w+>")
 _ANYWHERE = "^(?:.+/)?"
 _DIRECTORIES = 4096
-_REMEMBERED = 50_000
 
 
 class Selection:
@@ -24,9 +26,32 @@ class Selection:
         self._exclude = _Patterns(exclude)
 
     def leaves_out(self, path: bytes) -> bool:
-        """Tell whether the file at `path`, relative to the watched directory, is not to be delivered."""
+        """Tell whether the file at `path`, relative to the watched directory, is not to be delivered.
+
+        An archive is a directory of its members.
+        """
         text = os.fsdecode(path)
         return self._exclude.match(text) or (self._include is not None and not self._include.match(text))
+
+
+@dataclass(frozen=True, slots=True)
+class MemberPatterns:
+    """INCLUDE and EXCLUDE for members of archives, as they go to a worker."""
+
+    include: tuple[PathPattern, ...] = ()
+    exclude: tuple[PathPattern, ...] = ()
+
+    def leave_out(self, path: bytes) -> bool:
+        """Tell whether the member at `path`, its archive's included, is not to be delivered."""
+        return bool(self.include or self.exclude) and _selection(self).leaves_out(path)
+
+
+NO_PATTERNS = MemberPatterns()
+
+
+@lru_cache(16)
+def _selection(patterns: MemberPatterns) -> Selection:
+    return Selection(patterns.include, patterns.exclude)
 
 
 class _Patterns:
@@ -79,33 +104,3 @@ class _Pattern:
 
 def _joined(regexes: list[str]) -> re.Pattern[str] | None:
     return re.compile("|".join(f"(?:{regex})" for regex in regexes), re.DOTALL) if regexes else None
-
-
-class LeftOut:
-    """Counts the files that lie there and are left out: exactly up to a bound, beyond it those of the last scan."""
-
-    def __init__(self) -> None:
-        self._known: set[int] = set()
-        self._met: set[int] = set()  # by the scan that is under way
-        self._more = self._more_met = 0
-
-    def __len__(self) -> int:
-        """Return how many there are."""
-        return len(self._known) + self._more
-
-    def add(self, path: bytes, *, scanned: bool) -> None:
-        """Count a file that was sighted, by a scan or by an event."""
-        mark = hash(path)
-        if len(self._known) < _REMEMBERED:
-            self._known.add(mark)
-        if not scanned:
-            return
-        if len(self._met) < _REMEMBERED:
-            self._met.add(mark)
-        elif mark not in self._met:
-            self._more_met += 1
-
-    def scanned(self) -> None:
-        """Forget what the scan that has just ended did not meet."""
-        self._known, self._met = self._met, set()
-        self._more, self._more_met = self._more_met, 0

@@ -1,0 +1,95 @@
+"""`processor prune`: remove objects that no manifest names.
+
+Meanwhile nothing is admitted: a running daemon is asked to hold, else the ledger's lock is taken. So what is found of
+an object still holds when it is removed.
+"""
+
+import time
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Self
+
+from processor.actors.messages import HOLD_SECONDS, Order
+from processor.commands.unnamed import Examination, Keeper, Unnamed, candidates
+from processor.config import Settings
+from processor.daemon.control_api import request
+from processor.daemon.control_socket import NotRunningError, ask
+from processor.daemon.factories import open_store
+from processor.ledger.database import Lock
+from processor.store.s3 import S3Store
+from processor.store.verification import Finding
+
+_FRESH_SECONDS = HOLD_SECONDS / 3  # so that a request which the store answers at its last moment is in time, too
+
+
+def prune(
+    settings: Settings, *, remove: bool, foreign: bool = False, keepers: tuple[Keeper, ...] = ()
+) -> Iterator[Unnamed]:
+    """Yield every object that no manifest names, and `remove` those that nobody keeps.
+
+    `foreign`: also what was not delivered by us. Raises DeliveryError when the store does not answer or a manifest is
+    damaged, LedgerBusyError when a daemon has the ledger and does not listen.
+    """
+    with open_store(settings) as (_reached, store):
+        examination = Examination(settings, store, keepers)
+        if not remove:
+            yield from filter(None, (_asked(examination, key, foreign=foreign) for key in candidates(store)))
+            return
+        with _NothingAdmitted(settings) as hold:
+            for key in candidates(store):
+                if (found := _removed(store, examination, key, hold, foreign=foreign)) is not None:
+                    yield found
+
+
+def _removed(
+    store: S3Store, examination: Examination, key: str, hold: "_NothingAdmitted", *, foreign: bool
+) -> Unnamed | None:
+    """Look at one object, and remove it if nobody keeps it, while what was seen still holds."""
+    while True:
+        until = hold.renew()
+        found = _asked(examination, key, foreign=foreign)
+        if time.monotonic() < until:
+            break
+    if found is not None and not found.kept:
+        store.delete(key)
+    return found
+
+
+def _asked(examination: Examination, key: str, *, foreign: bool) -> Unnamed | None:
+    found = examination.of(key)
+    if found is not None and found.finding is Finding.FOREIGN and not foreign and not found.kept:
+        return Unnamed(key, found.size_bytes, found.finding, "not delivered by processor (--foreign)")
+    return found
+
+
+class _NothingAdmitted:
+    """While this lasts no file's delivery begins."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._lock: Lock | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def renew(self) -> float:
+        """Hold a running daemon again, or keep any from starting; return until when (monotonic) that is sure."""
+        until = time.monotonic() + _FRESH_SECONDS
+        if self._lock is None and not self._told(Order.HOLD):
+            self._lock = Lock(self._settings.progress_db_path)
+        return until
+
+    def _told(self, order: Order) -> bool:
+        try:
+            ask(self._settings.control_socket_path, request(order))
+        except NotRunningError:
+            return False
+        return True
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._lock is not None:
+            self._lock.release()
+        else:
+            self._told(Order.RELEASE)

@@ -1,6 +1,7 @@
 """The daemon: start, run, observe and stop all parts.
 
 app             Start the daemon's parts, run them, stop them in order
+bounded_http    HTTP server with bounds for whoever may connect
 control_api     Requests that operators may make of a running daemon
 control_socket  Unix socket on which commands reach the daemon
 factories       Build the daemon's parts from the settings

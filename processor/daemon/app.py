@@ -53,6 +53,7 @@ from processor.ledger.writer import Ledger
 from processor.remote.engine_link import Elsewhere
 from processor.sandbox.confine import Protections
 from processor.store.errors import MISTAKES
+from processor.store.manifests import list_manifests
 from processor.store.probe import StoreProfile, adopt, probe
 from processor.store.s3 import S3Store
 from processor.streams.inbox import Inbox
@@ -98,6 +99,7 @@ def run(settings: Settings, *, once: bool = False) -> int:
         profile = _probed(store)
         ledger = open_ledger(settings, store)
         _adopt(store, ledger, profile)
+        _told_if_new(ledger, store, profile)
         protections = None if once else _confined(settings, pool)
         recovered = ledger.recover(_now_ms())
         ledger.commit()
@@ -229,6 +231,19 @@ def _adopt(store: S3Store, ledger: Ledger, profile: StoreProfile) -> None:
     if known:
         store.protection = Protection(known["protection"])
         store.etag_is_md5 = bool(known["etag_is_md5"])
+
+
+def _told_if_new(ledger: Ledger, store: S3Store, profile: StoreProfile) -> None:
+    """Say so when the ledger knows nothing though something was delivered: it may be another than before."""
+    if profile.problem is not None or any(ledger.counts().values()):
+        return
+    try:
+        delivered = next(list_manifests(store), None)
+    except DeliveryError:
+        return  # no right to list, say; the probe has told
+    if delivered is not None:
+        hint = "if it was lost: stop, `processor rebuild`, start; else every file is delivered once more"
+        log.warning("ledger.empty", manifest=delivered, hint=hint)
 
 
 def _start_actors(settings: Settings, supervisor: Supervisor, parts: _ActorParts, feeds: Feeds) -> Routes:

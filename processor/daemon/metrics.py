@@ -9,13 +9,12 @@ over a read-only connection.
 
 import resource
 import socket
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from importlib.metadata import version
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.metrics_core import Metric
 
 from processor.actors.counters import Counters, Spread
+from processor.daemon.bounded_http import BoundedHTTPServer, BoundedRequest
 from processor.daemon.control_socket import end_serving
 from processor.domain.codes import CODES
 from processor.domain.files import FileType
@@ -74,9 +74,7 @@ class MetricsServer:
         end_serving(self._server)
 
 
-class _MetricsHttpServer(ThreadingHTTPServer):
-    daemon_threads = True
-
+class _MetricsHttpServer(BoundedHTTPServer):
     def __init__(
         self, address: tuple[str, int], registry: CollectorRegistry, not_ready: Callable[[], tuple[str, ...]]
     ) -> None:
@@ -86,15 +84,9 @@ class _MetricsHttpServer(ThreadingHTTPServer):
         self.not_ready = not_ready
         super().__init__(address, _MetricsHandler)
 
-    def handle_error(self, request: object, client_address: object) -> None:
-        """Say nothing of an asker who hung up."""
-        if not isinstance(sys.exception(), ConnectionError):
-            super().handle_error(request, client_address)  # type: ignore[arg-type]
 
-
-class _MetricsHandler(BaseHTTPRequestHandler):
+class _MetricsHandler(BoundedRequest, BaseHTTPRequestHandler):
     server: _MetricsHttpServer
-    timeout = 10
 
     def do_HEAD(self) -> None:
         """Answer like do_GET, without the body."""

@@ -6,7 +6,6 @@ our own pages carry, and an Origin of our own. Nothing is remembered in the brow
 """
 
 import hmac
-import http.server
 import ipaddress
 import os
 import secrets
@@ -16,12 +15,14 @@ import traceback
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler
 from importlib import resources
 from pathlib import Path
 from urllib.parse import parse_qsl, quote, urlsplit
 
 from processor.actors.messages import Order
 from processor.config import Settings
+from processor.daemon.bounded_http import BoundedHTTPServer, BoundedRequest
 from processor.daemon.control_api import request
 from processor.daemon.control_socket import NotRunningError, ask
 from processor.dashboard.pages import NotKnownError, Pages
@@ -39,10 +40,9 @@ _STATIC = {
 }
 
 
-class DashboardServer(http.server.ThreadingHTTPServer):
+class DashboardServer(BoundedHTTPServer):
     """Serves until `shutdown`; `names` are further host names under which it may be asked."""
 
-    daemon_threads = True
     allow_reuse_address = True
 
     def __init__(self, settings: Settings, listen: str, names: Iterable[str] = ()) -> None:
@@ -58,11 +58,6 @@ class DashboardServer(http.server.ThreadingHTTPServer):
         self.names = frozenset({"localhost", socket.gethostname().lower(), host.lower(), *map(str.lower, names)})
         super().__init__((host.strip("[]"), int(port)), _PageHandler)
 
-    def handle_error(self, request: object, client_address: object) -> None:
-        """Say nothing of an asker who hung up."""
-        if not isinstance(sys.exception(), ConnectionError):
-            super().handle_error(request, client_address)  # type: ignore[arg-type]
-
     @property
     def url(self) -> str:
         """Return where it is."""
@@ -77,9 +72,8 @@ class _Refused(Exception):  # noqa: N818 - an answer, not an error
         self.status = status
 
 
-class _PageHandler(http.server.BaseHTTPRequestHandler):
+class _PageHandler(BoundedRequest, BaseHTTPRequestHandler):
     server: DashboardServer
-    timeout = 30
     server_version = "processor"
     sys_version = ""
 

@@ -7,7 +7,7 @@ import fcntl
 import os
 import sqlite3
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from importlib import resources
 from pathlib import Path
 
@@ -114,16 +114,16 @@ class Lock:
     def __init__(self, path: Path) -> None:
         """Take the lock. Raises LedgerBusyError, and ConfigurationError where no ledger can be kept."""
         self.path = path.with_name(path.name + ".lock")
-        try:
-            self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            hint = "the daemon must be able to write in its directory"
-            raise ConfigurationError(f"PROGRESS_DB_PATH={path}: {error.strerror} ({hint})") from error
-        try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+        while True:
+            try:
+                self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            except OSError as error:
+                hint = "the daemon must be able to write in its directory"
+                raise ConfigurationError(f"PROGRESS_DB_PATH={path}: {error.strerror} ({hint})") from error
+            _lock(self._fd, path)
+            if _lies_at(self.path, self._fd):  # else it was removed between the two, and another may be locked there
+                return
             os.close(self._fd)
-            raise LedgerBusyError(f"another processor runs on {path}: stop it, or set PROGRESS_DB_PATH") from error
 
     @property
     def name(self) -> str:
@@ -134,6 +134,33 @@ class Lock:
     def release(self) -> None:
         """Let somebody else write."""
         os.close(self._fd)
+
+
+def own(path: Path) -> int:
+    """Lock the ledger itself and return the descriptor that holds it, to be closed after the connection.
+
+    So nobody gets in who finds no lock file, because it was removed. Closed earlier, it would take SQLite's own locks
+    along ("How To Corrupt An SQLite Database File", POSIX advisory locks). Raises LedgerBusyError.
+    """
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    with suppress(OSError):  # a file system without such locks: the lock file is all there is
+        _lock(fd, path)
+    return fd
+
+
+def _lock(fd: int, path: Path) -> None:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(fd)
+        raise LedgerBusyError(f"another processor runs on {path}: stop it, or set PROGRESS_DB_PATH") from error
+
+
+def _lies_at(path: Path, fd: int) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(fd))
+    except FileNotFoundError:
+        return False
 
 
 def connect_writer(path: Path) -> sqlite3.Connection:

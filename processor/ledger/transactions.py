@@ -1,12 +1,13 @@
 """The writing connection and its transactions."""
 
+import os
 import sqlite3
 from contextlib import suppress
 from pathlib import Path
 
 from processor.domain.jobs import Status
 from processor.domain.keys import escape
-from processor.ledger.database import LedgerLostError, connect_writer, raise_when_full
+from processor.ledger.database import LedgerLostError, connect_writer, own, raise_when_full
 
 _MISSED_SECONDS = 5.0  # somebody may move it and bring it back
 
@@ -16,7 +17,12 @@ class Transactions:
 
     def __init__(self, path: Path, root: bytes) -> None:
         """Open the ledger; see database.connect_writer for what it raises."""
-        self._db = connect_writer(path)
+        self._owned: int | None = own(path)
+        try:
+            self._db = connect_writer(path)
+        except BaseException:
+            self._disown()
+            raise
         self._path, self._file = path, _file_at(path)
         self._missed_since: float | None = None
         self._root = root.rstrip(b"/")
@@ -27,6 +33,12 @@ class Transactions:
         with suppress(sqlite3.ProgrammingError):
             self.commit()
         self._db.close()
+        self._disown()
+
+    def _disown(self) -> None:
+        owned, self._owned = self._owned, None
+        if owned is not None:
+            os.close(owned)
 
     def commit(self) -> None:
         """Make everything so far durable."""

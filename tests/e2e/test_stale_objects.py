@@ -74,7 +74,8 @@ def test_what_a_changed_file_leaves_behind_is_named_found_and_removed(daemon: Da
     daemon.until(lambda: objects.manifest("a.zip")["supersedes"] == ["a.zip/one.txt", "a.zip/four.txt"])
     daemon.until_at_rest(4)
     assert daemon.stop() == 0
-    (daemon.ledger).unlink()
+    for part in daemon.home.glob("ledger.db*"):
+        part.unlink()
     assert command(daemon, "rebuild").stdout == "4 files entered, 0 were known\n"
     assert prune(daemon, remove=True) == ({"a.zip/one.txt", "a.zip/four.txt"}, {})
     assert prune(daemon) == (set(), {})

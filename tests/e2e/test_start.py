@@ -57,8 +57,10 @@ def test_two_daemons_never_work_on_one_ledger(daemon: Daemon, make_daemon: MakeD
     second = make_daemon("second", PROGRESS_DB_PATH=daemon.ledger)
 
     assert second.once() not in (0, None)
+    daemon.ledger.with_name(f"{daemon.ledger.name}.lock").unlink()
+    assert second.once() not in (0, None), "a lock file that somebody removed lets nobody in"
 
-    assert "another processor" in second.tail()
+    assert second.tail().count("another processor") == 2
     assert "Traceback" not in second.tail()
     assert daemon.running
     assert daemon.stop() == 0
@@ -204,5 +206,7 @@ def test_a_lost_ledger_leads_to_the_same_objects_again(daemon: Daemon) -> None:
     for path in daemon.home.glob("ledger*"):
         shutil.rmtree(path) if path.is_dir() else path.unlink()
 
+    assert list(daemon.events("ledger.empty")) == [], "the first time it was new"
     assert daemon.once() == 0, daemon.tail()
     assert daemon.statuses() == {"a.txt": "completed"}
+    assert [event["manifest"] for event in daemon.events("ledger.empty")] == ["_manifests/a.txt.json"]

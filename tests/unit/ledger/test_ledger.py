@@ -456,6 +456,18 @@ def test_two_daemons_can_not_own_one_ledger(path: Path) -> None:
     Lock(path).release()
 
 
+def test_a_lock_file_that_is_removed_lets_no_second_daemon_in(ledger: Ledger, path: Path) -> None:
+    lock = Lock(path)
+    lock.path.unlink()
+    second = Lock(path)
+    with pytest.raises(LedgerBusyError, match="another processor"):
+        Ledger(path, b"/in")
+    ledger.close()
+    Ledger(path, b"/in").close()
+    second.release()
+    lock.release()
+
+
 @pytest.mark.parametrize("place", ["missing/progress.db", "file/progress.db"])
 def test_a_place_where_no_ledger_can_be_kept_is_a_wrong_setting(tmp_path: Path, place: str) -> None:
     (tmp_path / "file").touch()
@@ -566,7 +578,7 @@ def test_any_sequence_of_events_then_recovery_loses_no_file(
                 committed |= uncommitted
             case "crash":
                 ledger.rollback()
-                ledger._db.close()
+                ledger.close()
                 ledger, jobs, uncommitted = Ledger(path, ROOT), [], set()
                 ledger.recover(now)
                 ledger.commit()

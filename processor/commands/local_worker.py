@@ -55,7 +55,8 @@ class LocalWorker(AbstractContextManager["LocalWorker"]):
         Raises DeliveryError when it can not be read.
         """
         whole = os.fsencode(os.path.abspath(path))
-        root, name = os.path.split(whole)
+        directory, name = os.path.split(whole)
+        root = os.path.realpath(directory)  # whoever runs a command means what the path leads to
         self.admit(os.fsdecode(root))
         try:
             status = os.stat(whole)

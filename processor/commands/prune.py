@@ -10,7 +10,8 @@ from types import TracebackType
 from typing import Self
 
 from processor.actors.messages import HOLD_SECONDS, Order
-from processor.commands.unnamed import Examination, Keeper, Unnamed, candidates
+from processor.commands.tables import kept_by_tables
+from processor.commands.unnamed import Examination, Unnamed, candidates
 from processor.config import Settings
 from processor.daemon.control_api import request
 from processor.daemon.control_socket import NotRunningError, ask
@@ -22,16 +23,14 @@ from processor.store.verification import Finding
 _FRESH_SECONDS = HOLD_SECONDS / 3  # so that a request which the store answers at its last moment is in time, too
 
 
-def prune(
-    settings: Settings, *, remove: bool, foreign: bool = False, keepers: tuple[Keeper, ...] = ()
-) -> Iterator[Unnamed]:
+def prune(settings: Settings, *, remove: bool, foreign: bool = False) -> Iterator[Unnamed]:
     """Yield every object that no manifest names, and `remove` those that nobody keeps.
 
     `foreign`: also what was not delivered by us. Raises DeliveryError when the store does not answer or a manifest is
     damaged, LedgerBusyError when a daemon has the ledger and does not listen.
     """
-    with open_store(settings) as (_reached, store):
-        examination = Examination(settings, store, keepers)
+    with open_store(settings) as (reached, store):
+        examination = Examination(settings, store, (kept_by_tables(reached),))
         if not remove:
             yield from filter(None, (_asked(examination, key, foreign=foreign) for key in candidates(store)))
             return

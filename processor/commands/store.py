@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from processor.commands.directories import problems_of_places
+from processor.commands.tables import kept_by_tables
 from processor.commands.unnamed import MOST_NAMED, Examination, candidates
 from processor.config import EngineChoice, Settings
 from processor.daemon.factories import declared, open_store, own_ledger, webhook_of, worker_limits
@@ -127,7 +128,7 @@ def verify(
     """
     chance = random.Random()  # noqa: S311 - a sample, no secret
     seen, named = KeySet(), KeySet()
-    with open_store(settings) as (_reached, store):
+    with open_store(settings) as (reached, store):
         for key in map(manifest_key, paths) if paths else list_manifests(store):
             seen.add(key)
             try:
@@ -141,7 +142,7 @@ def verify(
                 yield key, Verified(key, finding, error.failure.message)
         if not paths:
             yield from _lost(settings, store, seen)
-            yield from _left(settings, store, named)
+            yield from _left(reached, store, named)
 
 
 def _noting(entries: Iterator[Entry], named: KeySet) -> Iterator[Entry]:
@@ -153,7 +154,7 @@ def _noting(entries: Iterator[Entry], named: KeySet) -> Iterator[Entry]:
 
 def _left(settings: Settings, store: S3Store, named: KeySet) -> Iterator[tuple[str, Verified]]:
     """Yield the objects that no manifest names and no delivery under way may yet name."""
-    examination = Examination(settings, store)
+    examination = Examination(settings, store, (kept_by_tables(settings),))
     for key in candidates(store, named if len(named) <= MOST_NAMED else None):
         found = examination.of(key)
         if found is not None and not found.kept:

@@ -1,6 +1,6 @@
 """Table commands: `tables`, `verify --tables`."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -11,6 +11,7 @@ from processor.daemon.control_api import request
 from processor.daemon.control_socket import NotRunningError, ask
 from processor.daemon.factories import catalog_process, open_store
 from processor.domain.feeds import Feeds
+from processor.domain.key_set import KeySet
 from processor.domain.manifests import ManifestObject
 from processor.feeds.load import load_feeds
 from processor.ledger.reader import TableStanding, refused_of_tables, standing_of_tables, states_in_table
@@ -70,6 +71,29 @@ class TableFinding:
     key: str
     finding: str
     detail: str = ""
+
+
+def kept_by_tables(settings: Settings) -> Callable[[str], str]:
+    """Return who tells why an object has to stay because of a table: a snapshot may be read as it was then.
+
+    `settings` lead to a running store. Raises DeliveryError `catalog.*`, since without an answer nobody knows.
+    """
+    kept: dict[str, KeySet] = {}
+    catalog = catalog_process(settings)
+    if catalog is None:
+        return lambda _key: ""
+    try:
+        names = {feed.table.name for feed in load_feeds(settings).feeds if feed.table is not None}
+        if settings.progress_db_path.exists():
+            names |= {table.name for table in standing_of_tables(settings.progress_db_path, counted=False)}
+        for name in names:
+            kept[name] = KeySet()
+            for some in catalog.ask_many(ListDataFiles(name, ever=True)):
+                for key in filter(None, (catalog_settings(settings).key(each.location) for each in some)):
+                    kept[name].add(key)
+    finally:
+        catalog.stop()
+    return lambda key: next((f"a snapshot of table {name} has it" for name in kept if key in kept[name]), "")
 
 
 def verify_tables(settings: Settings) -> Iterator[TableFinding]:

@@ -14,7 +14,7 @@ from processor.config import Settings
 from processor.domain.errors import DeliveryError
 from processor.domain.jobs import Status
 from processor.domain.key_set import KeySet
-from processor.domain.keys import MANIFESTS, PROBES, STAGING, escape, manifest_key, possible_owners
+from processor.domain.keys import MANIFESTS, PROBES, STAGING, TABLES, escape, manifest_key, possible_owners
 from processor.domain.manifests import ManifestObject, Superseded
 from processor.domain.uploads import COMPLETED, source_path
 from processor.ledger.reader import claimant, status_of
@@ -23,7 +23,7 @@ from processor.store.manifests import list_manifests, read_manifest
 from processor.store.s3 import S3Store
 from processor.store.verification import Finding
 
-_OURS = tuple(f"{name}/" for name in (MANIFESTS, PROBES, STAGING))
+_OURS = tuple(f"{name}/" for name in (MANIFESTS, PROBES, STAGING, TABLES))
 MOST_NAMED = 4_000_000
 _MOST_MANIFESTS = 4
 _YOUNG_SECONDS = 86_400.0

@@ -20,6 +20,10 @@ from processor.domain.errors import (
     still_open,
     transient,
 )
+from processor.trees.beneath import enter_root
+
+
+_NO_ROOT = (errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.ELOOP)
 
 
 class Source(Protocol):
@@ -118,15 +122,17 @@ def open_file(root: bytes, relative_path: bytes) -> Iterator[FileSource]:
 def open_beneath(root: bytes, relative_path: bytes) -> int:
     """Return a descriptor open for reading; every component is opened by itself and none may be a link.
 
+    Links on the way to `root` are followed only where nobody but root and this user could have put them.
+
     A directory that is exchanged for a link between two looks can therefore not lead out of `root`. Directories are
     entered, not read (O_PATH): a confined worker may not list those of other senders.
     """
     *directories, last = relative_path.split(b"/")
     try:
         here = _enter(root)
-    except (FileNotFoundError, NotADirectoryError, PermissionError) as error:
-        raise DeliveryError(no_root(root, error)) from error
     except OSError as error:
+        if error.errno in _NO_ROOT:
+            raise DeliveryError(no_root(root, error)) from error
         raise _cannot_open(relative_path, error) from error
     try:
         for directory in directories:
@@ -143,9 +149,11 @@ def open_beneath(root: bytes, relative_path: bytes) -> int:
 
 
 def _enter(directory: bytes) -> int:
-    if os.path.isdir(directory) and not os.access(directory, os.X_OK):
+    here = enter_root(directory)
+    if not os.access(b".", os.X_OK, dir_fd=here):
+        os.close(here)
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-    return os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    return here
 
 
 def no_root(root: bytes, error: OSError) -> Failure:

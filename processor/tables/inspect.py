@@ -14,6 +14,17 @@ def data_files(table: Table) -> Iterator[DataFile]:
         yield from _of_manifests(table, snapshot)
 
 
+def files_ever(table: Table) -> Iterator[DataFile]:
+    """Yield the data files of all snapshots that the table still has; some more than once."""
+    seen: set[str] = set()
+    for snapshot in table.snapshots():
+        for manifest in snapshot.manifests(table.io):
+            if manifest.content is ManifestContent.DATA and manifest.manifest_path not in seen:
+                seen.add(manifest.manifest_path)
+                for entry in manifest.fetch_manifest_entry(table.io, discard_deleted=True):
+                    yield entry.data_file
+
+
 def added_files(table: Table, snapshot: Snapshot) -> Iterator[DataFile]:
     """Yield the data files that a snapshot added."""
     for manifest in snapshot.manifests(table.io):

@@ -87,8 +87,8 @@ class CatalogProgram:
                 yield CatalogAnswer(self._committer.register(batch, files))
             case DescribeTable(name):
                 yield CatalogAnswer(self._described(name))
-            case ListDataFiles(name):
-                yield from self._listed(name)
+            case ListDataFiles(name, ever):
+                yield from self._listed(name, ever=ever)
 
     @property
     def _committer(self) -> Any:
@@ -111,11 +111,12 @@ class CatalogProgram:
         snapshots = tuple(_facts(each) for each in table.snapshots())
         return TableDescription(table.location(), table.metadata_location, snapshots, columns)
 
-    def _listed(self, name: str) -> Iterator[CatalogAnswer]:
+    def _listed(self, name: str, *, ever: bool) -> Iterator[CatalogAnswer]:
         from processor.tables import inspect  # noqa: PLC0415
 
         table = self._committer.table(name)
-        found = iter(()) if table is None else inspect.data_files(table)
+        listed = inspect.files_ever if ever else inspect.data_files
+        found = iter(()) if table is None else listed(table)
         files = (TableFile(each.file_path, each.file_size_in_bytes, each.record_count) for each in found)
         while some := tuple(islice(files, _AT_A_TIME)):
             yield CatalogAnswer(some, more=True)

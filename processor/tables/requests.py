@@ -23,9 +23,10 @@ class DescribeTable:
 
 @dataclass(frozen=True, slots=True)
 class ListDataFiles:
-    """Tell what the table consists of; answered by many TableFiles, then None."""
+    """Tell what the table consists of; answered by many TableFiles, then None. `ever`: in any of its snapshots."""
 
     name: str
+    ever: bool = False
 
 
 CatalogRequest = CommitBatch | DescribeTable | ListDataFiles
@@ -54,7 +55,7 @@ class TableDescription:
 
 @dataclass(frozen=True, slots=True)
 class TableFile:
-    """A data file of the table's present snapshot; `location` is how the table names it."""
+    """A data file of the table; `location` is how the table names it."""
 
     location: str
     size_bytes: int

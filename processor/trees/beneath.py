@@ -33,6 +33,12 @@ def open_root(path: bytes) -> int:
         os.close(here)
 
 
+def enter_root(path: bytes) -> int:
+    """Do as `open_root`; what is returned leads further, and can not be listed (O_PATH)."""
+    fd = open_without_links(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    return _follow(path) if fd is None else fd
+
+
 def open_child(directory_fd: int, name: bytes) -> int:
     """Return a descriptor of the directory `name` in an open directory. Raises OSError, also when it is a link."""
     return os.open(name, _DIRECTORY | os.O_NOFOLLOW, dir_fd=directory_fd)

@@ -4,12 +4,15 @@ import os
 from collections.abc import Iterable
 from contextlib import suppress
 
+from processor.trees.beneath import enter_root
+
 
 class Exclusions:
     """Paths that are neither watched nor delivered: by their place below the root and by what they are.
 
-    `paths` are absolute and need not exist (yet). Their place is found after resolving links; their identity (device
-    and inode) finds them under another name too, such as a bind mount or a hard link.
+    `paths` are absolute and need not exist (yet). Their place is found as they are written and after resolving links;
+    their identity (device and inode) finds them under another name too, such as a bind mount or a hard link. A link
+    that strangers may have put is not followed: what it leads to would be left alone, and what it replaced would not.
     """
 
     def __init__(self, root: bytes, paths: Iterable[bytes]) -> None:
@@ -21,7 +24,7 @@ class Exclusions:
 
     def refresh(self) -> None:
         """Find out anew where the paths lead and what is there."""
-        self._places = frozenset(_below(os.path.realpath(self._root), self._paths))
+        self._places = frozenset(_below(self._root, self._paths))
         self._identities = frozenset(_identities(self._paths))
 
     def covers(self, relative_path: bytes, identity: tuple[int, int]) -> bool:
@@ -36,15 +39,35 @@ class Exclusions:
 
 
 def _below(root: bytes, paths: Iterable[bytes]) -> Iterable[bytes]:
-    prefix = root.rstrip(b"/") + b"/"
+    """Yield the places below `root`, by the paths as they are written and by where they lead."""
+    roots = {root.rstrip(b"/") + b"/", (_real(root) or root).rstrip(b"/") + b"/"}
     for path in paths:
-        real = os.path.realpath(path)
-        if real.startswith(prefix):
-            yield real.removeprefix(prefix)
+        for each in (path, _real(path)):
+            yield from (each.removeprefix(above) for above in roots if each is not None and each.startswith(above))
+
+
+def _real(path: bytes) -> bytes | None:
+    """Return the path after resolving links, but for those that strangers may have put: None then."""
+    directory, name = os.path.split(path)
+    try:
+        return _closed(enter_root(path))
+    except (FileNotFoundError, NotADirectoryError):
+        pass  # a file, or nothing yet
+    except OSError:
+        return None
+    above = _real(directory) if directory != path else None
+    return None if above is None else above.rstrip(b"/") + b"/" + name
+
+
+def _closed(directory_fd: int) -> bytes:
+    try:
+        return os.fsencode(os.readlink(f"/proc/self/fd/{directory_fd}"))
+    finally:
+        os.close(directory_fd)
 
 
 def _identities(paths: Iterable[bytes]) -> Iterable[tuple[int, int]]:
-    for path in paths:
+    for real in filter(None, map(_real, paths)):
         with suppress(OSError):
-            status = os.stat(path)
+            status = os.stat(real, follow_symlinks=False)
             yield status.st_dev, status.st_ino

@@ -22,7 +22,6 @@ from processor.domain.errors import (
 )
 from processor.trees.beneath import enter_root
 
-
 _NO_ROOT = (errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.ELOOP)
 
 

@@ -12,10 +12,10 @@ from processor.commands.tables import kept_by_tables
 from processor.commands.unnamed import MOST_NAMED, Examination, candidates
 from processor.config import EngineChoice, Settings
 from processor.daemon.factories import declared, open_store, own_ledger, webhook_of, worker_limits
+from processor.delivery.key_set import KeySet
 from processor.delivery.rebuild_ledger import Rebuilt
 from processor.delivery.rebuild_ledger import rebuild as rebuild_ledger
 from processor.domain.errors import DeliveryError, ErrorClass, Failure
-from processor.domain.key_set import KeySet
 from processor.domain.keys import manifest_key
 from processor.domain.manifests import Entry, ManifestObject, Superseded
 from processor.engine.pool import Pool

@@ -10,8 +10,8 @@ from processor.config import Settings
 from processor.daemon.control_api import request
 from processor.daemon.control_socket import NotRunningError, ask
 from processor.daemon.factories import catalog_process, open_store
+from processor.delivery.key_set import KeySet
 from processor.domain.feeds import Feeds
-from processor.domain.key_set import KeySet
 from processor.domain.manifests import ManifestObject
 from processor.feeds.load import load_feeds
 from processor.ledger.reader import TableStanding, refused_of_tables, standing_of_tables, states_in_table

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from processor.config import Settings
+from processor.delivery.key_set import KeySet
 from processor.domain.errors import DeliveryError
 from processor.domain.jobs import Status
-from processor.domain.key_set import KeySet
 from processor.domain.keys import MANIFESTS, PROBES, STAGING, TABLES, escape, manifest_key, possible_owners
 from processor.domain.manifests import ManifestObject, Superseded
 from processor.domain.uploads import COMPLETED, source_path

@@ -5,6 +5,7 @@ This code runs beside the credentials and never parses a stranger's content.
 digests          Digests of a file and its parts, in one reading
 examine          Hash a file and detect its type, in one reading
 file_upload      Upload a plain file, if it stands still
+key_set          Many keys in little memory
 manifest_upload  Store the manifest, the last object of a delivery
 object_stream    Deliver every object of a worker's stream
 object_upload    Upload one object in parts, each protected by a digest

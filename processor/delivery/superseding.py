@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Iterator
 
+from processor.delivery.key_set import KeySet
 from processor.domain.errors import DeliveryError
-from processor.domain.key_set import KeySet
 from processor.domain.keys import manifest_key
 from processor.domain.manifests import Entry, ManifestHead, ManifestObject, Superseded
 from processor.store.manifests import read_manifest

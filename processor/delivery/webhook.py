@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 
 import orjson
 
-from processor.domain.hosts import is_loopback
 from processor.domain.notices import EventType, Notice, cloud_event
+from processor.store.settings import is_loopback
 
 SIGNATURE = "X-Processor-Signature"
 _CONTENT_TYPE = "application/cloudevents-batch+json"

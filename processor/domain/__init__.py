@@ -15,10 +15,8 @@ feeds         Feeds: files that belong together, and where they match
 files         Files, their metadata, and the types their names propose
 foreign_text  Recognize texts named like tables that are none
 identity      Recognise a file by what changes with its content
-hosts         Names of this host
 jobs          Jobs and their routing slips
 key_template  Templates of object keys
-key_set       Many keys in little memory
 keys          Object keys from file names, reversible and injective
 manifests     Contents of a manifest: a source and its objects
 members       Archive members and the keys of their objects

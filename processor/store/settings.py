@@ -1,10 +1,10 @@
 """Settings of the store: address, credentials, object options."""
 
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from processor.domain.hosts import is_loopback
 from processor.domain.uploads import PART_SIZE_BYTES
 
 
@@ -41,3 +41,11 @@ class StoreSettings:
         """Whether requests leave this host without TLS."""
         place = urlsplit(self.endpoint or "https:")
         return place.scheme == "http" and not is_loopback(place.hostname)
+
+
+def is_loopback(host: str | None) -> bool:
+    """Tell whether a name or an address can not lead off this host."""
+    try:
+        return host == "localhost" or ip_address(host or "").is_loopback
+    except ValueError:
+        return False

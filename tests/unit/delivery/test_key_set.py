@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processor.domain.key_set import KeySet
+from processor.delivery.key_set import KeySet
 
 
 @given(st.lists(st.text(max_size=5)), st.lists(st.text(max_size=5)))

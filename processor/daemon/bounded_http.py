@@ -74,10 +74,10 @@ class BoundedRequest(StreamRequestHandler):
     def setup(self) -> None:
         """Put the bound between the connection and who reads it."""
         super().setup()
-        self.rfile = _Bounded(self.rfile)
+        self.rfile = _BoundedRequest(self.rfile)
 
 
-class _Bounded(io.BufferedIOBase):
+class _BoundedRequest(io.BufferedIOBase):
     def __init__(self, file: io.BufferedIOBase) -> None:
         self._file = file
         self._left = _REQUEST_BYTES

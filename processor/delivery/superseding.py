@@ -1,4 +1,4 @@
-"""Name the objects that a new delivery of a file leaves behind."""
+"""Objects that a new delivery of a file leaves behind."""
 
 from collections.abc import Iterable, Iterator
 

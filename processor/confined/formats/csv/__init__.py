@@ -10,8 +10,9 @@ accounting     Give every record one owner, and check the sum
 analysis       One delimited text and every decision about it
 cell_patterns  Classes of cells, and their plausibility in a table
 convert        Convert CSV and TSV to Parquet
+declared       Read a text as its feed declares it
+declared_text  Take out the lines that a feed declares to be no rows
 encoding       Decide a text's encoding over all bytes; yield UTF-8
 grammar        Regular expressions for the records and fields of a dialect
 report         Facts and refusals about an analysed table
-declared       Read a text as its feed declares it
 """

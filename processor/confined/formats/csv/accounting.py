@@ -49,7 +49,11 @@ class Note:
 
     def line(self) -> bytes:
         """Return the note as a line of JSON."""
-        fields = {"line": self.record.line, "text": self.record.text.decode(), "taken_for": self.taken_for}
+        fields = {
+            "line": self.record.line,
+            "text": self.record.text.rstrip(b"\r\n").decode(),
+            "taken_for": self.taken_for,
+        }
         return orjson.dumps(fields) + b"\n"
 
 

@@ -1,13 +1,12 @@
 """One delimited text and every decision about it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Self
 
-from processor.confined.formats.csv.accounting import Account, notes_of
+from processor.confined.formats.csv.accounting import Account, Note, notes_of
 from processor.confined.formats.csv.declared import (
-    DeclaredText,
     csv_declaration,
     declared_header,
     declared_reading,
@@ -16,6 +15,7 @@ from processor.confined.formats.csv.declared import (
     takes_lines_out,
     without_quoted_nulls,
 )
+from processor.confined.formats.csv.declared_text import DeclaredText, LinesInFile
 from processor.confined.formats.csv.encoding import Encoding, decide_encoding, declared_encoding, utf8_chunks
 from processor.confined.formats.csv.feed.encoded_rows import SURPLUS, PipedRows
 from processor.confined.formats.csv.grammar import Grammar
@@ -79,8 +79,7 @@ class CsvTable:
         self.kept: list[Row] | None = None  # all rows, where they are few
         self.csv = csv_declaration(options)
         self.recognises = options.csv_notes is CsvNotes.RECOGNISE and not takes_lines_out(self.csv)
-        self.notes: Facts = ()  # lines that the feed declares to be no rows
-        self.declared: DeclaredText | None = None
+        self.declared: DeclaredText | None = None  # without the lines that the feed declares to be no rows
         self.has_separator_line = False  # Excel's `sep=;`
         self.doubt: Doubt | None = None  # why this is not one table and nothing else
         self.structure: Structure | None = None  # found when DuckDB may read the source itself
@@ -93,25 +92,36 @@ class CsvTable:
                 source = BytesSource(source.name, reader.read())
         csv = csv_declaration(options)
         options = replace(options, null_tokens=null_tokens(csv, options.null_tokens))
-        declared = DeclaredText(source, csv) if takes_lines_out(csv) else None
-        source = source if declared is None else declared
-        table = cls(source, cls.encoding_of(source, options), options)
-        table.notes = () if declared is None else declared.notes()
+        encoding = cls.encoding_of(source, options)
+        if not takes_lines_out(csv):
+            return cls(source, encoding, options).understand_text(data_format)
+        declared = DeclaredText(source, csv, encoding)
+        table = cls._of_declared(declared, options, data_format)
+        is_one_column = table.layout.width == 1 and bool(csv.comment)
+        return cls._of_declared(declared.for_one_column(), options, data_format) if is_one_column else table
+
+    @classmethod
+    def _of_declared(cls, declared: DeclaredText, options: ConversionOptions, data_format: DataFormat) -> Self:
+        table = cls(declared, cls.encoding_of(declared, options), options)
         table.declared = declared
-        piece, table.whole = table.first_piece()
+        return table.understand_text(data_format)
+
+    def understand_text(self, data_format: DataFormat) -> Self:
+        """Decide all that is to be decided about the text."""
+        piece, self.whole = self.first_piece()
         if not piece.strip(_BLANK):
-            begins = "" if table.whole else f" in its first {len(piece)} bytes"
-            raise _empty(source, begins)
-        reading = table.read_piece(piece, data_format)
-        table.dialect, table.survey = reading.dialect, reading.survey
+            begins = "" if self.whole else f" in its first {len(piece)} bytes"
+            raise _empty(self.source, begins)
+        reading = self.read_piece(piece, data_format)
+        self.dialect, self.survey = reading.dialect, reading.survey
         if reading.layout is None:
-            raise _empty(source)
-        table.has_separator_line = not table.recognises and bool(declared_separator(piece))
-        table._find_layout(reading.layout)
-        table.check_width()
-        table.understand()
-        table.check_width()
-        return table
+            raise _empty(self.source)
+        self.has_separator_line = not self.recognises and bool(declared_separator(piece))
+        self._find_layout(reading.layout)
+        self.check_width()
+        self.understand()
+        self.check_width()
+        return self
 
     def read_piece(self, piece: bytes, data_format: DataFormat) -> SnifferReading:
         """Return the first piece as it is read by the best dialect, or the declared one."""
@@ -126,8 +136,8 @@ class CsvTable:
                 "csv.too-wide", f"{self.layout.width} columns are more than {_MOST_COLUMNS}", "split the table"
             )
 
-    @staticmethod
-    def encoding_of(source: Source, options: ConversionOptions) -> Encoding:
+    @classmethod
+    def encoding_of(cls, source: Source, options: ConversionOptions) -> Encoding:
         """Return the encoding of `source`. Raises DeliveryError `csv.encoding`."""
         csv = csv_declaration(options)
         if csv.encoding and not isinstance(source, DeclaredText):
@@ -431,13 +441,14 @@ class CsvTable:
     def raw_rows(self) -> Iterator[tuple[int, bytes]]:
         """Yield the line and the text of each row that is written, in their order."""
         width, blank = self.layout.width, []
+        lines = self.declared.line_in_file() if self.declared is not None else LinesInFile([])
         for record in self.records():
             if not record.fields:
-                blank.append((record.line, record.text))
+                blank.append((lines.of(record.line), record.text))
             elif is_row(record, self.layout, self.header) and (self.keeps or len(record.fields) == width):
                 yield from blank if width == 1 else ()  # a blank line between rows of one column is a row
                 blank = []
-                yield record.line, record.text
+                yield lines.of(record.line), record.text
             else:
                 blank = []
 
@@ -458,8 +469,7 @@ class CsvTable:
 
     def facts(self) -> Facts:
         """Return what was decided, and the text that is no row, for the Parquet and the receipt."""
-        found = facts(self.encoding, self.dialect, self.header, self.layout, self.misfits, self.options)
-        return (*found, *self.notes)
+        return facts(self.encoding, self.dialect, self.header, self.layout, self.misfits, self.options)
 
     def finish(self, receipt: Receipt, output: Output) -> Receipt:
         """Check that every record has an owner, write rejects and notes, and return the receipt with the counts.
@@ -471,17 +481,12 @@ class CsvTable:
         malformed = self.malformed if is_rejecting else 0
         rejects = receipt.rejected_rows + malformed
         notes = notes_of(self.layout, self.misfits, has_separator_line=self.has_separator_line)
-        declared = self.declared.count_notes() if self.declared is not None else 0
-        account = self.account(receipt.rows, rejects, len(notes), declared)
-        account.check()
         has_columns = self.options.declaration is not None and self.options.declaration.columns is not None
         if malformed and not has_columns:  # else they are among the table's own
             self._write_rejects(output, malformed)
-        if account.notes:
-            with output.notes() as written:
-                for line in self.declared.note_lines() if self.declared is not None else ():
-                    written.write(line)
-                written.write(b"".join(note.line() for note in notes))
+        declared = _write_notes(output, self.declared.note_lines() if self.declared is not None else (), notes)
+        account = self.account(receipt.rows, rejects, len(notes), declared)
+        account.check()
         facts = (*receipt.facts, ("records", str(account)))
         return replace(receipt, rejected_rows=rejects, notes=account.notes, facts=facts)
 
@@ -501,17 +506,18 @@ class CsvTable:
     def account(self, rows: int, rejects: int, notes: int, declared: int) -> Account:
         """Return the owners of all records; those of a structure that was proved are counted by the proof.
 
-        Blank lines stand for the notes that were `declared`.
+        Blank lines stand for the notes that were `declared`, but in a table of one column.
         """
+        stand_in = 0 if self.declared is not None and self.declared.is_one_column else declared
         header = int(bool(self.header.present))
         if self.structure is not None:
             above = self.skipped_lines()
             read, behind = self.lines_read()
-            blank = above + behind - header - notes - declared
-            return Account(read + above + behind, header, rows, rejects, notes + declared, blank)
+            blank = above + behind - header - notes - stand_in
+            return Account(read + above + behind + declared - stand_in, header, rows, rejects, notes + declared, blank)
         made_rows = self._output_rows.blank if self._output_rows is not None else 0
         records, blank = self.survey.total + self.survey.blank, self.survey.blank - made_rows
-        return Account(records, header, rows, rejects, notes + declared, blank - declared)
+        return Account(records + declared - stand_in, header, rows, rejects, notes + declared, blank - stand_in)
 
     def lines_read(self) -> tuple[int, int]:
         """Return the rows that the proof of the structure has counted, and the blank lines behind them."""
@@ -533,6 +539,22 @@ class CsvTable:
     def rejected_lines(self) -> Iterator[bytes]:
         """Yield the malformed rows as lines of JSON."""
         return self._rows().rejected(self.passages())
+
+
+def _write_notes(output: Output, declared: Iterable[bytes], found: list[Note]) -> int:
+    """Write the lines that are no rows, those `declared` first, if there are any; return how many were declared."""
+    lines = iter(declared)
+    first = next(lines, b"")
+    if not first and not found:
+        return 0
+    count = int(bool(first))
+    with output.notes() as written:
+        written.write(first)
+        for line in lines:
+            written.write(line)
+            count += 1
+        written.write(b"".join(note.line() for note in found))
+    return count
 
 
 def _empty(source: Source, where: str = "") -> DeliveryError:

@@ -16,13 +16,13 @@ import duckdb
 
 from processor.confined.formats.base import Format, TablePlan, fast_paths
 from processor.confined.formats.csv.analysis import CsvTable
-from processor.confined.formats.csv.declared import csv_declaration, needs_care
+from processor.confined.formats.csv.declared import csv_declaration, is_changed
 from processor.confined.formats.csv.fast.concurrent_check import ConcurrentTable, is_large_file
-from processor.confined.formats.csv.fast.inline_check import InlineTable, is_costly_to_read
+from processor.confined.formats.csv.fast.inline_check import InlineTable, is_costly_to_read, is_large
 from processor.confined.formats.csv.fast.speculative import SpeculationFailedError, SpeculativeTable
 from processor.confined.formats.parquet.write import propose
 from processor.domain.conversion import ConversionOptions, DataFormat, Facts, Receipt
-from processor.domain.declarations import keys_of
+from processor.domain.declarations import CsvDeclaration, keys_of
 from processor.domain.errors import DeliveryError, Failure
 from processor.streams.output import Output
 from processor.streams.source import Source
@@ -36,7 +36,7 @@ def convert_csv(
     metadata: Facts,
 ) -> Receipt:
     """Convert `source` to Parquet. Raises DeliveryError (`csv.*`) for what can not be read with certainty."""
-    promised = None if needs_care(csv_declaration(options)) else _promised(source)
+    promised = _promised(source, csv_declaration(options))
     if promised is not None:
         try:
             promising = promised.of(source, data_format, options)
@@ -66,10 +66,12 @@ def _expect_another_reading(error: Exception) -> None:
         raise error
 
 
-def _promised(source: Source) -> type[SpeculativeTable] | None:
+def _promised(source: Source, csv: CsvDeclaration) -> type[SpeculativeTable] | None:
     """Return the table that reads a large `source` in one pass, if any."""
-    if not fast_paths():
+    if csv.row_names or not fast_paths():
         return None
+    if is_changed(csv):
+        return InlineTable if is_large(source) else None
     if is_costly_to_read(source):
         return InlineTable
     return ConcurrentTable if is_large_file(source) else None

@@ -78,13 +78,11 @@ def decide_encoding(source: Source, fallback: str = "") -> Encoding:
 
 
 def declared_encoding(source: Source, name: str) -> Encoding:
-    """Return the encoding `name` that a feed declares ("": the one that is found), confirmed to the last byte.
+    """Return the encoding `name` that a feed declares, confirmed to the last byte.
 
     Raises DeliveryError `csv.encoding`, also where the text has the mark of another encoding.
     """
-    if not name:
-        return decide_encoding(source)
-    declared = codecs.lookup(name).name
+    declared = codecs.lookup(name).name.removesuffix("-sig")
     head = next(_raw_chunks(source), b"")
     for mark, marked in _MARKS:
         if head.startswith(mark):

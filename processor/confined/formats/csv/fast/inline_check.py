@@ -18,7 +18,12 @@ from processor.streams.source import Source, about_bytes
 
 def is_costly_to_read(source: Source) -> bool:
     """Tell whether `source` is large and no plain file."""
-    return source.path_fd is None and (source.size_bytes is None or source.size_bytes > PIECE_BYTES)
+    return source.path_fd is None and is_large(source)
+
+
+def is_large(source: Source) -> bool:
+    """Tell whether `source` may be more than what is decided on whole."""
+    return source.size_bytes is None or source.size_bytes > PIECE_BYTES
 
 
 class InlineTable(SpeculativeTable):

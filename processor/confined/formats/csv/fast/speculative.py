@@ -8,6 +8,8 @@ broken, whatever was written counts for nothing and the careful way decides.
 from collections.abc import Iterator
 
 from processor.confined.formats.csv.analysis import PIECE_BYTES, CsvTable
+from processor.confined.formats.csv.declared import csv_declaration, is_of_utf8
+from processor.confined.formats.csv.declared_text import DeclaredText
 from processor.confined.formats.csv.encoding import Encoding, Utf8Check, promised_encoding, utf8_chunks
 from processor.confined.formats.csv.reader.uniformity import Structure, StructureCheck, ending_of
 from processor.domain.conversion import ConversionOptions
@@ -24,9 +26,11 @@ class SpeculativeTable(CsvTable):
     rows_passed: int | None = None  # of the last reading that was checked to its end
     blank_passed = 0
 
-    @staticmethod
-    def encoding_of(source: Source, options: ConversionOptions) -> Encoding:  # noqa: ARG004 - the careful way's
-        """Return the encoding that the beginning promises."""
+    @classmethod
+    def encoding_of(cls, source: Source, options: ConversionOptions) -> Encoding:
+        """Return the encoding that the beginning promises, or the declared one."""
+        if not is_of_utf8(csv_declaration(options)) and not isinstance(source, DeclaredText):
+            return super().encoding_of(source, options)
         with source.open() as reader:
             found = promised_encoding(reader.read(PIECE_BYTES))
         if found is None:

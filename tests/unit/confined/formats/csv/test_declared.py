@@ -2,20 +2,21 @@
 
 from typing import Any
 
-import orjson
 import pytest
 
 from processor.confined.formats.csv.convert import convert_csv
 from processor.domain.conversion import ConversionOptions, DataFormat, Receipt
-from processor.domain.declarations import ColumnDeclaration, ColumnsDeclaration, CsvDeclaration, Declaration
+from processor.domain.declarations import ColumnDeclaration, ColumnsDeclaration, CsvDeclaration, Declaration, OnSurprise
 from processor.domain.errors import DeliveryError
 from processor.streams.source import BytesSource
 from tests.unit.confined.formats.csv.csv_tables import WithRejects
 
 
-def convert(data: bytes | str, columns: ColumnsDeclaration | None = None, **said: Any) -> tuple[Any, Receipt]:
+def convert(
+    data: bytes | str, columns: ColumnsDeclaration | None = None, into: WithRejects | None = None, **said: Any
+) -> tuple[Any, Receipt]:
     declaration = Declaration("feed", "0" * 64, CsvDeclaration(**said), columns=columns)
-    output = WithRejects()
+    output = into or WithRejects()
     text = data.encode() if isinstance(data, str) else data
     options = ConversionOptions(declaration=declaration)
     receipt = convert_csv(BytesSource("t", text), DataFormat.CSV, options, output, ())
@@ -77,16 +78,53 @@ def test_the_header_is_as_declared() -> None:
 
 def test_declared_lines_are_no_rows_and_are_kept_as_notes() -> None:
     text = 'Bank "export\nfrom 2024\n\na;b\n1;x\n# a comment\n2;"y\n# no comment"\n;\nTotal: 3\nend\n'
-    found, receipt = convert(text, delimiter=";", skip_lines=3, footer_lines=2, comment="#")
+    output = WithRejects()
+    found, receipt = convert(text, into=output, delimiter=";", skip_lines=3, footer_lines=2, comment="#")
     assert found.to_pylist() == [{"a": 1, "b": "x"}, {"a": 2, "b": "y\n# no comment"}, {"a": None, "b": None}]
-    notes = orjson.loads(dict(receipt.facts)["notes"])
-    assert [(note["line"], note["taken for"], note["text"]) for note in notes if note["text"]] == [
+    assert [(note["line"], note["taken_for"], note["text"]) for note in output.noted if note["text"]] == [
         (1, "skip_lines", 'Bank "export'),
         (2, "skip_lines", "from 2024"),
         (6, "comment", "# a comment"),
         (10, "footer_lines", "Total: 3"),
         (11, "footer_lines", "end"),
     ]
+    assert receipt.notes == 6
+    assert "notes" not in dict(receipt.facts)
+
+
+def test_comments_in_a_table_of_one_column_are_no_rows() -> None:
+    text, output = "# made by x\nn\n1\n# two\n# three\n\n2\n#\nx\n# end\n", WithRejects()
+    assert convert(text.replace("x\n# end", "3"), comment="#")[0].to_pylist() == [
+        {"n": 1}, {"n": None}, {"n": 2}, {"n": 3}
+    ]  # fmt: skip
+    columns = ColumnsDeclaration((ColumnDeclaration("n", "BIGINT"),), on_surprise=OnSurprise.REJECT_ROW)
+    found, receipt = convert(text, columns, output, comment="#")
+    assert (found.num_rows, receipt.rejected_rows, receipt.notes) == (3, 1, 5)
+    assert [(each["line"], each["text"]) for each in output.rejected] == [(9, "x")]
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+@pytest.mark.parametrize("encoding", ["", "utf-8", "utf-8-sig", "cp1252", "utf-16"])
+def test_a_large_text_is_read_as_a_small_one_is(newline: str, encoding: str) -> None:
+    lines = ["Bank's report", "", "a;b", *(f"{at};é {at}" for at in range(20_000)), "Total: 3"]
+    text = newline.join(["# on top", *lines, "end"]).encode(encoding or "utf-8")
+    output = WithRejects()
+    said: dict[str, Any] = {"delimiter": ";", "skip_lines": 3, "footer_lines": 2, "encoding": encoding}
+    found, receipt = convert(text, into=output, **said)
+    assert found.num_rows == receipt.rows == 20_000
+    assert found.to_pylist()[19_999] == {"a": 19_999, "b": "é 19999"}
+    assert [note["line"] for note in output.noted] == [1, 2, 3, 20_005, 20_006]
+    assert "line 20005" in refusal(text, **(said | {"footer_lines": 1}))
+
+
+def test_comments_are_found_wherever_a_large_text_is_cut() -> None:
+    rows_ = [f'{at};"x\n# no comment {at}"' if at % 50 == 0 else f"{at};x" for at in range(20_000)]
+    text = "\n".join(["# top", "a;b", *rows_[:9000], "# within", *rows_[9000:], "# end"])
+    output = WithRejects()
+    found, receipt = convert(text, into=output, delimiter=";", comment="#")
+    assert (found.num_rows, receipt.notes) == (20_000, 3)
+    assert [note["text"] for note in output.noted] == ["# top", "# within", "# end"]
+    assert [note["line"] for note in output.noted] == [1, 9183, 20_404]
 
 
 def test_lines_keep_their_numbers_below_those_that_are_skipped() -> None:

@@ -2,7 +2,9 @@
 
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TypeVar
 
 import hypothesis
@@ -13,13 +15,18 @@ from processor.store.probe import StoreProfile, adopt, probe
 from processor.store.s3 import S3Store
 from processor.store.settings import StoreSettings
 from tests import seaweed
+from tests.examples import MANY, examples
 
 _Value = TypeVar("_Value")
 WaitUntil = Callable[..., object]
+IN_CI = bool(os.environ.get("CI"))
 
-# The machine is shared: how long one example takes says nothing.
-hypothesis.settings.register_profile("shared-machine", deadline=None)
-hypothesis.settings.load_profile("shared-machine")
+# The machine is shared: how long one example takes says nothing. The suite tries the same examples every time, so that
+# a change is judged by what it changes; `make heavy` searches for new ones.
+hypothesis.settings.register_profile(
+    "suite", deadline=None, derandomize=not MANY, max_examples=examples(100), database=None
+)
+hypothesis.settings.load_profile("suite")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -27,8 +34,26 @@ def pytest_configure(config: pytest.Config) -> None:
     config.option.loadscopereorder = False
 
 
+# The first come first: a file that takes long and comes last leaves all processors but one idle.
+ROOMS = ("deploy", "cluster", "faults", "e2e", "operate", "contract", "attacks", "certainty", "golden", "tools", "unit")
+# These wait for processes, timers and sockets: on a machine that others load, too, one wait in thousands is too long.
+WAITING = {
+    "deploy": "waits for installed programs on a shared machine",
+    "cluster": "waits for the programs of a cluster on a shared machine",
+    "faults": "waits for real processes on a shared machine",
+    "e2e": "waits for real processes on a shared machine",
+    "operate": "waits for real processes on a shared machine",
+    "attacks": "waits for real processes on a shared machine",
+    "contract": "waits for a real store on a shared machine",
+    "unit/watch": "waits for the kernel's events on a shared machine",
+    "unit/engine": "waits for real processes on a shared machine",
+    "unit/store": "waits for sockets on a shared machine",
+}
+HERE = Path(__file__).parent
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the files that have slow tests: one that comes last leaves all processors but one idle.
+    """Put files in order, the longest first, and mark the tests that wait for others.
 
     Without fast paths (PROCESSOR_FAST_PATHS=off) what tests them alone is skipped; all else must pass.
     """
@@ -37,7 +62,33 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             if item.path.parent.name == "fast" or item.get_closest_marker("fast_paths"):
                 item.add_marker(pytest.mark.skip(reason="of the fast paths"))
     slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: item.path not in slow)
+    items.sort(key=lambda item: (item.path not in slow, _room(item.path)))
+    for item in items:
+        _may_be_run_again(item)
+
+
+def _may_be_run_again(item: pytest.Item) -> None:
+    """Mark a test that waits for others; whoever is marked has a reason."""
+    place = item.path.relative_to(HERE).parent.as_posix()
+    reasons = [reason for room, reason in WAITING.items() if f"{place}/".startswith(f"{room}/")]
+    if reasons:
+        item.add_marker(pytest.mark.flaky(reruns=2, reruns_delay=2, condition=IN_CI, reason=reasons[0]))
+    for marker in item.iter_markers("flaky"):
+        assert marker.kwargs.get("reason"), f"{item.nodeid} is to be run again: why?"
+
+
+def _room(path: Path) -> int:
+    return ROOMS.index(path.relative_to(HERE).parts[0]) if path.parent != HERE else len(ROOMS)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Tell which tests were run again: each is a weakness of its own."""
+    again = Counter(report.nodeid for report in terminalreporter.stats.get("rerun", []))
+    if IN_CI or again:
+        terminalreporter.section("run again")
+        terminalreporter.line(f"{sum(again.values())} times, {len(again)} tests")
+        for nodeid, times in sorted(again.items()):
+            terminalreporter.line(f"{times} {nodeid}")
 
 
 @pytest.fixture(scope="session")

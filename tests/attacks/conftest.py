@@ -10,9 +10,9 @@ import pytest
 
 from processor.trees import syscalls
 from tests.attacks.stage import Stage
-from tests.e2e.conftest import address, make_daemon, objects
+from tests.e2e.conftest import address, is_warm, make_daemon, objects
 
-__all__ = ["address", "make_daemon", "objects"]
+__all__ = ["address", "is_warm", "make_daemon", "objects"]
 
 
 @pytest.fixture

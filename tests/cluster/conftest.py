@@ -2,40 +2,57 @@
 
 import dataclasses
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from processor.store.settings import StoreSettings
 from tests.cluster.programs import ClusterPrograms
-from tests.e2e.conftest import MakeDaemon, address, counting, daemon, make_daemon, objects
+from tests.e2e.conftest import MakeDaemon, address, counting, daemon, is_warm, make_daemon, objects
 from tests.e2e.daemon import Daemon, StoreAddress
 
-__all__ = ["address", "counting", "daemon", "make_daemon", "objects"]
+__all__ = ["address", "counting", "daemon", "is_warm", "make_daemon", "objects"]
 
 MakeDaskDaemon = Callable[..., Daemon]
 
 
 @pytest.fixture
-def cluster(tmp_path: Path, address: StoreAddress) -> Iterator[ClusterPrograms]:
-    """Not yet started; the workers' hosts know the way to the store, and nothing else."""
-    home = tmp_path / "cluster"
+def cluster(tmp_path: Path, target: StoreSettings) -> Iterator[ClusterPrograms]:
+    """A cluster of this test's own, not yet started."""
+    with cluster_at(tmp_path / "cluster", target) as programs:
+        yield programs
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory, target: StoreSettings) -> Iterator[ClusterPrograms]:
+    """A scheduler and three workers for all tests of a module: none of them may harm it."""
+    with cluster_at(tmp_path_factory.mktemp("running") / "cluster", target) as programs:
+        programs.start_scheduler()
+        programs.start_workers(3)
+        yield programs
+
+
+@contextmanager
+def cluster_at(home: Path, target: StoreSettings) -> Iterator[ClusterPrograms]:
+    """Yield a cluster not yet started; the workers' hosts know the way to the store, and nothing else."""
     home.mkdir()
-    programs = ClusterPrograms(home, {**address.environment(), "S3_BUCKET": "other"})
-    yield programs
-    programs.stop()
+    assert target.endpoint
+    assert target.access_key_id
+    assert target.secret_access_key
+    address = StoreAddress(target.endpoint, "other", target.access_key_id, target.secret_access_key)
+    programs = ClusterPrograms(home, address.environment())
+    try:
+        yield programs
+    finally:
+        programs.stop()
 
 
 @pytest.fixture
-def running(cluster: ClusterPrograms) -> ClusterPrograms:
-    """A scheduler and three workers."""
-    cluster.start_scheduler()
-    cluster.start_workers(3)
-    return cluster
-
-
-@pytest.fixture
-def make_dask_daemon(make_daemon: MakeDaemon, cluster: ClusterPrograms) -> MakeDaskDaemon:
+def make_dask_daemon(request: pytest.FixtureRequest, make_daemon: MakeDaemon) -> MakeDaskDaemon:
     """Make daemons with ENGINE=dask; `shared` says whether workers see the watched directory."""
+    name = "running" if "running" in request.fixturenames else "cluster"
+    cluster: ClusterPrograms = request.getfixturevalue(name)
 
     def make(name: str = "home", *, shared: bool = True, **settings: object) -> Daemon:
         made = make_daemon(name, ENGINE="dask", WORKERS=1, DASK_MIN_SIZE=0, **settings)

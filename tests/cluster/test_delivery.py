@@ -30,8 +30,8 @@ def test_every_kind_of_file_is_delivered_by_a_cluster(
     write(daemon.watch / "t/b.json", b'[{"a":1,"b":"x"},{"a":2,"b":"y"}]')
     write(daemon.watch / "t/c.xml", b"<rows><row><a>1</a></row><row><a>2</a></row></rows>")
     write(daemon.watch / "small.bin", b"small")
-    large = write_large(daemon.watch / "large.bin", 20 * MIB, seed=1)
-    rows = write_csv(daemon.watch / "large.csv", 30 * MIB)
+    large = write_large(daemon.watch / "large.bin", 12 * MIB, seed=1)
+    rows = write_csv(daemon.watch / "large.csv", 12 * MIB)
     _zip(daemon.watch / "z.zip", {f"d/{n}.csv": _CSV for n in range(5)} | {"text.txt": b"text", "empty": b""})
     _tar(daemon.watch / "y.tar.gz", {"a.csv": _CSV, "b.bin": b"b" * 100})
 

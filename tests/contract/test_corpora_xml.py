@@ -9,10 +9,12 @@ import pytest
 
 from processor.domain.conversion import Typing
 from processor.domain.errors import DeliveryError
+from tests.examples import MANY
 from tests.unit.confined.formats.xml.xml_values import assert_nothing_lost, converted
 
 CORPORA = Path(__file__).parents[3] / "shared" / "corpora"
-BLAST = sorted((CORPORA / "biopython-blast").glob("*.xml"))
+_REPORTS = sorted((CORPORA / "biopython-blast").glob("*.xml"))
+BLAST = [path for at, path in enumerate(_REPORTS) if MANY or at % 3 == 0 or path.name.startswith("broken")]
 ATTACKS = sorted((CORPORA / "defusedxml").glob("*.xml"))
 HARMLESS = {"dtd.xml", "simple.xml", "simple-ns.xml"}
 
@@ -36,14 +38,14 @@ def test_every_value_of_a_blast_report_is_in_the_parquet(path: Path) -> None:
 
 @pytest.mark.parametrize("path", ATTACKS, ids=lambda path: path.name)
 def test_an_attack_is_refused_or_harmless(path: Path) -> None:
-    begun = time.monotonic()
+    begun = time.process_time()
     if path.name in HARMLESS:
         converted(path.read_bytes())
     else:
         with pytest.raises(DeliveryError) as caught:
             converted(path.read_bytes())
         assert caught.value.failure.code == "xml.entity"
-    assert time.monotonic() - begun < 5
+    assert time.process_time() - begun < 10
 
 
 ALL_ATTACKS = """
@@ -64,5 +66,5 @@ print(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0])
 def test_all_attacks_together_take_less_than_200_mb() -> None:
     root = str(Path(__file__).parents[2])
     command = [sys.executable, "-c", ALL_ATTACKS, root, *map(str, ATTACKS)]
-    found = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60, cwd=root)
+    found = subprocess.run(command, check=True, capture_output=True, text=True, timeout=240, cwd=root)
     assert int(found.stdout) / 1024 < 200

@@ -18,8 +18,9 @@ from processor.store.s3 import S3Store
 from tests.faultproxy import FaultProxy
 
 PART = 5 * 1024 * 1024
-PARTS = 24
-KILLS = 20
+LONG = bool(os.environ.get("TORTURE"))
+PARTS = 24 if LONG else 10
+KILLS = 20 if LONG else 7
 
 UPLOADER = """
 import dataclasses, os, sys, orjson

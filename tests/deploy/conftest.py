@@ -18,6 +18,8 @@ from processor.store.s3 import S3Store
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 SUPERVISOR = Path(sys.executable).parent
+# An installation is thrown away after a few starts: its modules need not be compiled, nor its package be small.
+QUICK = {"PIP_NO_COMPILE": "1", "DPKG_DEB_COMPRESSOR_LEVEL": "1"}
 
 SUPERVISORD = """
 [unix_http_server]
@@ -52,7 +54,7 @@ class Host:
 
     @property
     def environment(self) -> dict[str, str]:
-        return os.environ | {"SUPERVISORCTL": f"{SUPERVISOR}/supervisorctl -c {self.prefix}/supervisord.conf"}
+        return os.environ | QUICK | {"SUPERVISORCTL": f"{SUPERVISOR}/supervisorctl -c {self.prefix}/supervisord.conf"}
 
     def ctl(self, *arguments: str) -> str:
         command = [SUPERVISOR / "supervisorctl", "-c", self.prefix / "supervisord.conf", *arguments]
@@ -118,7 +120,12 @@ class Machine:
     def start(self, *command: object) -> "subprocess.Popen[str]":
         inside = ["nsenter", f"--mount=/proc/{self.holder.pid}/ns/mnt", "chroot", self.root, *command]
         return subprocess.Popen(
-            list(map(str, inside)), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.PIPE, text=True
+            list(map(str, inside)),
+            env=os.environ | QUICK,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.PIPE,
+            text=True,
         )
 
     @contextmanager
@@ -133,7 +140,7 @@ class Machine:
 
     def sh(self, script: str, *arguments: object) -> str:
         with self.start("sh", "-euc", script, "sh", *arguments) as process:
-            output, _ = process.communicate(timeout=120)
+            output, _ = process.communicate(timeout=300)
         assert process.returncode == 0, output
         return output
 

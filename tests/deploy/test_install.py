@@ -32,7 +32,7 @@ def test_it_installs_upgrades_and_uninstalls_and_keeps_what_is_the_operators(
 ) -> None:
     done = install(host, "install", "--wheelhouse", wheelhouse)
     assert done.returncode == 0, done.stderr
-    wait_until(lambda: host.status() == "EXITED", timeout=60)  # no bucket yet: it says so and is not tried again
+    wait_until(lambda: host.status() == "EXITED", timeout=120)  # no bucket yet: it says so and is not tried again
     assert "S3_BUCKET" in host.log.read_text()
     settings = host.prefix / "etc/processor/processor.env"
     assert settings.stat().st_mode & 0o777 == 0o640
@@ -40,16 +40,16 @@ def test_it_installs_upgrades_and_uninstalls_and_keeps_what_is_the_operators(
     host.configure(**store_settings(bucket))
     host.ctl("start", "processor")
     (host.incoming / "one.bin").write_bytes(b"1")
-    wait_until(lambda: has_object(bucket, "one.bin"), timeout=60)
+    wait_until(lambda: has_object(bucket, "one.bin"), timeout=120)
     ledger = host.prefix / "var/lib/processor/progress.db"
     assert ledger.exists()
     before, pid, text = releases(host), host.pid(), settings.read_text()
 
     done = install(host, "upgrade", "--wheelhouse", wheelhouse)
     assert done.returncode == 0, done.stderr
-    wait_until(lambda: host.status() == "RUNNING" and host.pid() not in (0, pid), timeout=60)
+    wait_until(lambda: host.status() == "RUNNING" and host.pid() not in (0, pid), timeout=120)
     (host.incoming / "two.bin").write_bytes(b"2")
-    wait_until(lambda: has_object(bucket, "two.bin"), timeout=60)
+    wait_until(lambda: has_object(bucket, "two.bin"), timeout=120)
     assert settings.read_text() == text
     assert len(releases(host)) == 2
     assert before < releases(host)
@@ -62,7 +62,7 @@ def test_it_installs_upgrades_and_uninstalls_and_keeps_what_is_the_operators(
     family = host.family()
     done = install(host, "uninstall")
     assert done.returncode == 0, done.stderr
-    wait_until(lambda: gone(family))
+    wait_until(lambda: gone(family), timeout=60)
     assert "no such process" in host.ctl("status", "processor").lower()
     left = {str(each.relative_to(host.prefix)) for each in host.prefix.rglob("*processor*")}
     assert left == {"etc/processor", "etc/processor/processor.env", "var/lib/processor", "var/log/processor",

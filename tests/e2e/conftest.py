@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from processor.store.s3 import S3Store
+from tests.e2e import warm
 from tests.e2e.bucket import Bucket
 from tests.e2e.daemon import Daemon, StoreAddress
 from tests.faultproxy import FaultProxy
@@ -34,14 +35,22 @@ def objects(address: StoreAddress) -> Bucket:
 
 
 @pytest.fixture
-def make_daemon(tmp_path: Path, address: StoreAddress) -> Iterator[MakeDaemon]:
+def is_warm() -> bool:
+    """Tell whether daemons may be forks of a process that has imported the product."""
+    return True
+
+
+@pytest.fixture
+def make_daemon(tmp_path: Path, address: StoreAddress, is_warm: bool) -> Iterator[MakeDaemon]:
     """Make daemons; at the end each is gone, with all its processes."""
     adopt_orphans()
+    if is_warm:
+        warm.prepare()
     own = own_children()
     made: list[Daemon] = []
 
     def make(name: str = "home", *, store: StoreAddress = address, **settings: object) -> Daemon:
-        made.append(Daemon(tmp_path / name, store, **settings))
+        made.append(Daemon(tmp_path / name, store, warm=is_warm, **settings))
         return made[-1]
 
     yield make

@@ -15,6 +15,7 @@ from typing import Any
 
 import psutil
 
+from tests.e2e import warm
 from tests.processes import command_line
 
 ROOT = Path(__file__).parents[2]
@@ -41,11 +42,13 @@ class StoreAddress:
 class Daemon:
     """One place to run in, `home`, and the process that runs there, again and again; everything is kept but the pid.
 
-    `settings` are environment variables; what is not given is quick: short settling, short delays.
+    `settings` are environment variables; what is not given is quick: short settling, short delays. A `warm` one is a
+    fork of a process that has imported the product; others are started as an operator would.
     """
 
-    def __init__(self, home: Path, store: StoreAddress, **settings: object) -> None:
+    def __init__(self, home: Path, store: StoreAddress, *, warm: bool = False, **settings: object) -> None:
         self.home = home
+        self.warm = warm
         self.watch = home / "in"
         self.errors = home / "errors"
         self.ledger = home / "ledger.db"
@@ -66,7 +69,7 @@ class Daemon:
             **store.environment(),
             **{name: str(value) for name, value in settings.items()},
         }
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: subprocess.Popen[bytes] | warm.Forked | None = None
 
     @property
     def pid(self) -> int:
@@ -81,16 +84,19 @@ class Daemon:
         """Start `processor run` in a process group of its own; `ready` waits until it says that it works."""
         before = self.log.stat().st_size if self.log.exists() else 0
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [*prefix, sys.executable, "-m", "processor", "run", *arguments],
-                cwd=self.home,
-                env=self.environment,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                **popen,
-            )
+            if self.warm and not prefix and not popen:
+                self.process = warm.start(["run", *arguments], self.home, self.environment, log, log)
+            else:
+                self.process = subprocess.Popen(
+                    [*prefix, sys.executable, "-m", "processor", "run", *arguments],
+                    cwd=self.home,
+                    env=self.environment,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                    **popen,
+                )
         if ready:
             self.until(lambda: any(self.events("daemon.started", since=before)) or not self.running, timeout=60)
             assert self.running, f"it ended at once: {self.tail()}"

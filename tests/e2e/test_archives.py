@@ -4,7 +4,6 @@ import io
 import os
 import random
 import subprocess
-import sys
 import tarfile
 import zipfile
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.e2e import warm
 from tests.e2e.bucket import Bucket
 from tests.e2e.conftest import MakeDaemon
 from tests.e2e.counting import parts_of, through, uploads
@@ -24,15 +24,7 @@ IN_FLIGHT = 2  # small objects that are being sent at any one time: what the sto
 
 def processor(daemon: Daemon, *arguments: str) -> "subprocess.CompletedProcess[str]":
     """Run a command of the product with the daemon's settings."""
-    return subprocess.run(
-        [sys.executable, "-m", "processor", *arguments],
-        cwd=daemon.home,
-        env=daemon.environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    return warm.run(arguments, daemon.home, daemon.environment)
 
 
 def write_tar(path: Path, members: dict[str, bytes]) -> None:

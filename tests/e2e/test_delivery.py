@@ -22,8 +22,8 @@ def test_a_mixed_tree_arrives_complete_and_is_not_delivered_again(
 ) -> None:
     daemon = make_daemon(store=through(counting, address))
     expected = make_tree(daemon.watch)
-    large = write_large(daemon.watch / "large/large.bin", 50 * MIB, seed=1)
-    rows = write_csv(daemon.watch / "large/large.csv", 32 * MIB)
+    large = write_large(daemon.watch / "large/large.bin", 20 * MIB, seed=1)
+    rows = write_csv(daemon.watch / "large/large.csv", 12 * MIB)
 
     assert daemon.once(timeout=240) == 0, daemon.failures()
 
@@ -73,9 +73,9 @@ def test_a_file_that_grows_slowly_is_taken_once_and_whole(
     daemon.start()
 
     with (daemon.watch / "slow.bin").open("wb", buffering=0) as file:
-        for number in range(12):
+        for number in range(8):
             file.write(b"%d" % number * 1000)
-            time.sleep(0.4)  # the writer's pace: always shorter than the threshold
+            time.sleep(0.4)  # the writer's pace: shorter than the threshold, and it is still open
         assert uploads(counting, address.bucket) == {}, "taken while it was being written"
 
     daemon.until_at_rest(1)

@@ -7,8 +7,6 @@ import os
 import re
 import signal
 import socket
-import subprocess
-import sys
 import urllib.request
 import zipfile
 from pathlib import Path
@@ -16,6 +14,7 @@ from pathlib import Path
 import duckdb
 import pyarrow.parquet
 
+from tests.e2e import warm
 from tests.e2e.bucket import Bucket
 from tests.e2e.conftest import MakeDaemon
 from tests.e2e.daemon import Daemon
@@ -69,14 +68,7 @@ def test_a_declared_format_makes_files_and_members_tables_and_others_stay_as_the
 def test_a_file_of_feeds_with_mistakes_ends_the_start_and_tells_them_all(make_daemon: MakeDaemon) -> None:
     daemon = with_feeds(make_daemon, '[[feed]]\nname = "a b"\nmach = ["x"]\n')
     assert daemon.once() == 78
-    checked = subprocess.run(
-        [sys.executable, "-m", "processor", "check"],
-        cwd=daemon.home,
-        env=daemon.environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    checked = warm.run(["check"], daemon.home, daemon.environment)
     assert (checked.returncode, "feeds.toml:3" in checked.stderr) == (78, True)
     told = daemon.tail()
     assert "feeds.toml:2: feed 'a b': name" in told
@@ -124,14 +116,7 @@ def manifest(objects: Bucket, path: str) -> dict[str, object]:
 
 
 def command(daemon: Daemon, *arguments: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "processor", *arguments],
-        cwd=daemon.home,
-        env=daemon.environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = warm.run(arguments, daemon.home, daemon.environment)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -419,14 +404,7 @@ def test_drift_is_told_counted_and_checked_before(make_daemon: MakeDaemon) -> No
     (daemon.watch / "logs/c.csv").write_text("id,amount,day\n1,n/a,2024-01-02\n")
 
     def checked(name: str) -> tuple[int, str]:
-        done = subprocess.run(
-            [sys.executable, "-m", "processor", "feed", "check", f"in/logs/{name}"],
-            cwd=daemon.home,
-            env=daemon.environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        done = warm.run(["feed", "check", f"in/logs/{name}"], daemon.home, daemon.environment)
         return done.returncode, done.stdout
 
     assert checked("a.csv") == (0, "in/logs/a.csv: feed logs, csv\n  would be delivered\n")

@@ -9,6 +9,12 @@ from tests.e2e.conftest import address, counting, daemon, make_daemon, objects
 __all__ = ["address", "counting", "daemon", "make_daemon", "objects"]
 
 
+@pytest.fixture
+def is_warm() -> bool:
+    """Start each daemon as an operator does: its memory, its threads and its death are what is looked at."""
+    return False
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Leave the `torture` tests out unless TORTURE is set."""
     if os.environ.get("TORTURE"):

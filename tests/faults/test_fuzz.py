@@ -22,6 +22,7 @@ from processor.streams.frames import BrokenStreamError, EndOfStream, Failed, Fra
 from processor.streams.source import BytesSource
 from tests.e2e.bucket import Bucket
 from tests.e2e.conftest import MakeDaemon
+from tests.examples import MANY, examples
 from tests.faults import contents
 from tests.faults.checker import Checker
 from tests.faults.contents import HOSTILE, Content, Fate, good
@@ -30,10 +31,9 @@ from tests.faults.names import real_suffix, suffix_of
 from tests.unit.confined.formats.csv.csv_tables import WithRejects
 from tests.unit.streams.test_frames import STREAMS, encoded
 
+COUNT = 200 if MANY else 120
 _many = settings(
-    max_examples=int(os.environ.get("FUZZ_EXAMPLES", "60")),
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow],
+    max_examples=int(os.environ.get("FUZZ_EXAMPLES", examples(60))), suppress_health_check=[HealthCheck.too_slow]
 )
 _BUGS = {"worker.bug", "worker.died", "worker.crashed", "worker.silent", "worker.memory", "worker.cpu-time"}
 _SUFFIXES = st.sampled_from([".csv", ".json", ".jsonl", ".xml", ".zip", ".tar", ".tar.gz", ".gz", ".zst", ".bin", ""])
@@ -157,12 +157,12 @@ def test_what_is_refused_under_a_name_that_is_no_text_is_refused_for_its_own_rea
 
 @pytest.mark.slow
 def test_damaged_files_of_every_kind_have_their_end_and_find_no_bug(make_daemon: MakeDaemon, objects: Bucket) -> None:
-    seed = random.SystemRandom().randrange(10**9)
+    seed = random.SystemRandom().randrange(10**9) if MANY else 20261130
     print(f"seed {seed}")
     rng = random.Random(seed)
     daemon = make_daemon(MAX_RETRIES=0)
     fates = {}
-    for number in range(200):
+    for number in range(COUNT):
         content = damaged(rng)
         (daemon.watch / f"{number}{content.suffix}").write_bytes(content.data)
         fates[sha256(content.data)] = Fate.EITHER
@@ -172,4 +172,4 @@ def test_damaged_files_of_every_kind_have_their_end_and_find_no_bug(make_daemon:
     bugs = [fields for fields in daemon.failures() if fields.get("code") in _BUGS]
     assert bugs == [], f"seed {seed}"
     assert Checker(daemon.watch, daemon.errors, daemon.ledger, objects, fates).run() == [], f"seed {seed}"
-    assert len(daemon.statuses()) == 200
+    assert len(daemon.statuses()) == COUNT

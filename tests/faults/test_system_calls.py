@@ -47,7 +47,7 @@ FAULTS = (
 _EVERY_DAY = 5
 
 
-def fill(daemon: Daemon, seed: int, count: int = 25) -> dict[str, Fate]:
+def fill(daemon: Daemon, seed: int, count: int = 16) -> dict[str, Fate]:
     rng = random.Random(seed)
     fates = {}
     for number in range(count):

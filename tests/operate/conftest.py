@@ -8,25 +8,18 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import MakeDaemon, address, counting, daemon, make_daemon, objects
+from tests.e2e import warm
+from tests.e2e.conftest import MakeDaemon, address, counting, daemon, is_warm, make_daemon, objects
 from tests.e2e.daemon import Daemon
 
-__all__ = ["address", "counting", "daemon", "make_daemon", "objects"]
+__all__ = ["address", "counting", "daemon", "is_warm", "make_daemon", "objects"]
 
 StartDashboard = Callable[..., str]
 
 
 def command(home: Daemon, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
     """Run `processor ...` beside the daemon, with its settings."""
-    return subprocess.run(
-        [sys.executable, "-m", "processor", *arguments],
-        cwd=home.home,
-        env=home.environment | {"COLUMNS": "400"} | environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    return warm.run(arguments, home.home, home.environment | {"COLUMNS": "400"} | environment)
 
 
 def answer(home: Daemon, *arguments: str) -> Any:

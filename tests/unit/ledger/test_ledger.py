@@ -33,6 +33,7 @@ from processor.ledger.database import (
 from processor.ledger.reader import recorded_objects
 from processor.ledger.records import Found, PutAway
 from processor.ledger.writer import Ledger
+from tests.examples import examples
 
 ROOT = b"/watched"
 FAILURE = Failure(ErrorClass.PERMANENT, "x.y", "broken", "mend it")
@@ -341,7 +342,7 @@ def test_a_key_that_belongs_to_another_source_is_refused(ledger: Ledger, first: 
 
 @given(st.lists(st.sampled_from([b"a.csv", b"a.csv.parquet", b"a.csv.parquet.parquet", b"a.zip", b"a.zip/x.csv",
                                  b"a.zip/x.csv.parquet", b"a", b"a/x"]), unique=True))  # fmt: skip
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 def test_admitted_files_never_share_a_key(tmp_path_factory: pytest.TempPathFactory, names: list[bytes]) -> None:
     ledger = Ledger(tmp_path_factory.mktemp("ledger") / "l.db", ROOT)
     jobs = admitted(ledger, *names)
@@ -543,7 +544,7 @@ EVENTS = st.lists(
 
 
 @given(EVENTS, st.integers(0, 2**32))
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 def test_any_sequence_of_events_then_recovery_loses_no_file(
     tmp_path_factory: pytest.TempPathFactory, events: list[str], seed: int
 ) -> None:

@@ -123,12 +123,12 @@ def test_a_slow_line_is_no_dead_one(serve: Callable[..., Server]) -> None:
         pace = threading.Event()
         left = size
         while left > 0:
-            pace.wait(0.003)
+            pace.wait(0.006)
             left -= len(connection.recv(64 << 10))
         connection.sendall(OK)
 
     server = serve(read_slowly)
-    wire = replace(server.wire, timeout_seconds=0.8)
+    wire = replace(server.wire, timeout_seconds=2.0)
     began = time.monotonic()
     assert wire.put("/b/k", {"host": "h", "content-length": str(size)}, memoryview(bytes(size))).status == 200
     assert time.monotonic() - began > wire.timeout_seconds, "the line was slow"

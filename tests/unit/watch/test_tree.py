@@ -518,8 +518,8 @@ def test_a_look_ends_when_another_thread_says_so(watch: Watch) -> None:
     waker = threading.Timer(0.05, watching.tree.wake)
     waker.start()
     began = time.monotonic()
-    watching.tree.look(0.45)
-    assert time.monotonic() - began < 0.4
+    watching.tree.look(60)
+    assert time.monotonic() - began < 30
     watching.tree.close()
     watching.tree.wake()
 

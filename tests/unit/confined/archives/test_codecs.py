@@ -17,6 +17,7 @@ from processor.confined.archives.errors import CorruptError
 from processor.domain.archives import ArchiveLimits, ExtractionOptions
 from processor.domain.files import ArchiveKind
 from processor.streams.source import BytesSource
+from tests.examples import examples
 from tests.unit.confined.archives.recording import HoldingRecordingSink, gz, take, tar_of
 
 Pack = Callable[[bytes], bytes]
@@ -32,7 +33,7 @@ TEXT = b"".join(b"line %d of some text\n" % n for n in range(300))
 
 
 @every_codec
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(data=st.one_of(st.binary(max_size=3000), st.just(os.urandom(300_000)), st.just(bytes(3_000_000))))
 def test_what_was_compressed_comes_out_equal_under_the_name_without_its_suffix(suffix: str, data: bytes) -> None:
     assert take(PACKERS[suffix](data), f"Data.bin.{suffix.upper()}").members == {"Data.bin": data}

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from processor.domain.archives import ArchiveLimits, ExtractionOptions, NestedArchives
 from processor.domain.errors import ErrorClass
+from tests.examples import examples
 from tests.unit.confined.archives.recording import gz, take, tar_of, zip_of
 
 CONTENTS = {b"first member" * 20, b"\0" * 1000, b"second", b""}
@@ -64,7 +65,7 @@ def damaged(data: bytes, damage: list[tuple[str, float, bytes]]) -> bytes:
 
 
 @pytest.mark.parametrize("name", CHECKED)
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(damage=damages)
 def test_a_damaged_archive_gives_its_own_members_or_an_error(name: str, damage: list[tuple[str, float, bytes]]) -> None:
     taken = take(damaged(CHECKED[name], damage), name, OPTIONS)
@@ -76,7 +77,7 @@ def test_a_damaged_archive_gives_its_own_members_or_an_error(name: str, damage: 
         assert failure.message
 
 
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 @given(damage=damages, noise=st.binary(max_size=1500))
 def test_a_damaged_tar_or_noise_gives_an_answer(damage: list[tuple[str, float, bytes]], noise: bytes) -> None:
     plain = tar_of([*INNER, ("in.zip", zip_of(INNER))])

@@ -69,13 +69,6 @@ def many_headers(path: Path, count: int) -> Path:
     return path
 
 
-def test_memory_does_not_grow_with_the_number_of_members(tmp_path: Path) -> None:
-    _members, _bytes, few = measured(many_headers(tmp_path / "few.tar", 1000))
-    members, bytes_out, many = measured(many_headers(tmp_path / "many.tar", 30_000))
-    assert (members, bytes_out) == (30_000, 30_000)
-    assert many - few < 6
-
-
 @pytest.mark.parametrize("suffix", ["zip", "tar", "tar.gz", "gz"])
 def test_memory_does_not_grow_with_the_size_of_a_member(tmp_path: Path, suffix: str) -> None:
     def archive(size: int) -> Path:
@@ -103,15 +96,14 @@ def test_conversion_and_nested_archives_write_no_file_either(tmp_path: Path) -> 
     assert measured(path, "extract")[0] == 3
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_a_tar_of_very_many_members_costs_little_memory(tmp_path: Path) -> None:
-    count = 1_000_000 if os.environ.get("TORTURE") else 125_000
+def test_memory_grows_little_with_the_number_of_members(tmp_path: Path) -> None:
+    count = 1_000_000 if os.environ.get("TORTURE") else 60_000
     _members, _bytes, few = measured(many_headers(tmp_path / "few.tar", 1000))
-    members, _bytes, many = measured(many_headers(tmp_path / "many.tar", count))
-    assert members == count
+    members, bytes_out, many = measured(many_headers(tmp_path / "many.tar", count))
+    assert (members, bytes_out) == (count, count)
     # Eight bytes a key in a table at most two thirds full, once more while it grows: 48 MB for a million.
-    assert many - few < 48 * count / 1_000_000
+    assert many - few < max(6, 48 * count / 1_000_000)
 
 
 def zip64_of_zeros(path: Path, size: int) -> Path:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.unit.confined.archives.recording import Taken, gz, take, tar_of
 
 FILES = [("a.txt", b"first"), ("dir/b.bin", bytes(range(256)) * 9), ("c", b""), ("d.txt", b"x" * 512)]
@@ -34,7 +35,7 @@ def with_checksum(block: bytes) -> bytes:
 END = bytes(1024)
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(
     st.dictionaries(file_names, st.binary(max_size=2000), max_size=6),
     st.sampled_from([tarfile.GNU_FORMAT, tarfile.PAX_FORMAT]),

@@ -18,6 +18,7 @@ from processor.confined.archives.zip_shares import plan_ranges
 from processor.domain.archives import ArchiveLimits, ExtractionOptions, NestedArchives
 from processor.domain.files import ArchiveKind
 from processor.streams.source import BytesSource
+from tests.examples import examples
 from tests.unit.confined.archives.recording import take, zip_of
 
 METHODS = [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA]
@@ -77,7 +78,7 @@ def by_hand(
     return header + packed + central + struct.pack("<4s4H2IH", b"PK\x05\x06", 0, 0, 1, 1, len(central), start, 0)
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(
     st.dictionaries(
         st.from_regex(r"[a-zß][a-z0-9 ä]{0,40}(/[a-zé]{1,40}){0,2}", fullmatch=True), st.binary(), max_size=6

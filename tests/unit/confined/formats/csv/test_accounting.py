@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from processor.confined.formats.csv.accounting import Account
 from processor.domain.errors import DeliveryError
+from tests.examples import examples
 from tests.unit.confined.formats.csv.csv_tables import convert
 
 ROWS = "".join(f"{i},name {i},{i}.5\n" for i in range(12))
@@ -16,7 +17,7 @@ LINES = st.sampled_from(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(150), suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.lists(LINES, max_size=25), st.sampled_from(["refuse", "recognise"]), st.sampled_from(["keep", "reject-object"])
 )

@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from processor.domain.errors import DeliveryError
+from tests.examples import examples
 from tests.unit.confined.formats.csv.csv_pollutions import Style
 from tests.unit.confined.formats.csv.csv_tables import Converted, convert
 
@@ -72,7 +73,7 @@ def _missing(found: Converted, kept: list[Row]) -> Counter[tuple[str | None, ...
     return Counter(_key(tuple(row)) for row in kept) - Counter(map(_key, found.rows))
 
 
-@settings(max_examples=60, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(60), suppress_health_check=[HealthCheck.too_slow])
 @given(
     style=STYLES,
     faults=st.lists(

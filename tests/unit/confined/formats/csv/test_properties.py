@@ -14,6 +14,7 @@ from processor.confined.formats.csv.reader.uniformity import check_structure
 from processor.confined.formats.dialect import Dialect, Newline
 from processor.domain.errors import DeliveryError
 from processor.streams.source import BytesSource
+from tests.examples import examples
 from tests.unit.confined.formats.csv.csv_tables import convert
 
 TEXT = st.text(st.characters(codec="utf-8"), max_size=12)
@@ -55,7 +56,7 @@ def test_every_byte_of_a_text_without_quotes_is_in_a_field_or_a_separator(data: 
         assert b",".join(field or b"" for field in record.fields) == record.text
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(60), suppress_health_check=[HealthCheck.too_slow])
 @given(rows=st.lists(st.lists(TEXT, min_size=3, max_size=3), min_size=1, max_size=5))
 def test_a_quoted_table_comes_back_equal(rows: list[list[str]]) -> None:
     body = [[f"k{index}", *row] for index, row in enumerate(rows)]
@@ -65,7 +66,7 @@ def test_a_quoted_table_comes_back_equal(rows: list[list[str]]) -> None:
     assert found.rows == [tuple(row) for row in body]
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(150), suppress_health_check=[HealthCheck.too_slow])
 @given(
     data=st.one_of(st.binary(max_size=120), st.text(st.sampled_from('ab1,;"\n\r\\ #\t\0'), max_size=60).map(str.encode))
 )

@@ -7,6 +7,7 @@ from processor.confined.formats.csv.reader.records import records
 from processor.confined.formats.csv.reader.survey import Survey
 from processor.confined.formats.dialect import Dialect
 from processor.confined.formats.types.evidence import Evidence
+from tests.examples import examples
 
 whole = st.sampled_from(["0", "-0", "1", "-1", "00", "007", "+1", "999999999999999", "-999999999999999", "1" * 16])
 decimal = st.sampled_from(
@@ -25,7 +26,7 @@ columns = st.one_of(
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(columns, st.lists(whole | decimal | day | moment, max_size=4))
 def test_a_column_is_the_same_judged_at_once_or_text_by_text(column: list[str], others: list[str]) -> None:
     at_once, one_by_one = Evidence(), Evidence()

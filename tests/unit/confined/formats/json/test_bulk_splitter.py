@@ -14,6 +14,7 @@ from processor.confined.formats.json.parser import NotJsonError
 from processor.confined.formats.json.splitter import NotOneArrayError
 from processor.domain.conversion import DataFormat
 from processor.domain.errors import DeliveryError
+from tests.examples import examples
 from tests.unit.confined.formats.json.json_values import converted, load, same_rows
 
 _VALUES = st.integers(0, 9) | st.text('{},[]"\\: a\n', max_size=5) | st.just("},{") | st.none()
@@ -21,7 +22,7 @@ _INNER = st.lists(st.dictionaries(st.sampled_from("ab"), _VALUES, max_size=2), m
 _ROWS = st.lists(st.dictionaries(st.sampled_from("ab"), _VALUES | _INNER, max_size=3), min_size=1, max_size=9)
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(
     rows=_ROWS,
     size=st.integers(1, 9) | st.just(1_000),

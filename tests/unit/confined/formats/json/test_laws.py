@@ -12,6 +12,7 @@ from processor.confined.formats.json.parser import NotJsonError, parse, write
 from processor.confined.formats.json.splitter import NotOneArrayError, Splitter
 from processor.domain.conversion import DataFormat
 from processor.domain.errors import DeliveryError
+from tests.examples import examples
 from tests.unit.confined.formats.json.json_values import Digits, converted, dump, load, same, same_rows
 
 # Few keys, so that they meet: with odd ones among them, and two that differ by case only.
@@ -33,7 +34,7 @@ _RECORDS = st.lists(st.dictionaries(_KEYS, _VALUES, max_size=4), max_size=12)
 _PLAIN_RECORDS = st.lists(st.dictionaries(st.sampled_from("abc"), st.integers().map(str).map(Digits)), max_size=12)
 _ROWS = _RECORDS | st.lists(_VALUES, max_size=6)
 
-_laws = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+_laws = settings(max_examples=examples(60), suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def _writable(rows: list[Any]) -> list[Any]:

@@ -12,6 +12,7 @@ from processor.confined.formats.types.checks import cast, check
 from processor.confined.formats.types.evidence import Evidence
 from processor.confined.formats.types.infer import SHORTEST, ColumnType, TypeKind, classify
 from processor.domain.conversion import ConversionOptions
+from tests.examples import examples
 from tests.unit.confined.formats.tables import Text, assert_same_values, same_value, values_of, written
 
 two = st.integers(0, 61).map(lambda number: f"{number:02}")
@@ -50,7 +51,7 @@ columns = st.one_of(
 )
 
 
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 @given(columns)
 def test_every_column_is_read_back_with_its_values(column: list[Text]) -> None:
     receipt, output = written({"a": column})
@@ -58,7 +59,7 @@ def test_every_column_is_read_back_with_its_values(column: list[Text]) -> None:
     assert receipt.columns[0].null_count == column.count(None)
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(columns)
 def test_no_zero_of_a_number_is_lost(column: list[Text]) -> None:
     """Either all numbers have as many decimals, or each is the shortest text of its value, but for a last `.0`."""
@@ -69,7 +70,7 @@ def test_no_zero_of_a_number_is_lost(column: list[Text]) -> None:
         assert len({*map(len, fractions)}) == 1 or not any(f.endswith("0") and f != "0" for f in fractions)
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(columns, columns)
 def test_every_column_is_read_back_when_the_sample_misled(seen: list[Text], unseen: list[Text]) -> None:
     column = [*seen, *unseen]
@@ -108,7 +109,7 @@ def _held(text: str, column_type: ColumnType) -> bool:
     return bool(held)
 
 
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 @given(texts | spoilt, st.sampled_from(TYPES))
 def test_a_text_that_evidence_gives_a_type_passes_the_check_of_that_type(text: str, column_type: ColumnType) -> None:
     evidence = Evidence()
@@ -124,7 +125,7 @@ def test_a_text_that_evidence_gives_a_type_passes_the_check_of_that_type(text: s
     assert _held(text, column_type) == holds
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(columns)
 def test_duckdb_and_polars_read_the_same_values(column: list[Text]) -> None:
     receipt, output = written({"a": column})

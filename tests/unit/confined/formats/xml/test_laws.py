@@ -11,9 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from processor.confined.formats.xml import convert, decode, scan, survey
+from tests.examples import examples
 from tests.unit.confined.formats.xml.xml_values import assert_nothing_lost, rows_of
 
-LAW = settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+LAW = settings(max_examples=examples(60), suppress_health_check=[HealthCheck.too_slow])
 
 
 @pytest.fixture(autouse=True)

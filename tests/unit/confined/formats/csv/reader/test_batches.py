@@ -21,6 +21,7 @@ from processor.confined.formats.duckdb_session import connection
 from processor.confined.formats.pipe_feed import Row
 from processor.domain.conversion import ConversionOptions
 from processor.domain.errors import DeliveryError
+from tests.examples import examples
 from tests.unit.confined.formats.csv.csv_tables import convert
 
 CELLS = (
@@ -71,7 +72,7 @@ def texts(draw: st.DrawFn) -> tuple[bytes, Dialect, int]:
     return b"".join(dialect.delimiter.join(row) + draw(st.sampled_from(endings)) for row in rows), dialect, width
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(written=texts(), cut=st.integers(1, 300), singly=st.integers(0, 3), nulls=st.sampled_from([(), ("NA",)]))
 def test_blocks_hold_the_records_that_come_one_by_one(
     written: tuple[bytes, Dialect, int], cut: int, singly: int, nulls: tuple[str, ...]
@@ -91,7 +92,7 @@ def test_blocks_hold_the_records_that_come_one_by_one(
     assert [record[:4] for record in found] == [record[:4] for record in expected]
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(written=texts(), surplus=st.booleans(), nulls=st.sampled_from([(), ("NA",)]))
 def test_duckdb_reads_blocks_as_we_do(
     written: tuple[bytes, Dialect, int], nulls: tuple[str, ...], *, surplus: bool
@@ -117,7 +118,7 @@ def test_duckdb_reads_blocks_as_we_do(
     assert piped.count == len(expected)
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(written=texts(), cut=st.integers(1, 300), nulls=st.sampled_from([(), ("NA",)]))
 def test_rows_of_any_width_are_kept_in_blocks_as_they_are_one_by_one(
     written: tuple[bytes, Dialect, int], cut: int, nulls: tuple[str, ...]

@@ -15,6 +15,7 @@ from processor.confined.formats.json.plan import plan_rows
 from processor.confined.formats.json.proof.roundtrip import Echo, can_echo, style_of
 from processor.confined.formats.json.schema import Schema
 from processor.domain.conversion import ConversionOptions, Typing
+from tests.examples import examples
 from tests.unit.confined.formats.json.json_values import load, same
 
 _RECORD = {
@@ -201,7 +202,7 @@ _CHANGES = st.lists(
 _TEXTS = st.text(max_size=4) | st.sampled_from(['","', "\\", '\\"', "null", "NaN", "]", "\\u005c", '":'])
 
 
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 @given(style=_STYLES, text=_TEXTS, changes=_CHANGES, row=st.sampled_from([_RECORD, *_OTHERS]))
 def test_whatever_is_proved_has_the_values_of_its_text(
     style: tuple[str, str],
@@ -227,7 +228,7 @@ _MAP_VALUES = st.recursive(
 
 
 @pytest.mark.usefixtures("_few_keys")
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(60), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(style=_STYLES, maps=st.lists(_MAP_VALUES, min_size=1, max_size=2), changes=_CHANGES | st.just([]))
 def test_whatever_map_is_proved_has_the_values_of_its_text(
     style: tuple[str, str], maps: list[Any], changes: list[tuple[int, int, str]]

@@ -26,11 +26,12 @@ from processor.confined.formats.xml.survey import survey
 from processor.confined.formats.xml.table import Constant, Table
 from processor.domain.errors import DeliveryError
 from processor.streams.source import BytesSource
+from tests.examples import examples
 from tests.unit.confined.formats.xml.test_laws import Writer
 from tests.unit.confined.formats.xml.xml_values import assert_nothing_lost, rows_of
 
 seeds = st.integers(0, 2**40)
-LAW = settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+LAW = settings(max_examples=examples(150), suppress_health_check=[HealthCheck.too_slow])
 
 
 CHANGES = [bytes([byte]) for byte in b"<>&\"'/=! ;x\x00\x07\n]-?["] + [
@@ -192,7 +193,7 @@ def read(document: bytes) -> str | tuple[Any, list[Any], list[Constant]]:
 @example(595)  # a tag that ends in a CDATA section
 @example(1_000_808)  # a comment in an attribute
 @given(seeds)
-@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(60), suppress_health_check=[HealthCheck.too_slow])
 def test_a_document_with_a_few_bytes_changed_is_read_or_refused_as_without_any_bulk(seed: int) -> None:
     random = Random(seed)
     document = bytearray(f"<r>{rows_written(seed, 15)[0]}</r>".encode())

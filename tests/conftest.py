@@ -14,7 +14,7 @@ from processor.store.embedded import EmbeddedStore
 from processor.store.probe import StoreProfile, adopt, probe
 from processor.store.s3 import S3Store
 from processor.store.settings import StoreSettings
-from tests import seaweed
+from tests import boto_models, seaweed
 from tests.examples import MANY, examples
 
 _Value = TypeVar("_Value")
@@ -27,6 +27,7 @@ hypothesis.settings.register_profile(
     "suite", deadline=None, derandomize=not MANY, max_examples=examples(100), database=None
 )
 hypothesis.settings.load_profile("suite")
+boto_models.share()
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -9,12 +9,16 @@ import sys
 import time
 from typing import Any
 
+from tests import boto_models
+
 _PRELOADED = ("processor.cli.main", "processor.daemon.app", "processor.commands.ledger")
 
 
 def main() -> None:
     for name in _PRELOADED:
         importlib.import_module(name)
+    boto_models.share()
+    boto_models.read()
     if len(os.listdir("/proc/self/task")) != 1:
         raise SystemExit("a process with threads must not be forked")
     with socket.socket(fileno=os.dup(0)) as line:

@@ -30,7 +30,7 @@ bench: .venv/bench
 	$(BIN)/python -m tests.bench
 	$(BIN)/python -m tests.faults.soak --minutes 5 $(SOAKED)
 
-# Hours of it: accidents from a seed, the tests of faults and floods at full size, the same work for a long time, drawn.
+# Hours of it: accidents from a seed, the long versions of tests, the same work for a long time, drawn.
 torture: accidents heavy soak
 
 accidents: .venv/dev
@@ -38,7 +38,7 @@ accidents: .venv/dev
 
 heavy: .venv/dev
 	tests/install-programs.sh
-	TORTURE=1 $(BIN)/pytest tests/faults tests/e2e/test_tables.py tests/unit/confined/archives/test_limits.py tests/unit/confined/formats/parquet/test_wide.py tests/certainty tests/contract/test_formats_memory.py
+	TORTURE=1 $(BIN)/pytest tests/faults tests/e2e/test_tables.py tests/e2e/test_signals.py tests/certainty tests/contract tests/cluster tests/unit/confined tests/unit/ledger
 
 # Fast paths are optional: whatever else is tested holds without them.
 slow-paths: .venv/dev

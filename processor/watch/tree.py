@@ -80,6 +80,7 @@ class Tree:
         self._events = self._overflows = 0
         self._quiet = False  # the last look met no events, and made none
         self._seen_all_at: float | None = None  # when a walk had first met everything
+        self._looked_at = 0.0
         self._waker = Waker()
 
     def look(self, timeout_seconds: float) -> Look:
@@ -88,7 +89,8 @@ class Tree:
         A file is found again whenever it has changed, and by every scan; whoever takes it knows what is known already.
         """
         self._wait(timeout_seconds)
-        self._intake.clock(self._clock.monotonic(), self._clock.wall_ns())
+        self._looked_at = self._clock.monotonic()
+        self._intake.clock(self._looked_at, self._clock.wall_ns())
         found: list[FoundFile] = []
         self._check_root()
         try:
@@ -172,7 +174,8 @@ class Tree:
         )
 
     def _is_patience_over(self) -> bool:
-        return self._seen_all_at is not None and self._clock.monotonic() - self._seen_all_at > self._patience_seconds
+        # Time that passed since the last look counts for nothing: in it no file could be found.
+        return self._seen_all_at is not None and self._looked_at - self._seen_all_at > self._patience_seconds
 
     def _wait(self, timeout_seconds: float) -> None:
         due = min(self._next_check, self._intake.next_look(), self._scans.next_due())

@@ -175,6 +175,19 @@ def test_all_is_done_in_bounded_time_although_a_file_goes_on_changing(root: Path
     assert watching.paths == [b"whole", b"log"]
 
 
+def test_time_in_which_nobody_looked_does_not_end_the_waiting_for_a_file(root: Path, watch: Watch) -> None:
+    """As when the ledger's disk holds up whoever looks."""
+    skipped = 0.0
+    watching = watch(Clock(monotonic=lambda: time.monotonic() + skipped), settle_seconds=60)
+    (root / "a").write_bytes(b"1")
+    watching.until(lambda: watching.tree.counters().unsettled == 1)
+    watching.look(0)
+    skipped = 1000.0
+    assert not watching.tree.done
+    watching.until(lambda: watching.tree.done)
+    assert watching.paths == [b"a"]
+
+
 def test_a_path_is_looked_at_without_an_event(root: Path, watch: Watch) -> None:
     watching = watch()
     (root / "a").write_bytes(b"1")

@@ -12,7 +12,7 @@ object_upload    Upload one object in parts, each protected by a digest
 part_buffers     Buffers for the parts of an upload
 quarantine       Move failed, delivered and retried files
 rebuild_ledger   Rebuild the ledger from the manifests in the store
-superseding      Name the objects that a new delivery of a file leaves behind
+superseding      Name the objects that a new delivery leaves behind
 verification     Compare the store's answers with our own digests
 webhook          Send events to a receiver over HTTP, signed
 """

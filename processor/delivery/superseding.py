@@ -1,4 +1,4 @@
-"""Objects that a new delivery of a file leaves behind."""
+"""Name the objects that a new delivery leaves behind."""
 
 from collections.abc import Iterable, Iterator
 

@@ -9,14 +9,14 @@ def main() -> None:
     import sys  # noqa: PLC0415
 
     _occupy_standard_streams()
-    if sys.argv[1:] in (["run"], ["run", "--once"]):
+    if sys.argv[1:] in (["run"], ["run", "--once"], ["run", "--once", "--json"]):
         from processor.daemon.malloc import begin_small, without_tables  # noqa: PLC0415
 
         begin_small()
         without_tables()
         from processor.cli.runtime import run_daemon  # noqa: PLC0415
 
-        run_daemon(once="--once" in sys.argv)
+        run_daemon(once="--once" in sys.argv, as_json="--json" in sys.argv)
     from processor.cli.main import main as run  # noqa: PLC0415
 
     run()

@@ -5,10 +5,12 @@ import logging
 import os
 import sys
 from contextlib import suppress
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, TextIO, cast
 
 import orjson
 import structlog
+
+from processor.domain.keys import plain
 
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}
 # By the name of the method that logs; `warn` and `exception` are aliases of structlog's.
@@ -17,11 +19,11 @@ _PRIORITIES = {"debug": b"<7>", "warning": b"<4>", "error": b"<3>", "exception":
 _level = logging.INFO
 
 
-def configure(level: str, *, pretty: bool) -> None:
-    """Write lines of `level` (debug, info, warn, error) and above to stdout from now on."""
+def configure(level: str, *, pretty: bool, to_stderr: bool = False) -> None:
+    """Write lines of `level` (debug, info, warn, error) and above to stdout, or stderr, from now on."""
     set_level(level)
     output: list[Any] = (
-        [structlog.processors.TimeStamper("%H:%M:%S", utc=False), _for_eyes(), _encoded]
+        [structlog.processors.TimeStamper("%H:%M:%S", utc=False), _for_eyes(to_stderr=to_stderr), _encoded]
         if pretty
         else [structlog.processors.TimeStamper("iso"), structlog.processors.JSONRenderer(_dumps)]
     )
@@ -33,7 +35,7 @@ def configure(level: str, *, pretty: bool) -> None:
             *output,
             *([_with_priority] if _journal_reads_stdout() else []),
         ],
-        logger_factory=structlog.BytesLoggerFactory(cast("BinaryIO", _Output())),
+        logger_factory=structlog.BytesLoggerFactory(cast("BinaryIO", _Output(sys.stderr if to_stderr else sys.stdout))),
         cache_logger_on_first_use=False,
     )
     # What libraries say through logging (pykka, botocore) goes the same way, from warnings on.
@@ -46,8 +48,8 @@ class _Output:
     Nothing is kept back, so that nothing is left to be written at the end.
     """
 
-    def __init__(self) -> None:
-        stream = getattr(sys.stdout, "buffer", None)
+    def __init__(self, text: TextIO | None) -> None:
+        stream = getattr(text, "buffer", None)
         self._raw = getattr(stream, "raw", stream)  # None: stdout was closed before the start
 
     def write(self, line: bytes) -> None:
@@ -74,8 +76,24 @@ def _with_priority(_logger: Any, method: str, line: Any) -> bytes:
     return b"\n".join(_PRIORITIES.get(method, b"<6>") + each for each in line.split(b"\n"))
 
 
-def _for_eyes() -> structlog.dev.ConsoleRenderer:
-    return structlog.dev.ConsoleRenderer(colors=sys.stdout is not None and sys.stdout.isatty())
+def _for_eyes(*, to_stderr: bool) -> Any:
+    output = sys.stderr if to_stderr else sys.stdout
+    colours = output is not None and output.isatty() and not os.environ.get("NO_COLOR")
+    renderer = structlog.dev.ConsoleRenderer(colors=colours)
+
+    def harmless(logger: Any, method: str, event: Any) -> Any:
+        """Render the line; a stranger's text in it can not drive the terminal."""
+        traceback = event.pop("exception", None)
+        shown = {name: _harmless(value) for name, value in event.items()}
+        return renderer(logger, method, shown if traceback is None else shown | {"exception": traceback})
+
+    return harmless
+
+
+def _harmless(value: Any) -> Any:
+    if isinstance(value, str):
+        return plain(value)
+    return value if isinstance(value, int | float | None) else plain(repr(value))
 
 
 def _encoded(_logger: Any, _method: str, line: Any) -> bytes:

@@ -5,7 +5,6 @@ A past participle tells a fact, a verb asks for something.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from queue import SimpleQueue
 from threading import Event
 
@@ -14,6 +13,7 @@ from processor.domain.declarations import Drift
 from processor.domain.errors import Failure
 from processor.domain.feeds import AfterUpload, FeedMark, Feeds
 from processor.domain.jobs import Job, Step
+from processor.domain.status import Order
 from processor.domain.tables import Batch, Registration, TableObject
 from processor.domain.uploads import FileDigests, Part
 from processor.ledger.records import BadMembers, Found, PutAway, UnfinishedUpload
@@ -279,23 +279,6 @@ class NotRegistered:
 
     batch: Batch
     failure: Failure
-
-
-HOLD_SECONDS = 180.0
-
-
-class Order(StrEnum):
-    """What an operator may ask for over the control socket."""
-
-    RETRY = "retry"
-    REPROCESS = "reprocess"
-    FLIGHTS = "flights"
-    HINDRANCES = "hindrances"
-    TABLES = "tables"
-    CATALOG = "catalog"
-    DRIFT = "drift"
-    HOLD = "hold"  # admit nothing for HOLD_SECONDS, unless asked again: somebody prunes
-    RELEASE = "release"
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,6 @@ from processor.actors.messages import (
     NotRegistered,
     Obey,
     ObjectStored,
-    Order,
     OrphansAborted,
     PartStored,
     ProbeStore,
@@ -69,6 +68,7 @@ from processor.domain.jobs import FIRST_STEPS, Delivered, Job, Status, Step
 from processor.domain.keys import escape, unescape
 from processor.domain.object_keys import key_of
 from processor.domain.retry import GiveUp, RetryPolicy, TryAgain
+from processor.domain.status import Order
 from processor.domain.tables import Batch, TableObject
 from processor.ledger.database import LedgerFullError
 from processor.ledger.records import Intake, PutAway

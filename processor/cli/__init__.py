@@ -1,7 +1,16 @@
 """The command line.
 
-feeds    `processor feed`: arguments in, text out
-main     Command line: arguments in, text and exit codes out
-runtime  Settings, error reporting and exit codes for every command
-tables   `processor tables`: arguments in, text out
+completion  Completion of shells: scripts that ask `processor complete`
+deliver     Commands that deliver: `run`, and the words of `make run`
+feeds       `processor feed`: arguments in, text out
+look        Commands that look: `why`, `ls`, `verify`, `schema`, `check`, `dashboard`
+main        Command line: arguments in, text and exit codes out
+mend        Commands that mend: `retry`, `reprocess`, `rebuild`
+one_file    Commands without a store: `plan`, `convert`, `extract`
+output      Show a command's answer: as text, or as one JSON document
+parser      The parser of the command line, built without any side effect
+reference   Make docs/COMMANDS.md from the parser: `python -m processor.cli.reference`
+runtime     Settings, error reporting and exit codes for every command
+status      `processor status`: its text, and its picture that goes on
+tables      `processor tables` and `verify --tables`
 """

@@ -1,118 +1,96 @@
 """`processor feed`: arguments in, text out."""
 
-import sys
+import argparse
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
+from processor.cli.output import Line, complain, raw, show
+from processor.cli.parser import UsageError
 from processor.cli.runtime import FAILED, OK, settings_for, told_plainly
-from processor.commands.humanize import plain
 
-app = typer.Typer(no_args_is_help=True, help="Write, test and show declarations (FEEDS, docs/FEEDS.md).")
-_Paths = Annotated[list[Path] | None, typer.Argument(metavar="[PATH]...", help="Files or directories.")]
+if TYPE_CHECKING:
+    from processor.commands.feeds import FeedCheck, FeedList
 
 
-@app.command(name="list")
-def list_feeds() -> None:
+def feed(_arguments: argparse.Namespace) -> int:
+    """Never come here: a command below it is required."""
+    raise UsageError("give one of list, check, infer and schema")
+
+
+def show_feeds(arguments: argparse.Namespace) -> int:
     """Show the feeds in the order in which they are tried, and what was delivered by them."""
     settings = settings_for(S3_BUCKET="unset", WATCH_PATH=Path.cwd())
     from processor.commands.feeds import listed  # noqa: PLC0415
 
     with told_plainly():
-        feeds = listed(settings)
-    for each in feeds:
-        feed, columns = each.feed, each.feed.declaration.columns
-        print(
-            plain(f"{feed.name}  {feed.format or 'any format'}, {len(columns.columns) if columns else 'any'} columns")
-        )
-        print(plain(f"  match {', '.join(pattern.text for pattern in feed.match)}"))
-        print(plain(f"  key {feed.delivery.prefix}{feed.delivery.key or '{path}'}"))
+        show(listed(settings), _listed, as_json=arguments.as_json)
+    return OK
+
+
+def _listed(found: "FeedList") -> Iterator[Line]:
+    for each in found.feeds:
+        columns = "any" if each.columns is None else each.columns
+        yield f"{each.name}  {each.format or 'any format'}, {columns} columns"
+        yield f"  match {', '.join(each.match)}"
+        yield f"  key {each.key}"
         older = f", {each.outdated} under an older declaration" if each.outdated else ""
-        print(f"  declaration {feed.declaration.digest[:12]}, {each.delivered} files delivered{older}")
-    if not feeds:
-        print("no feeds are declared: FEEDS names no file" if settings.feeds is None else f"{settings.feeds}: none")
+        yield f"  declaration {each.declaration[:12]}, {each.delivered} files delivered{older}"
+    if not found.feeds:
+        yield "no feeds are declared: FEEDS names no file" if found.file is None else f"{found.file}: none"
 
 
-@app.command()
-def check(paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Files or directories.")]) -> None:
+def check(arguments: argparse.Namespace) -> int:
     """Tell which feed files are in, what differs from it, and whether they would be delivered."""
     settings = settings_for(S3_BUCKET="unset", WATCH_PATH=Path.cwd())
     from processor.commands.feeds import checked  # noqa: PLC0415
 
-    failed = False
     with told_plainly():
-        for each in checked(settings, paths):
-            print(plain(f"{each.path}: {f'feed {each.feed}' if each.feed else 'no feed'}, {each.rows_are}"))
-            for difference in each.differs:
-                print(plain(f"  {difference}"))
-            failed |= each.failure is not None
-            print(plain(f"  refused: {each.failure}" if each.failure is not None else "  would be delivered"))
-    sys.exit(FAILED if failed else OK)
+        result = checked(settings, [Path(path) for path in arguments.paths])
+        show(result, _checked, as_json=arguments.as_json)
+    return FAILED if result.refused else OK
 
 
-@app.command()
-def infer(
-    paths: _Paths = None,
-    *,
-    name: Annotated[str | None, typer.Option(help="The feed's name.")] = None,
-    from_store: Annotated[str | None, typer.Option(metavar="PREFIX", help="Read delivered files' manifests.")] = None,
-    update: Annotated[bool, typer.Option("--update", help="Show what the files would change, as a diff.")] = False,
-) -> None:
-    """Print a feed that holds all the files; comments say which file made a column's type what it is."""
-    if (from_store is None) is not bool(paths):
-        raise typer.BadParameter("give PATH..., or --from-store PREFIX")
-    settings = settings_for() if from_store is not None else settings_for(S3_BUCKET="unset", WATCH_PATH=Path.cwd())
+def _checked(result: "FeedCheck") -> Iterator[Line]:
+    for each in result.files:
+        yield f"{each.path}: {f'feed {each.feed}' if each.feed else 'no feed'}, {each.rows_are}"
+        yield from (f"  {difference}" for difference in each.differs)
+        yield f"  refused: {each.failure}" if each.failure is not None else "  would be delivered"
+
+
+def infer(arguments: argparse.Namespace) -> int:
+    """Print a feed that holds all the files."""
+    prefix, paths = arguments.from_store, [Path(path) for path in arguments.paths]
+    if (prefix is None) is not bool(paths):
+        raise UsageError("give PATH..., or --from-store PREFIX")
+    settings = settings_for() if prefix is not None else settings_for(S3_BUCKET="unset", WATCH_PATH=Path.cwd())
     from processor.commands import feeds as command  # noqa: PLC0415
+    from processor.commands.progress import Progress  # noqa: PLC0415
     from processor.feeds.infer import updated  # noqa: PLC0415
 
     with told_plainly():
-        feed = command.feed_to_update(settings, name, paths or []) if update else None
-        with _progress() as progress:
-            if from_store is not None:
-                inference = command.infer_from_store(settings, from_store, progress)
-            else:
-                inference = command.infer(settings, paths or [], progress)
-    if feed is not None:
-        print(plain_lines(updated(feed, inference)) or f"nothing would change in feed {feed.name}")
-    else:
-        print(inference.document(name or "inferred"), end="")
-    for path, why in inference.examples:
-        print(plain(f"not read: {path}: {why}"), file=sys.stderr)
-    sys.exit(FAILED if inference.refused or not inference.files else OK)
+        known = command.feed_to_update(settings, arguments.name, paths) if arguments.update else None
+        with Progress("files") as progress:
+            found = (
+                command.infer(settings, paths, progress)
+                if prefix is None
+                else command.infer_from_store(settings, prefix, progress)
+            )
+        text = found.document(arguments.name or "inferred") if known is None else updated(known, found)
+        result = command.InferredFeed(text, found.files, found.refused, tuple(found.examples))
+        if arguments.as_json:
+            show(result, lambda _: (), as_json=True)
+        else:
+            text = text or f"nothing would change in feed {known.name if known else ''}"
+            raw(text if text.endswith("\n") else f"{text}\n")
+    for path, why in result.examples:
+        complain(f"not read: {path}: {why}")
+    return FAILED if result.refused or not result.files else OK
 
 
-@app.command()
-def schema() -> None:
+def schema(_arguments: argparse.Namespace) -> int:
     """Print the JSON Schema of the file of feeds, for editors."""
     from processor.feeds.schema import published  # noqa: PLC0415
 
-    print(published(), end="")
-
-
-def plain_lines(text: str) -> str:
-    """Return text of several lines, each harmless on a terminal."""
-    return "\n".join(plain(line) for line in text.splitlines())
-
-
-@contextmanager
-def _progress() -> Iterator[Iterator[None]]:
-    """Yield steps to take; on a terminal they are counted where everybody can see it."""
-    if not sys.stderr.isatty():
-        yield iter(())
-        return
-    from rich.console import Console  # noqa: PLC0415
-    from rich.progress import Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415
-
-    console = Console(stderr=True)
-    with Progress(TextColumn("{task.completed} files read"), TimeElapsedColumn(), console=console) as bars:
-        task = bars.add_task("", total=None)
-
-        def steps() -> Iterator[None]:
-            while True:
-                bars.advance(task)
-                yield None
-
-        yield steps()
+    raw(published())
+    return OK

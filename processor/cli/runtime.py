@@ -11,21 +11,22 @@ from pathlib import Path
 from typing import Any
 
 from processor import config, environment, logs
+from processor.cli.output import complain, show
 from processor.domain.errors import DeliveryError
 from processor.ledger.database import LedgerBusyError, LedgerDamagedError, LedgerTooNewError
 
 OK, FAILED, USAGE, CONFIGURATION = 0, 1, 2, 78
 
 
-def settings_for(**otherwise: Any) -> config.Settings:
+def settings_for(*, log_to_stderr: bool = False, **otherwise: Any) -> config.Settings:
     """Return the settings and set up the logs, or exit; `otherwise` stands in for what a command does not need."""
     try:
         settings = config.load(otherwise)
     except config.ConfigurationError as error:
         told = "\n".join(filter(None, (str(error), _mistakes_of_feeds())))
-        print(f"the configuration is not usable:\n{told}", file=sys.stderr)
+        complain(f"the configuration is not usable:\n{told}")
         sys.exit(CONFIGURATION)
-    logs.configure(settings.log_level, pretty=settings.log_pretty)
+    logs.configure(settings.log_level, pretty=settings.log_pretty, to_stderr=log_to_stderr)
     return settings
 
 
@@ -48,24 +49,27 @@ def told_plainly() -> Iterator[None]:
     try:
         yield
     except DeliveryError as error:
-        print(error, file=sys.stderr)
+        complain(error)
         configured = error.failure.code.startswith("store.")
         sys.exit(CONFIGURATION if configured else FAILED)
     except config.ConfigurationError as error:
-        print(error, file=sys.stderr)
+        complain(error)
         sys.exit(CONFIGURATION)
     except TimeoutError as error:
-        print(f"{str(error) or 'no answer in time'} (is this host overloaded? try again)", file=sys.stderr)
+        complain(f"{str(error) or 'no answer in time'} (is this host overloaded? try again)")
         sys.exit(FAILED)
     except (LedgerBusyError, LedgerDamagedError, LedgerTooNewError, FileNotFoundError, PermissionError) as error:
-        print(error, file=sys.stderr)
+        complain(error)
         sys.exit(FAILED)
 
 
-def run_daemon(*, once: bool) -> None:
+def run_daemon(*, once: bool, as_json: bool = False) -> None:
     """Do what `processor run` does, and exit."""
-    settings = settings_for()
+    settings = settings_for(log_to_stderr=as_json)
     from processor.daemon.app import run  # noqa: PLC0415 - wrong settings are told at once
 
     with told_plainly():
-        sys.exit(run(settings, once=once))
+        report = run(settings, once=once)
+        if as_json:
+            show(report, lambda _: (), as_json=True)
+        sys.exit(report.exit_code)

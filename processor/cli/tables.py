@@ -1,83 +1,78 @@
-"""`processor tables`: arguments in, text out."""
+"""`processor tables` and `verify --tables`."""
 
-import sys
+import argparse
 import time
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-import orjson
-import typer
-
+from processor.cli.output import Line, complain, show
 from processor.cli.runtime import FAILED, OK, settings_for, told_plainly
-from processor.commands.humanize import moment, plain, span
+from processor.commands.humanize import span, zoned
 
 if TYPE_CHECKING:
-    from processor.commands.tables import TablesReport
+    from processor.commands.tables import TablesReport, TablesVerification
     from processor.tables.requests import TableDescription
 
 
-def tables(
-    name: Annotated[str | None, typer.Argument(help="Of one table: its snapshots, as the catalog has them.")] = None,
-    *,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
-    retry: Annotated[bool, typer.Option("--retry", help="Have what was refused wait again: of NAME, or all.")] = False,
-) -> None:
-    """Show the tables that feeds' files are part of: files, rows, what waits, what is refused and why."""
+def tables(arguments: argparse.Namespace) -> int:
+    """Show the tables that feeds' files are part of, or one of them as the catalog has it."""
     settings = settings_for()
     from processor.commands import tables as command  # noqa: PLC0415
 
+    name = arguments.name
     with told_plainly():
-        if retry:
-            print(f"{command.retry_tables(settings, name)} wait again")
-        elif name is not None:
-            _show_one(command.described(settings, name), name, as_json=as_json)
+        if arguments.retry:
+            waiting = command.WaitingAgain(command.retry_tables(settings, name))
+            show(waiting, lambda found: [f"{found.waiting} wait again"], as_json=arguments.as_json)
+        elif name is None:
+            show(command.report(settings), _all, as_json=arguments.as_json)
         else:
-            _show_all(command.report(settings), as_json=as_json)
+            found = command.described(settings, name)
+            if found is None:
+                complain(f"the catalog knows no table {name}")
+                return FAILED
+            show(found, lambda table: _one(name, table), as_json=arguments.as_json)
+    return OK
 
 
-def verify_tables() -> None:
-    """Compare tables with manifests, and exit."""
+def verify_tables(arguments: argparse.Namespace) -> int:
+    """Compare tables with manifests."""
     settings = settings_for()
     from processor.commands.tables import verify_tables as command  # noqa: PLC0415
 
-    counts: dict[str, int] = {}
     with told_plainly():
-        for each in command(settings):
-            counts[each.finding] = counts.get(each.finding, 0) + 1
-            if each.finding != "ok":
-                print(plain(f"{each.finding}: {each.table}: {each.key}: {each.detail}"), file=sys.stderr)
-    print(", ".join(f"{count} {finding}" for finding, count in sorted(counts.items())) or "no table has files yet")
-    sys.exit(OK if set(counts) <= {"ok", "waiting"} else FAILED)
+        result = command(settings)
+        show(result, _verified, as_json=arguments.as_json)
+    return OK if set(result.counts) <= {"ok", "waiting"} else FAILED
 
 
-def _show_all(report: "TablesReport", *, as_json: bool) -> None:
-    if as_json:
-        print(orjson.dumps(asdict(report), option=orjson.OPT_INDENT_2).decode())
-        return
+def _verified(result: "TablesVerification") -> Iterator[Line]:
+    for each in result.differing:
+        yield f"{each.finding}: {each.table}: {each.key}: {each.detail}", "red"
+    yield ", ".join(f"{count} {finding}" for finding, count in sorted(result.counts.items())) or (
+        "no table has files yet"
+    )
+
+
+def _all(report: "TablesReport") -> Iterator[Line]:
     if report.problem:
-        print(plain(f"the catalog is out: {report.problem}"))
+        yield f"the catalog is out: {report.problem}", "red"
     for each in report.tables:
-        print(f"{each.name}  {each.files:,} files, {each.rows:,} rows, {each.commits:,} commits")
+        yield f"{each.name}  {each.files:,} files, {each.rows:,} rows, {each.commits:,} commits"
         if each.committed_ms is not None:
-            print(f"  snapshot {each.snapshot} of {moment(each.committed_ms)}")
+            yield f"  snapshot {each.snapshot} of {zoned(each.committed_ms)}"
         if each.waiting_since_ms is not None:
-            print(f"  {each.waiting:,} wait, the first for {span(time.time_ns() // 1_000_000 - each.waiting_since_ms)}")
+            yield f"  {each.waiting:,} wait, the first for {span(time.time_ns() // 1_000_000 - each.waiting_since_ms)}"
     for table, key, reason in report.refused:
-        print(plain(f"refused: {table}: {key}: {reason}"))
+        yield f"refused: {table}: {key}: {reason}", "red"
     if not report.tables:
-        print("no feed has delivered a file of a table yet")
+        yield "no feed has delivered a file of a table yet"
 
 
-def _show_one(table: "TableDescription | None", name: str, *, as_json: bool) -> None:
-    if table is None:
-        print(f"the catalog knows no table {name}", file=sys.stderr)
-        sys.exit(FAILED)
-    if as_json:
-        print(orjson.dumps(asdict(table), option=orjson.OPT_INDENT_2).decode())
-        return
-    print(plain(f"{name}  {table.location}"))
-    print(plain(f"  metadata {table.metadata}"))
+def _one(name: str, table: "TableDescription") -> Iterator[Line]:
+    yield f"{name}  {table.location}"
+    yield f"  metadata {table.metadata}"
     for column, type_ in table.columns:
-        print(plain(f"  {column}: {type_}"))
+        yield f"  {column}: {type_}"
     for each in table.snapshots:
-        print(f"  snapshot {each.id}  {moment(each.at_ms)}  {each.operation}  {each.files:,} files, {each.rows:,} rows")
+        yield f"  snapshot {each.id}  {zoned(each.at_ms)}  {each.operation}  {each.files:,} files, {each.rows:,} rows"

@@ -1,34 +1,50 @@
 """`processor convert`: one data file to one Parquet file."""
 
+import os
+import shutil
+import tempfile
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from io import TextIOWrapper
 from pathlib import Path
+from typing import Annotated
 
 from processor.commands.local_worker import LocalWorker
 from processor.commands.output_directory import Directory, Overwriting, PartFile
+from processor.commands.progress import Progress
 from processor.config import Settings
 from processor.confined.entrypoint import ConvertRequest, stream_conversion
-from processor.domain.conversion import DataFormat, Receipt
+from processor.domain.conversion import Column, DataFormat, Receipt
 from processor.domain.errors import DeliveryError, refused
 from processor.domain.files import FileMetadata, FileType, Kind
 from processor.streams.frames import Begin, Content, Data, End, Failed, Frame, Restart
 
 _HEAD_BYTES = 4096
+_PIPE_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class Converted:
     """What was written."""
 
-    receipt: Receipt
-    parquet: Path
-    rejects: Path | None
-    notes: Path | None
+    parquet: Annotated[Path, "the file; `-`: stdout"]
+    rows: int
+    columns: Annotated[tuple[Column, ...], "`name`, `type`, `null_count`, `reason`, `original_name`"]
+    rejects: Annotated[Path | None, "file of the rejected rows; null: there are none"]
+    rejected_rows: int
+    notes: Annotated[Path | None, "file of the lines that are no rows; null: there are none"]
+    noted_lines: int
 
 
 def convert_file(
-    worker: LocalWorker, settings: Settings, source: Path, target: Path, *, force: bool = False
+    worker: LocalWorker,
+    settings: Settings,
+    source: Path,
+    target: Path,
+    progress: Progress | None = None,
+    *,
+    force: bool = False,
 ) -> Converted:
     """Convert `source` to `target`; rejected rows go to `<target>.rejects.jsonl`, notes to `<target>.notes.jsonl`.
 
@@ -43,10 +59,36 @@ def convert_file(
     try:
         for frame in stream.frames():
             writing.take(frame)
+            if progress is not None and isinstance(frame, Data):
+                progress.step(len(frame.data))
         return writing.finish()
     finally:
         stream.close()
         writing.directory.close()
+
+
+@contextmanager
+def piped(source: Path, target: Path) -> Iterator[tuple[Path, Path]]:
+    """Yield paths of files to convert from and to: `-` and pipes are held in memory meanwhile, on a tmpfs.
+
+    A text is read more than once, and its Parquet is whole or nothing. The caller writes out what `-` became.
+    """
+    from_pipe, to_pipe = str(source) == "-" or source.is_fifo(), str(target) == "-"
+    if not from_pipe and not to_pipe:
+        yield source, target
+        return
+    with tempfile.TemporaryDirectory(prefix="processor-", dir=_memory()) as held:
+        if from_pipe:
+            copy = Path(held, source.name if source.suffix else "stdin")
+            descriptor = os.dup(0) if str(source) == "-" else os.open(source, os.O_RDONLY)
+            with os.fdopen(descriptor, "rb") as pipe, copy.open("wb") as writer:
+                shutil.copyfileobj(pipe, writer, _PIPE_BYTES)
+            source = copy
+        yield source, Path(held, "parquet") if to_pipe else target
+
+
+def _memory() -> str | None:
+    return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 - a directory of its own in it
 
 
 def batch(settings: Settings, lines: Iterable[str], *, force: bool = False) -> Iterator[str]:
@@ -130,4 +172,13 @@ class _ObjectWriting:
         assert self._receipt is not None, "a stream that ended well has a receipt"
         self.directory.keep()
         files = {content: path for content, path in self._files.items() if content in self._begun}
-        return Converted(self._receipt, files[Content.PARQUET], files.get(Content.REJECTS), files.get(Content.NOTES))
+        receipt = self._receipt
+        return Converted(
+            parquet=files[Content.PARQUET],
+            rows=receipt.rows,
+            columns=receipt.columns,
+            rejects=files.get(Content.REJECTS),
+            rejected_rows=receipt.rejected_rows,
+            notes=files.get(Content.NOTES),
+            noted_lines=receipt.notes,
+        )

@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Annotated
 
 from processor.commands.local_worker import LocalWorker
 from processor.commands.output_directory import Directory, Overwriting, PartFile
+from processor.commands.progress import Progress
 from processor.config import Settings
 from processor.confined.entrypoint import ExtractRequest, stream_extraction
 from processor.domain.errors import DeliveryError, Failure, refused
@@ -17,22 +19,32 @@ from processor.streams.frames import Bad, Begin, Content, Data, End, Failed, Fra
 
 @dataclass(slots=True)
 class Extracted:
-    """What became of the archive; `failure` tells why it was not read to its end."""
+    """What became of an archive."""
 
-    written: int = 0
-    bad: list[tuple[str, Failure]] = field(default_factory=list)
-    skipped: list[tuple[str, str]] = field(default_factory=list)
-    failure: Failure | None = None
+    written: Annotated[int, "members"] = 0
+    bad: Annotated[list[tuple[str, Failure]], "members that could not be read: name, failure"] = field(
+        default_factory=list
+    )
+    skipped: Annotated[list[tuple[str, str]], "members that are no files: name, reason"] = field(default_factory=list)
+    failure: Annotated[Failure | None, "why it was not read to its end"] = None
 
 
-def extract_file(settings: Settings, source: Path, directory: Path, *, force: bool = False) -> Extracted:
+def extract_file(
+    settings: Settings, source: Path, directory: Path, progress: Progress, *, force: bool = False
+) -> Extracted:
     """Extract the archive `source` below `directory`, which is made if need be. Raises DeliveryError, OSError."""
     with LocalWorker(settings) as worker:
-        return extract_by(worker, settings, source, directory, force=force)
+        return extract_by(worker, settings, source, directory, progress, force=force)
 
 
 def extract_by(
-    worker: LocalWorker, settings: Settings, source: Path, directory: Path, *, force: bool = False
+    worker: LocalWorker,
+    settings: Settings,
+    source: Path,
+    directory: Path,
+    progress: Progress | None = None,
+    *,
+    force: bool = False,
 ) -> Extracted:
     """Do the same by a worker that is there already."""
     root, file = worker.examine(source)
@@ -46,10 +58,24 @@ def extract_by(
     try:
         for frame in stream.frames():
             writing.take(frame)
+            if progress is not None and isinstance(frame, Data):
+                progress.step(len(frame.data))
     finally:
         stream.close()
         writing.directory.close()
     return writing.result
+
+
+def keys_of(begin: Begin) -> dict[Content, str]:
+    """Return, by content, the key of a member's object below that of its archive."""
+    key = Member(begin.member, begin.name, begin.raw_name, again=begin.again).key
+    parquet = parquet_key(key)
+    return {
+        Content.AS_IS: key,
+        Content.PARQUET: parquet,
+        Content.REJECTS: rejects_key(parquet),
+        Content.NOTES: notes_key(parquet),
+    }
 
 
 class _MemberWriting:
@@ -84,16 +110,8 @@ class _MemberWriting:
                 pass
 
     def _begin(self, begin: Begin) -> None:
-        key = Member(begin.member, begin.name, begin.raw_name, again=begin.again).key
-        parquet = parquet_key(key)
-        keys = {
-            Content.AS_IS: key,
-            Content.PARQUET: parquet,
-            Content.REJECTS: rejects_key(parquet),
-            Content.NOTES: notes_key(parquet),
-        }
         self._begun = begin
-        self._part = self.directory.part(keys[begin.content])
+        self._part = self.directory.part(keys_of(begin)[begin.content])
 
     def _end(self) -> None:
         assert self._begun is not None, "frames come in their order"

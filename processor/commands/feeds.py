@@ -4,8 +4,10 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Annotated
 
 from processor.commands.local_worker import LocalWorker
+from processor.commands.progress import Progress
 from processor.config import ConfigurationError, Settings
 from processor.confined.entrypoint import ConvertRequest, stream_conversion
 from processor.confined.formats import plan
@@ -31,9 +33,26 @@ from processor.streams.source import open_file
 class ListedFeed:
     """A feed, and how many delivered files were read by it as it is now, and as it was."""
 
-    feed: Feed
+    name: str
+    format: str | None
+    columns: int | None
+    match: tuple[str, ...]
+    key: str
+    declaration: str
     delivered: int
     outdated: int
+
+
+@dataclass(frozen=True, slots=True)
+class FeedList:
+    """The feeds in the order in which they are tried."""
+
+    file: Annotated[Path | None, "the file of feeds; null: FEEDS names none"]
+    feeds: Annotated[
+        tuple[ListedFeed, ...],
+        "`name`, `format` (null: any), `columns` (how many; null: any), `match`, `key`, `declaration` (digest), "
+        "`delivered` by it, `outdated`: by older ones",
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,27 +74,66 @@ class _FeedRequest:
     options: ConversionOptions
 
 
-def listed(settings: Settings) -> list[ListedFeed]:
+@dataclass(slots=True)
+class FeedCheck:
+    """What feeds would make of files."""
+
+    files: Annotated[
+        Iterator[CheckedFile],
+        "`path`, `feed` (empty: none), `rows_are` (its format or type), `columns`, `differs` (from the declaration), "
+        "`failure` (why it would be refused)",
+    ]
+    refused: Annotated[int, "how many would be refused"] = 0
+
+
+@dataclass(frozen=True, slots=True)
+class InferredFeed:
+    """A feed that holds all the files."""
+
+    document: Annotated[str, "its declaration in TOML; with --update: a diff, empty when nothing would change"]
+    files: Annotated[int, "files that were read"]
+    refused: Annotated[int, "files that could not be read"]
+    examples: Annotated[tuple[tuple[str, str], ...], "some of them, with the reason"]
+
+
+def listed(settings: Settings) -> FeedList:
     """Return the feeds in their order. Raises ConfigurationError."""
     feeds = load_feeds(settings)
     try:
         delivered = delivered_by_feed(settings.progress_db_path)
     except FileNotFoundError:
         delivered = {}
-    return [_listed(feed, delivered) for feed in feeds.feeds]
+    return FeedList(settings.feeds, tuple(_listed(feed, delivered) for feed in feeds.feeds))
 
 
 def _listed(feed: Feed, delivered: dict[FeedMark, int]) -> ListedFeed:
     ever = sum(count for mark, count in delivered.items() if mark.name == feed.name)
     now = delivered.get(feed.mark, 0)
-    return ListedFeed(feed, now, ever - now)
+    columns = feed.declaration.columns
+    return ListedFeed(
+        name=feed.name,
+        format=feed.format,
+        columns=len(columns.columns) if columns else None,
+        match=tuple(pattern.text for pattern in feed.match),
+        key=f"{feed.delivery.prefix}{feed.delivery.key or '{path}'}",
+        declaration=feed.declaration.digest,
+        delivered=now,
+        outdated=ever - now,
+    )
 
 
-def checked(settings: Settings, paths: Iterable[Path]) -> Iterator[CheckedFile]:
-    """Yield for each file which feed it is in, and whether it is as declared. Raises ConfigurationError."""
-    with LocalWorker(settings) as worker:
-        for path in files_of(worker, paths):
-            yield _checked(worker, settings, path)
+def checked(settings: Settings, paths: Iterable[Path]) -> FeedCheck:
+    """Return for each file which feed it is in, and whether it is as declared. Iterating raises ConfigurationError."""
+
+    def each() -> Iterator[CheckedFile]:
+        with LocalWorker(settings) as worker:
+            for path in files_of(worker, paths):
+                found = _checked(worker, settings, path)
+                result.refused += found.failure is not None
+                yield found
+
+    result = FeedCheck(each())
+    return result
 
 
 def _checked(worker: LocalWorker, settings: Settings, path: Path) -> CheckedFile:
@@ -127,18 +185,22 @@ def _differences(receipt: Receipt) -> Iterator[str]:
         yield f"{receipt.rejected_rows} rows would be rejected"
 
 
-def infer(settings: Settings, paths: Iterable[Path], progress: Iterable[None] = ()) -> Inference:
-    """Return what many files are together; a step of `progress` is taken with each. Raises ConfigurationError.
+def infer(settings: Settings, paths: Iterable[Path], progress: Progress) -> Inference:
+    """Return what many files are together. Raises ConfigurationError.
 
     Each is read as its feed says, but for the columns: those are what is asked.
     """
-    inference, steps = Inference(), iter(progress)
+    inference = Inference()
     with LocalWorker(settings) as worker:
+        paths = list(paths)
+        progress.total = sum(
+            each.is_file() for path in paths for each in (path.rglob("*") if path.is_dir() else [path])
+        )
         for path in files_of(worker, paths):
             found = _found(worker, settings, path)
             if found is not None:
                 inference.add(found)
-            next(steps, None)
+            progress.step(1)
     return inference
 
 
@@ -157,19 +219,19 @@ def _found(worker: LocalWorker, settings: Settings, path: Path) -> ReadFile | No
     return ReadFile(shown, file.kind.data, tuple(_found_columns(plan).values()), plan.facts)
 
 
-def infer_from_store(settings: Settings, prefix: str, progress: Iterable[None] = ()) -> Inference:
+def infer_from_store(settings: Settings, prefix: str, progress: Progress) -> Inference:
     """Return what delivered files whose paths begin with `prefix` are together. Raises DeliveryError.
 
     A manifest does not tell text from a column without values: both are VARCHAR there.
     """
-    inference, steps = Inference(), iter(progress)
+    inference = Inference()
     with open_store(settings) as (_reached, store):
         for key in list_manifests(store, prefix):
             manifest = read_manifest(store, key)
             for entry in manifest.entries:
                 if isinstance(entry, ManifestObject) and entry.columns:
                     inference.add(_delivered(manifest.head.source_path, entry))
-            next(steps, None)
+            progress.step(1)
     return inference
 
 

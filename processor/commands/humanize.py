@@ -1,6 +1,8 @@
 """Format sizes, durations and times for people."""
 
-from datetime import UTC, datetime
+import time
+
+from processor.domain.keys import plain as plain  # noqa: PLC0414 - for people, too
 
 
 def size(count: float | None) -> str:
@@ -24,17 +26,9 @@ def span(milliseconds: float) -> str:
 
 def moment(milliseconds: float) -> str:
     """Return a point in time, in UTC."""
-    return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(milliseconds / 1000))
 
 
-def plain(text: object) -> str:
-    r"""Return a stranger's text for one line of a terminal or page: control and direction characters as `\x1b`.
-
-    Names may hold escape sequences, line ends, and marks that turn the direction of writing.
-    """
-    return "".join(each if each.isprintable() else _spelt(each) for each in str(text))
-
-
-def _spelt(character: str) -> str:
-    code = ord(character)
-    return f"\\x{code:02x}" if code <= 0xFF else f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"  # noqa: PLR2004
+def zoned(milliseconds: float) -> str:
+    """Return a point in time with its zone."""
+    return f"{moment(milliseconds)} UTC"

@@ -1,4 +1,4 @@
-"""Ledger commands: `status`, `why`, `retry`, `reprocess`.
+"""Ledger commands: `why`, `retry`, `reprocess`, and `status` with feeds.
 
 What only looks opens the ledger read-only. What changes something goes to the daemon over its control socket; when
 none runs, it takes the ledger's lock itself.
@@ -7,111 +7,47 @@ none runs, it takes the ledger's lock itself.
 import os
 import re
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import orjson
 
-from processor.actors.messages import Order
+from processor.commands.paths import meant
+from processor.commands.status import LedgerState
+from processor.commands.status import asked as asked_of
+from processor.commands.status import state as state_of
 from processor.config import ConfigurationError, Settings
-from processor.daemon.control_api import WATCH, request
-from processor.daemon.control_socket import NotRunningError, ask
+from processor.daemon.control_socket import NotRunningError, ask, request
 from processor.daemon.factories import own_ledger
 from processor.delivery import quarantine
 from processor.domain.feeds import FeedMark, Feeds
-from processor.domain.jobs import Status
 from processor.domain.keys import escape, unescape
+from processor.domain.status import Order, Status
+from processor.domain.timeline import Passed, timeline_from
+from processor.environment import Places
 from processor.feeds.load import load_feeds
 from processor.ledger.database import FEEDS_SINCE, Lock
-from processor.ledger.reader import TableStanding, delivered_by_feed, reading, standing_of_tables
+from processor.ledger.reader import delivered_by_feed, reading
 from processor.ledger.records import Found
 from processor.ledger.writer import Ledger
 
 MOST_OBJECTS = 1000
-_MOST_SHOWN = 20
 _MOST_COMPLETED = 200
 _FEEDS_OF_FILE = "SELECT name, digest FROM feed_files ff JOIN feeds f ON f.id=ff.feed WHERE file_id=? ORDER BY name"
+_FAILED = (
+    "SELECT file_path, (SELECT detail FROM history WHERE file_id=f.id AND event='failed' ORDER BY at DESC LIMIT 1)"
+    " FROM file_progress f WHERE status='failed' AND updated_at>=?"
+)
+_OF_FEED = " AND id IN (SELECT file_id FROM feed_files ff JOIN feeds d ON d.id=ff.feed WHERE d.name=?)"
 _HARMLESS = re.compile(r"[\w/.,:=@%+-]+")
-
-
-@dataclass(frozen=True, slots=True)
-class LedgerState:
-    """Where everything stands. `flights` is None when no daemon runs; `hindrances` are why nothing is delivered.
-
-    `watch`: how many files are `open` for writing, which (`open_files`), how many are `left_out`; None like `flights`.
-    """
-
-    counts: dict[str, int]
-    bytes_by_status: dict[str, int]
-    completed_last_hour: int
-    bytes_last_hour: int
-    oldest_waiting_ms: int | None
-    oldest_waiting_path: str | None
-    failures: tuple[dict[str, Any], ...]
-    flights: tuple[dict[str, Any], ...] | None
-    ledger_bytes: int
-    at_ms: int
-    hindrances: tuple[str, ...] = ()
-    outdated: dict[str, int] = field(default_factory=dict)  # by feed: files delivered under an older declaration
-    watch: dict[str, Any] | None = None
-    tables: tuple[TableStanding, ...] = ()
-    catalog_problem: str = ""
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return plain values, for --json."""
-        return {name: getattr(self, name) for name in self.__slots__}
-
-
-def upload_rate(before: LedgerState, after: LedgerState) -> float:
-    """Return bytes a second that were uploaded meanwhile, of files that were on their way at both times."""
-    if not before.flights or not after.flights or after.at_ms <= before.at_ms:
-        return 0.0
-    had = {(flight["path"], flight["attempt"]): flight["uploaded_bytes"] for flight in before.flights}
-    grown = (
-        flight["uploaded_bytes"] - had.get((flight["path"], flight["attempt"]), flight["uploaded_bytes"])
-        for flight in after.flights
-    )
-    return float(sum(grown)) * 1000 / (after.at_ms - before.at_ms)
 
 
 def state(settings: Settings) -> LedgerState:
     """Return where everything stands. Raises FileNotFoundError when there is no ledger yet."""
-    now = time.time_ns() // 1_000_000
-    with reading(settings.progress_db_path) as db:
-        rows = db.execute("SELECT status, count(*), total(size_bytes) FROM file_progress GROUP BY status").fetchall()
-        hour = db.execute(
-            "SELECT count(*), total(size_bytes) FROM file_progress WHERE updated_at>? AND status='completed'",
-            (now - 3_600_000,),
-        ).fetchone()
-        oldest = db.execute(
-            "SELECT created_at, file_path FROM file_progress WHERE status='pending' ORDER BY due_at LIMIT 1"
-        ).fetchone()
-        failures = db.execute(
-            "SELECT file_path, error_message, tries, updated_at FROM file_progress WHERE status='failed'"
-            " ORDER BY updated_at DESC LIMIT ?",
-            (_MOST_SHOWN,),
-        ).fetchall()
-    flights = asked(settings, Order.FLIGHTS)
-    return LedgerState(
-        counts=dict.fromkeys(map(str, Status), 0) | {row[0]: row[1] for row in rows},
-        bytes_by_status={row[0]: int(row[2]) for row in rows},
-        completed_last_hour=hour[0],
-        bytes_last_hour=int(hour[1]),
-        oldest_waiting_ms=None if oldest is None else now - oldest[0],
-        oldest_waiting_path=None if oldest is None else oldest[1],
-        failures=tuple(dict(row) for row in failures),
-        flights=None if flights is None else tuple(flights),
-        ledger_bytes=settings.progress_db_path.stat().st_size,
-        at_ms=now,
-        hindrances=tuple(asked(settings, Order.HINDRANCES) or ()),
-        watch=asked(settings, WATCH),
-        tables=standing_of_tables(settings.progress_db_path),
-        catalog_problem=asked(settings, Order.CATALOG) or "",
-        outdated={} if settings.feeds is None else _outdated_if_usable(settings),
-    )
+    return state_of(_places(settings), {} if settings.feeds is None else _outdated_if_usable(settings))
 
 
 def drift_since_start(settings: Settings) -> tuple[tuple[str, str, str, int], ...]:
@@ -130,10 +66,15 @@ def _outdated_if_usable(settings: Settings) -> dict[str, int]:
 class Story:
     """What is known of one file."""
 
-    record: dict[str, Any]
-    feeds: tuple[FeedMark, ...]
-    history: tuple[dict[str, Any], ...]
-    objects: tuple[dict[str, Any], ...]
+    record: Annotated[dict[str, Any], "its row of the ledger's `file_progress`"]
+    code: Annotated[str | None, "why it failed last, as a code of docs/OPERATIONS.md; null: it did not"]
+    lies_at: Annotated[str | None, "where a failed file lies now; null: nowhere that is known"]
+    feeds: Annotated[tuple[FeedMark, ...], "by which it was read: `name`, `digest` of the declaration"]
+    timeline: Annotated[
+        tuple[Passed, ...], "the last try's way: `milestone`, `at_ms`, `milliseconds` since the one before"
+    ]
+    history: Annotated[tuple[dict[str, Any], ...], "what went otherwise: `at` (ms), `event`, and what was decided"]
+    objects: Annotated[tuple[dict[str, Any], ...], "what is stored of it, as the manifest tells, 1,000 at most"]
 
 
 def story(settings: Settings, path: Path) -> Story | None:
@@ -141,20 +82,38 @@ def story(settings: Settings, path: Path) -> Story | None:
 
     Once a file is completed its objects stand in the manifest: see deliveries.delivered_objects.
 
-    `path` may be absolute, relative to here, or relative to WATCH_PATH.
+    `path` is as `paths.meant` takes it.
     """
     with reading(settings.progress_db_path) as db:
-        for candidate in _candidates(settings, path):
+        for candidate in meant(settings, path):
             row = db.execute("SELECT * FROM file_progress WHERE file_path=?", (escape(candidate),)).fetchone()
             if row is None:
                 continue
+            record = dict(row)
             events = db.execute("SELECT at, event, detail FROM history WHERE file_id=? ORDER BY at", (row["id"],))
             known = db.execute("PRAGMA user_version").fetchone()[0] >= FEEDS_SINCE
             marks = [FeedMark(*mark) for mark in db.execute(_FEEDS_OF_FILE, (row["id"],))] if known else []
             history = tuple({"at": at, "event": event, **orjson.loads(detail)} for at, event, detail in events)
             details = db.execute("SELECT details FROM objects WHERE file_id=? LIMIT ?", (row["id"], MOST_OBJECTS))
-            return Story(dict(row), tuple(marks), history, tuple(orjson.loads(detail) for (detail,) in details))
+            objects = tuple(orjson.loads(detail) for (detail,) in details)
+            failed = record["status"] == Status.FAILED
+            code, lies_at = (_code(history), _lies_at(settings, candidate)) if failed else (None, None)
+            passed = tuple(timeline_from(record.get("timeline")).passed())
+            return Story(record, code, lies_at, tuple(marks), passed, history, objects)
     return None
+
+
+def _code(history: tuple[dict[str, Any], ...]) -> str | None:
+    failures = (event["failure"]["code"] for event in reversed(history) if event["event"] == "failed")
+    return next(failures, None)
+
+
+def _lies_at(settings: Settings, path: bytes) -> str | None:
+    """Return where a failed file lies: aside, or still where it was found."""
+    relative_path = path.removeprefix(os.fsencode(settings.watch_path) + b"/")
+    with suppress(OSError):
+        return escape(quarantine.lies_at(relative_path, os.fsencode(settings.error_directory)))
+    return escape(path) if os.path.lexists(path) else None
 
 
 def relative_path(settings: Settings, story: Story) -> bytes:
@@ -162,17 +121,58 @@ def relative_path(settings: Settings, story: Story) -> bytes:
     return unescape(story.record["file_path"]).removeprefix(os.fsencode(settings.watch_path) + b"/")
 
 
-def retry(settings: Settings, path: Path | None) -> int:
-    """Make failed files, one or all, pending again; return how many. They are moved back to where they came from."""
-    for candidate in _candidates(settings, path) if path is not None else [None]:
-        meant = None if candidate is None else Path(os.fsdecode(candidate))
+@dataclass(frozen=True, slots=True)
+class PendingAgain:
+    """Files that were made pending again."""
+
+    pending: Annotated[int, "how many"]
+    chosen: Annotated[int, "how many were asked for; those whose file is gone stay as they are"]
+
+
+def failed_files(
+    settings: Settings, *, since_ms: int | None = None, code: str | None = None, feed: str | None = None
+) -> list[Path]:
+    """Return the failed files that failed since then, with that code, of that feed. Raises FileNotFoundError."""
+    root = os.fsencode(settings.watch_path) + b"/"
+    with reading(settings.progress_db_path) as db:
+        rows = db.execute(_FAILED + (_OF_FEED if feed else ""), (since_ms or 0, *((feed,) if feed else ())))
+        found = [path for path, detail in rows if code is None or _has_code(detail, code)]
+    paths = [unescape(path) for path in found]
+    return [Path(os.fsdecode(path)) for path in paths if path.startswith(root)]
+
+
+def _has_code(detail: str | None, code: str) -> bool:
+    return detail is not None and bool(orjson.loads(detail)["failure"]["code"] == code)
+
+
+def retry_all(settings: Settings) -> int:
+    """Make all failed files pending again; return how many. They are moved back to where they came from."""
+    try:
+        return int(ask(settings.control_socket_path, request(Order.RETRY)))
+    except NotRunningError:
+        with ledger_alone(settings) as ledger:
+            return _retry_alone(settings, ledger, None)
+
+
+def retry(settings: Settings, paths: Iterable[Path]) -> int:
+    """Make these failed files pending again; return how many. A path is as `paths.meant` takes it."""
+    count, left = 0, list(paths)
+    while left:
         try:
-            count = int(ask(settings.control_socket_path, request(Order.RETRY, meant)))
+            count += _retry_by_daemon(settings, left[0])
         except NotRunningError:
-            count = _retry_alone(settings, candidate)
-        if count:
-            return count
-    return 0
+            with ledger_alone(settings) as ledger:
+                return count + sum(
+                    next(filter(None, (_retry_alone(settings, ledger, each) for each in meant(settings, path))), 0)
+                    for path in left
+                )
+        left.pop(0)
+    return count
+
+
+def _retry_by_daemon(settings: Settings, path: Path) -> int:
+    orders = (request(Order.RETRY, Path(os.fsdecode(each))) for each in meant(settings, path))
+    return next(filter(None, (int(ask(settings.control_socket_path, order)) for order in orders)), 0)
 
 
 def failed_paths(settings: Settings) -> list[str]:
@@ -190,16 +190,28 @@ def failed_paths(settings: Settings) -> list[str]:
 
 def reprocess(settings: Settings, path: Path | None, since_ms: int | None) -> int:
     """Have completed files delivered once more: one, or all completed since `since_ms`; return how many."""
-    for candidate in _candidates(settings, path) if path is not None else [None]:
-        meant = None if candidate is None else Path(os.fsdecode(candidate))
+    for candidate in meant(settings, path) if path is not None else [None]:
+        one = None if candidate is None else Path(os.fsdecode(candidate))
         try:
-            count = int(ask(settings.control_socket_path, request(Order.REPROCESS, meant, since_ms)))
+            count = int(ask(settings.control_socket_path, request(Order.REPROCESS, one, since_ms)))
         except NotRunningError:
             with ledger_alone(settings) as ledger:
                 count = ledger.reprocess(candidate, since_ms, now_ms())
         if count:
             return count
     return 0
+
+
+def delivered_since(settings: Settings, since_ms: int) -> int:
+    """Return how many files `reprocess` would take. Raises FileNotFoundError."""
+    query = "SELECT count(*) FROM file_progress WHERE status='completed' AND modified_ns IS NOT NULL AND updated_at>=?"
+    with reading(settings.progress_db_path) as db:
+        return int(db.execute(query, (since_ms,)).fetchone()[0])
+
+
+def outdated_of(settings: Settings, name: str) -> int:
+    """Return how many files `reprocess_feed` would take."""
+    return outdated(settings, load_feeds(settings)).get(name, 0)
 
 
 def reprocess_feed(settings: Settings, name: str) -> int:
@@ -228,17 +240,16 @@ def outdated(settings: Settings, feeds: Feeds) -> dict[str, int]:
     return counts
 
 
-def _retry_alone(settings: Settings, path: bytes | None) -> int:
+def _retry_alone(settings: Settings, ledger: Ledger, path: bytes | None) -> int:
     root, aside = os.fsencode(settings.watch_path), os.fsencode(settings.error_directory)
     count = 0
-    with ledger_alone(settings) as ledger:
-        for row, relative_path in ledger.failed_files(path):
-            try:
-                status = quarantine.bring_back(root, relative_path, aside)
-            except FileNotFoundError:
-                continue
-            ledger.retry(row, Found.of(relative_path, status), now_ms())
-            count += 1
+    for row, relative_path in ledger.failed_files(path):
+        try:
+            status = quarantine.bring_back(root, relative_path, aside)
+        except FileNotFoundError:
+            continue
+        ledger.retry(row, Found.of(relative_path, status), now_ms())
+        count += 1
     return count
 
 
@@ -255,20 +266,11 @@ def ledger_alone(settings: Settings) -> Iterator[Ledger]:
 
 def asked(settings: Settings, order: str) -> Any:
     """Return what a running daemon answers; None when none runs."""
-    try:
-        return ask(settings.control_socket_path, request(order))
-    except (NotRunningError, OSError, ValueError):
-        return None
+    return asked_of(_places(settings), order)
 
 
-def _candidates(settings: Settings, path: Path) -> list[bytes]:
-    """Return the absolute paths that the operator may mean, the nearest first, each once."""
-    here, watched = os.fsencode(path.absolute()), os.fsencode(settings.watch_path / path)
-    aside = os.fsencode(settings.error_directory) + b"/"
-    meant = [here, watched]
-    if here.startswith(aside):
-        meant.append(os.fsencode(settings.watch_path) + b"/" + here.removeprefix(aside))
-    return list(dict.fromkeys(meant))
+def _places(settings: Settings) -> Places:
+    return Places(settings.progress_db_path, settings.control_socket_path, feeds=settings.feeds is not None)
 
 
 def now_ms() -> int:

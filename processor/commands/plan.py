@@ -1,18 +1,39 @@
 """`processor plan`: show what would be done; upload nothing."""
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Annotated
 
+from processor.commands.extract import keys_of
 from processor.commands.local_worker import LocalWorker
+from processor.commands.progress import Progress
 from processor.config import Settings
-from processor.confined.formats import plan
+from processor.confined.entrypoint import ExtractRequest, stream_extraction
+from processor.confined.formats import plan as plan_of
 from processor.confined.formats.base import TablePlan
-from processor.domain.conversion import Column, ConversionOptions, Facts
+from processor.domain.conversion import Column, ConversionOptions, Facts, Receipt
 from processor.domain.errors import DeliveryError, Failure
 from processor.domain.files import FileMetadata, FileType
+from processor.domain.keys import escape
 from processor.domain.object_keys import key_of
+from processor.streams.frames import Bad, Begin, Content, Data, End, Failed, Restart, Skipped
 from processor.streams.source import open_file
+
+
+@dataclass(frozen=True, slots=True)
+class MemberPlan:
+    """What would become of one member of an archive."""
+
+    member: str
+    key: str
+    type: str
+    size_bytes: int | None = None
+    rows: int | None = None
+    columns: tuple[Column, ...] = ()
+    failure: Failure | None = None
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +48,21 @@ class FilePlan:
     reading: Facts = ()
     columns: tuple[Column, ...] = ()
     failure: Failure | None = None
+    members: tuple[MemberPlan, ...] = ()
+    note: str = ""
+
+
+@dataclass(slots=True)
+class Plan:
+    """What would be done with every file; nothing is uploaded."""
+
+    files: Annotated[
+        Iterator[FilePlan],
+        "`path`, `key`, `type`, `size_bytes`, `sha256`, `reading` (how), `columns` (`name`, `type`, `reason`), "
+        "`failure` (why it would be refused), `members` of an archive, `note`",
+    ]
+    planned: Annotated[int, "how many"] = 0
+    refused: Annotated[int, "how many of them would be refused, whole or in part"] = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,16 +72,36 @@ class _Request:
     options: ConversionOptions
 
 
-def plan_files(settings: Settings, paths: list[Path]) -> Iterator[FilePlan]:
-    """Yield the plan of every file; directories are gone through."""
-    with LocalWorker(settings) as worker:
-        for path in paths:
-            for each in sorted(path.rglob("*")) if path.is_dir() else [path]:
-                if each.is_file() and not each.is_symlink():
-                    yield _plan(worker, settings, each)
+def plan_files(settings: Settings, paths: Iterable[Path], progress: Progress) -> Plan:
+    """Return the plan of every file; directories are gone through, archives opened. What is no file is said, too."""
+
+    def each() -> Iterator[FilePlan]:
+        with LocalWorker(settings) as worker:
+            for path in files_below(paths):
+                found = _plan(worker, settings, path, progress)
+                plan.planned += 1
+                plan.refused += found.failure is not None or any(member.failure for member in found.members)
+                yield found
+
+    plan = Plan(each())
+    return plan
 
 
-def _plan(worker: LocalWorker, settings: Settings, path: Path) -> FilePlan:
+def files_below(paths: Iterable[Path]) -> Iterator[Path]:
+    """Yield every path that is no directory, directories gone through; links are not followed."""
+    for path in paths:
+        if path.is_dir() and not path.is_symlink():
+            yield from (each for each in sorted(path.rglob("*")) if each.is_symlink() or not each.is_dir())
+        else:
+            yield path
+
+
+def _plan(worker: LocalWorker, settings: Settings, path: Path, progress: Progress) -> FilePlan:
+    if path.is_symlink():
+        note = f"a symbolic link to {os.readlink(path)}: not followed, never delivered"
+        return FilePlan(path, "", "link", 0, "", note=note)
+    if path.exists() and not path.is_file():
+        return FilePlan(path, "", "special", 0, "", note="no plain file: never delivered")
     try:
         root, file = worker.examine(path)
     except DeliveryError as error:
@@ -57,13 +113,63 @@ def _plan(worker: LocalWorker, settings: Settings, path: Path) -> FilePlan:
     if kind.mismatch:
         reading = (*reading, ("type-mismatch", kind.mismatch))
     plan = FilePlan(path, settings.s3_prefix + key_of(relative), name, file.size_bytes, file.checksum or "", reading)
-    if kind.type is not FileType.DATABASE:
-        return plan
+    match kind.type:
+        case FileType.ARCHIVE:
+            return _of_members(worker, settings, plan, root, file, progress)
+        case FileType.DATABASE:
+            return _of_table(worker, settings, plan, root, file)
+        case FileType.REGULAR:
+            return plan
+
+
+def _of_table(worker: LocalWorker, settings: Settings, plan: FilePlan, root: bytes, file: FileMetadata) -> FilePlan:
     try:
         table = worker.call(_look, _Request(root, file, file.reading(settings.conversion)))
     except DeliveryError as error:
         return replace(plan, failure=error.failure)
-    return replace(plan, reading=(*reading, *table.facts), columns=table.columns, failure=table.refusal)
+    return replace(plan, reading=(*plan.reading, *table.facts), columns=table.columns, failure=table.refusal)
+
+
+def _of_members(
+    worker: LocalWorker, settings: Settings, plan: FilePlan, root: bytes, file: FileMetadata, progress: Progress
+) -> FilePlan:
+    """Open the archive as the daemon would, and keep nothing of it."""
+    members: list[MemberPlan] = []
+    options = replace(settings.extraction, feeds=file.feeds, path=worker.feed_path(plan.path))
+    stream = worker.stream(stream_extraction, lambda id_: ExtractRequest(id_, root, file, options, file.facts))
+    begun, size = None, 0
+    try:
+        for frame in stream.frames():
+            match frame:
+                case Begin():
+                    begun, size = frame, 0
+                case Data(data):
+                    size += len(data)
+                    progress.step(len(data))
+                case Restart():
+                    size = 0
+                case End(receipt=receipt) if begun is not None:
+                    members.append(_member(plan, begun, size, receipt if isinstance(receipt, Receipt) else None))
+                case Bad(name=name, failure=failure):
+                    members.append(MemberPlan(escape(name), "", "bad", failure=failure))
+                case Skipped(name=name, reason=reason):
+                    members.append(MemberPlan(escape(name), "", "skipped", note=reason))
+                case Failed(failure):
+                    return replace(plan, members=tuple(members), failure=failure)
+                case _:
+                    pass
+    except DeliveryError as error:
+        return replace(plan, members=tuple(members), failure=error.failure)
+    finally:
+        stream.close()
+    return replace(plan, members=tuple(members))
+
+
+def _member(plan: FilePlan, begun: Begin, size_bytes: int, receipt: Receipt | None) -> MemberPlan:
+    key = plan.key + keys_of(begun)[begun.content]
+    name = {Content.AS_IS: "regular"}.get(begun.content, begun.content.name.lower())
+    rows, columns = (None, ()) if receipt is None else (receipt.rows, receipt.columns)
+    return MemberPlan(escape(begun.name), key, name, size_bytes, rows, columns)
 
 
 def _relative_to_watched(settings: Settings, file: FileMetadata) -> FileMetadata:
@@ -77,4 +183,4 @@ def _look(request: _Request) -> TablePlan:
     data = request.file.kind.data
     assert data is not None, "only data files are looked at"
     with open_file(request.root, request.file.relative_path) as source:
-        return plan(source, data, request.options)
+        return plan_of(source, data, request.options)

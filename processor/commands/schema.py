@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated
 
 from processor.config import Settings
 from processor.daemon.factories import open_store
@@ -43,42 +43,63 @@ class DeliveredSchema:
     feeds: dict[str, int] = field(default_factory=dict)
     columns: dict[str, DeliveredColumn] = field(default_factory=dict)
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return plain values, for --json."""
-        return {
-            "prefix": self.prefix,
-            "files": self.files,
-            "objects": self.objects,
-            "rows": self.rows,
-            "feeds": self.feeds,
-            "columns": [
-                {
-                    "name": name,
-                    "objects": column.objects,
-                    "missing": self.objects - column.objects,
-                    "types": [
-                        {"type": type_, "objects": count, "first": key}
-                        for type_, (count, key) in sorted(column.types.items())
-                    ],
-                    "read_as": column.joined.type,
-                    "conflict": len(column.types) > 1,
-                }
-                for name, column in self.columns.items()
-            ],
-        }
+    def report(self) -> "SchemaReport":
+        """Return what is to be told."""
+        columns = tuple(self._reported(name, column) for name, column in self.columns.items())
+        return SchemaReport(self.prefix, self.files, self.objects, self.rows, self.feeds, columns)
+
+    def _reported(self, name: str, column: DeliveredColumn) -> "ReportedColumn":
+        types = tuple(ReportedType(kind, count, key) for kind, (count, key) in sorted(column.types.items()))
+        missing = self.objects - column.objects
+        return ReportedColumn(name, column.objects, missing, types, column.joined.type, conflict=len(types) > 1)
+
+
+@dataclass(frozen=True, slots=True)
+class ReportedType:
+    """One type that a column has, in how many objects, and the first of them by key."""
+
+    type: str
+    objects: int
+    first: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReportedColumn:
+    """One column of delivered tables."""
+
+    name: str
+    objects: int
+    missing: int
+    types: tuple[ReportedType, ...]
+    read_as: str
+    conflict: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaReport:
+    """What a reader of the delivered tables meets."""
+
+    prefix: Annotated[str, "of the files' paths; empty: everything"]
+    files: Annotated[int, "delivered files that hold tables"]
+    objects: Annotated[int, "their tables"]
+    rows: int
+    feeds: Annotated[dict[str, int], "tables by feed"]
+    columns: Annotated[
+        tuple[ReportedColumn, ...],
+        "`name`, `objects` that have it, `missing` in so many, `types` (`type`, `objects`, `first`), `read_as`, "
+        "`conflict`",
+    ]
 
     def lines(self) -> Iterator[str]:
         """Yield the same for people."""
         yield f"{self.prefix or 'everything'}: {self.files} files, {self.objects} tables, {self.rows} rows"
         for name, count in sorted(self.feeds.items()):
             yield f"  feed {name}: {count} tables"
-        for name, column in self.columns.items():
-            missing = self.objects - column.objects
-            yield f"  {name}: {column.joined.type}, in {column.objects}" + (
-                f", missing in {missing}" if missing else ""
-            )
-            if len(column.types) > 1:
-                told = ", ".join(f"{kind} in {n} ({key})" for kind, (n, key) in sorted(column.types.items()))
+        for column in self.columns:
+            missing = f", missing in {column.missing}" if column.missing else ""
+            yield f"  {column.name}: {column.read_as}, in {column.objects}{missing}"
+            if column.conflict:
+                told = ", ".join(f"{each.type} in {each.objects} ({each.first})" for each in column.types)
                 yield f"    conflict: {told}: a reader that takes one file's type for all fails, or reads wrong values"
 
 

@@ -4,10 +4,13 @@ import os
 import random
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
 
 from processor.commands.directories import problems_of_places
+from processor.commands.paths import relative
+from processor.commands.progress import Progress
 from processor.commands.tables import kept_by_tables
 from processor.commands.unnamed import MOST_NAMED, Examination, candidates
 from processor.config import EngineChoice, Settings
@@ -22,7 +25,6 @@ from processor.engine.pool import Pool
 from processor.feeds.load import load_feeds
 from processor.ledger.database import Lock
 from processor.ledger.reader import completed_paths
-from processor.sandbox.confine import Protections
 from processor.store.manifests import entry_fields, list_manifests, read_manifest
 from processor.store.probe import StoreProfile, adopt, probe
 from processor.store.s3 import S3Store
@@ -39,26 +41,15 @@ _LEFT = {
 
 @dataclass(frozen=True, slots=True)
 class CheckReport:
-    """What is wrong with the directories, by setting; what the store does; which protections a worker has.
+    """Whether the daemon could deliver, and what is missing."""
 
-    `notify`: the host that takes events, or why it does not; None where nobody is to be told.
-    `cluster`: what is wrong with it, or how much it does at once; None unless ENGINE=dask. `untold_writers`: who may
-    still have files open for writing that stand still, and nobody tells.
-    """
-
-    places: dict[str, str | None]
-    profile: StoreProfile
-    protections: Protections
-    cluster: Failure | int | None
-    untold_writers: str = ""
-    notify: Failure | str | None = None
-
-    @property
-    def ready(self) -> bool:
-        """Tell whether the daemon could deliver."""
-        there = not any(self.places.values()) and not isinstance(self.cluster, Failure)
-        there = there and not isinstance(self.notify, Failure)
-        return there and self.profile.problem is None and self.profile.writable
+    ready: Annotated[bool, "the daemon could deliver"]
+    places: Annotated[dict[str, str | None], "by setting: what is wrong with its directory; null: nothing"]
+    untold_writers: Annotated[str, "who may have files open for writing untold; empty: the kernel tells"]
+    store: Annotated[dict[str, Any], "what the store does: `reachable`, `writable`, `protected`, `problem`, ..."]
+    worker: Annotated[dict[str, bool], "a worker's protections: on or not"]
+    cluster: Annotated[Failure | int | None, "what is wrong with it, or how much it does at once; null: no cluster"]
+    notify: Annotated[Failure | str | None, "the host that takes events, or why it does not; null: nobody is told"]
 
 
 def check(settings: Settings) -> CheckReport:
@@ -76,8 +67,18 @@ def check(settings: Settings) -> CheckReport:
         protections = pool.protections()
         profile = probe(store)
         cluster = _cluster(settings, store, profile)
-        untold = what_is_untold(settings.watch_path)
-        return CheckReport(problems_of_places(settings), profile, protections, cluster, untold, _notify(settings))
+        places = problems_of_places(settings)
+        notify = _notify(settings)
+        there = not any(places.values()) and not isinstance(cluster, Failure) and not isinstance(notify, Failure)
+        return CheckReport(
+            ready=there and profile.problem is None and profile.writable,
+            places=places,
+            untold_writers=what_is_untold(settings.watch_path),
+            store=profile.as_dict(),
+            worker={name: bool(getattr(protections, name)) for name in protections.__slots__},
+            cluster=cluster,
+            notify=notify,
+        )
 
 
 def _notify(settings: Settings) -> Failure | str | None:
@@ -103,10 +104,26 @@ def _cluster(settings: Settings, store: S3Store, profile: StoreProfile) -> Failu
         elsewhere.engine.stop()
 
 
-def stored_keys(settings: Settings, prefix: str) -> Iterator[tuple[str, int]]:
-    """Yield key and size of every object below `prefix`. Raises DeliveryError."""
+@dataclass(frozen=True, slots=True)
+class StoredKey:
+    """One object of the store."""
+
+    key: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredKeys:
+    """Objects of the store, as they come."""
+
+    objects: Annotated[Iterator[StoredKey], "each with its `key` and `size_bytes`"]
+
+
+def stored_keys(settings: Settings, prefix: str) -> Iterator[StoredKey]:
+    """Yield every object below `prefix`. Raises DeliveryError."""
     with open_store(settings) as (_reached, store):
-        yield from store.list_keys(prefix)
+        for key, size_bytes in store.list_keys(prefix):
+            yield StoredKey(key, size_bytes)
 
 
 def delivered_objects(settings: Settings, relative_path: bytes) -> Iterator[dict[str, Any]]:
@@ -117,19 +134,51 @@ def delivered_objects(settings: Settings, relative_path: bytes) -> Iterator[dict
                 yield entry_fields(entry)
 
 
+@dataclass(frozen=True, slots=True)
+class Differing:
+    """An object that is not as its manifest says."""
+
+    manifest: str
+    key: str
+    finding: Finding
+    detail: str
+
+
+@dataclass(slots=True)
+class Verification:
+    """Stored objects beside their manifests; what differs comes first, as it is found."""
+
+    differing: Annotated[Iterator[Differing], "`manifest`, `key`, `finding` (`missing`, `truncated`, `replaced`; of all files also `superseded`, `unnamed`, `foreign`), `detail`"]
+    counts: Annotated[dict[str, int], "objects by finding; `ok` are as their manifests say"] = field(
+        default_factory=dict
+    )
+
+
 def verify(
-    settings: Settings, paths: list[bytes], *, deep: bool = False, sample: float = 1.0
-) -> Iterator[tuple[str, Verified]]:
-    """Yield a finding for each object of the given files (relative paths), or of all; with the manifest's key.
+    settings: Settings, paths: list[Path], progress: Progress, *, deep: bool = False, sample: float = 1.0
+) -> Verification:
+    """Compare the objects of the given files, or of all, with their manifests.
 
     A manifest that is missing or damaged is a finding too; of all files, also one that the ledger alone knows of, and
-    objects that no manifest names.
-    Raises DeliveryError when the store does not answer.
+    objects that no manifest names. What is yielded raises DeliveryError when the store does not answer.
     """
+
+    def differing() -> Iterator[Differing]:
+        for manifest, each in _verified(settings, paths, deep=deep, sample=sample):
+            result.counts[each.finding] = result.counts.get(each.finding, 0) + 1
+            progress.step(1)
+            if each.finding is not Finding.OK:
+                yield Differing(manifest, each.key, each.finding, each.detail)
+
+    result = Verification(differing())
+    return result
+
+
+def _verified(settings: Settings, paths: list[Path], *, deep: bool, sample: float) -> Iterator[tuple[str, Verified]]:
     chance = random.Random()  # noqa: S311 - a sample, no secret
     seen, named = KeySet(), KeySet()
     with open_store(settings) as (reached, store):
-        for key in map(manifest_key, paths) if paths else list_manifests(store):
+        for key in (_manifest_of(settings, store, path) for path in paths) if paths else list_manifests(store):
             seen.add(key)
             try:
                 entries = _noting(read_manifest(store, key).entries, named)
@@ -161,6 +210,14 @@ def _left(settings: Settings, store: S3Store, named: KeySet) -> Iterator[tuple[s
             yield "", Verified(key, found.finding, _LEFT[found.finding])
 
 
+def _manifest_of(settings: Settings, store: S3Store, path: Path) -> str:
+    """Return the key of the manifest of the file that is meant: of several, of one that was delivered."""
+    keys = [manifest_key(each) for each in relative(settings, path)]
+    if not keys:
+        raise FileNotFoundError(f"{path} lies outside WATCH_PATH={settings.watch_path}")
+    return keys[0] if len(keys) == 1 else next((key for key in keys if store.head(key) is not None), keys[-1])
+
+
 def _lost(settings: Settings, store: S3Store, seen: KeySet) -> Iterator[tuple[str, Verified]]:
     """Yield the files that the ledger says are delivered and whose manifest is not in the store."""
     if not settings.progress_db_path.exists():
@@ -174,7 +231,7 @@ def _lost(settings: Settings, store: S3Store, seen: KeySet) -> Iterator[tuple[st
             )
 
 
-def rebuild(settings: Settings) -> Rebuilt:
+def rebuild(settings: Settings, progress: Progress) -> Rebuilt:
     """Enter every delivered file that the ledger does not know. Raises LedgerBusyError while a daemon runs."""
     with ExitStack() as parts:
         parts.callback(Lock(settings.progress_db_path).release)
@@ -182,4 +239,4 @@ def rebuild(settings: Settings) -> Rebuilt:
         root = os.fsencode(settings.watch_path)
         ledger = own_ledger(settings)
         parts.callback(ledger.close)
-        return rebuild_ledger(store, ledger, root, load_feeds(reached))
+        return rebuild_ledger(store, ledger, root, load_feeds(reached), progress.step)

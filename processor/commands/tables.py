@@ -2,19 +2,20 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Annotated
 
-from processor.actors.messages import Order
 from processor.commands.ledger import asked, ledger_alone, now_ms
 from processor.config import Settings
-from processor.daemon.control_api import request
-from processor.daemon.control_socket import NotRunningError, ask
+from processor.daemon.control_socket import NotRunningError, ask, request
 from processor.daemon.factories import catalog_process, open_store
 from processor.delivery.key_set import KeySet
 from processor.domain.feeds import Feeds
 from processor.domain.manifests import ManifestObject
+from processor.domain.status import Order
 from processor.feeds.load import load_feeds
-from processor.ledger.reader import TableStanding, refused_of_tables, standing_of_tables, states_in_table
+from processor.ledger.reader import refused_of_tables, states_in_table
+from processor.ledger.summary import TableStanding, standing_of_tables
 from processor.store.manifests import list_manifests, read_manifest
 from processor.store.s3 import S3Store
 from processor.tables.catalog_process import CatalogProcess
@@ -26,11 +27,21 @@ MOST_REFUSED = 20
 
 @dataclass(frozen=True, slots=True)
 class TablesReport:
-    """How the tables stand. `problem`: why the catalog does not answer a running daemon; "" when it does."""
+    """How the tables stand; of one table its `location`, `metadata`, `columns` and `snapshots`."""
 
-    tables: tuple[TableStanding, ...]
-    refused: tuple[tuple[str, str, str], ...]
-    problem: str
+    tables: Annotated[
+        tuple[TableStanding, ...],
+        "`name`, `files`, `rows`, `waiting`, `waiting_since_ms`, `refused`, `commits`, `snapshot`, `committed_ms`",
+    ]
+    refused: Annotated[tuple[tuple[str, str, str], ...], "table, key, reason"]
+    problem: Annotated[str, "why the catalog does not answer a running daemon; empty: it does"]
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingAgain:
+    """Refused objects that wait for their table again."""
+
+    waiting: int
 
 
 def report(settings: Settings) -> TablesReport:
@@ -96,11 +107,32 @@ def kept_by_tables(settings: Settings) -> Callable[[str], str]:
     return lambda key: next((f"a snapshot of table {name} has it" for name in kept if key in kept[name]), "")
 
 
-def verify_tables(settings: Settings) -> Iterator[TableFinding]:
+@dataclass(slots=True)
+class TablesVerification:
+    """Tables beside manifests; what differs comes first, as it is found."""
+
+    differing: Iterator[TableFinding]
+    counts: dict[str, int] = field(default_factory=dict)
+
+
+def verify_tables(settings: Settings) -> TablesVerification:
     """Compare tables with manifests: both have to name the same objects, with the same sizes and rows.
 
-    What the ledger says of an object tells whether it only waits. Raises DeliveryError when store or catalog fail.
+    What the ledger says of an object tells whether it only waits. Iterating raises DeliveryError when store or catalog
+    fail.
     """
+
+    def differing() -> Iterator[TableFinding]:
+        for each in _findings(settings):
+            result.counts[each.finding] = result.counts.get(each.finding, 0) + 1
+            if each.finding != "ok":
+                yield each
+
+    result = TablesVerification(differing())
+    return result
+
+
+def _findings(settings: Settings) -> Iterator[TableFinding]:
     with ExitStack() as parts:
         reached, store = parts.enter_context(open_store(settings))
         catalog = catalog_process(reached)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import orjson
 import pykka
@@ -71,10 +71,21 @@ _MOST_TOLD = 100
 log = logs.get("app")
 
 
-def run(settings: Settings, *, once: bool = False) -> int:
-    """Deliver until told to stop, or once: what is there now. Return the exit code: 0, or 1 after a failure.
+@dataclass(frozen=True, slots=True)
+class RunReport:
+    """What one run of the daemon did."""
 
-    75: `once` has left files that did not stop changing.
+    completed: Annotated[int, "files that were delivered"]
+    unchanged: Annotated[int, "files that turned out to be delivered already"]
+    failed: Annotated[int, "files that could not be delivered"]
+    drained: Annotated[bool, "all work that was begun came to its end"]
+    left: Annotated[tuple[str, ...], "files that are still being written to"]
+    exit_code: Annotated[int, "0, 1 after a failure, 75 when files were left"]
+
+
+def run(settings: Settings, *, once: bool = False) -> RunReport:
+    """Deliver until told to stop, or once: what is there now.
+
     Raises LedgerBusyError, LedgerTooNewError, ConfigurationError (FEEDS, INCLUDE, EXCLUDE, HTTP_LISTEN, a directory
     that another user may write in), and DeliveryError when the store can not be used as it is configured.
     """
@@ -128,9 +139,13 @@ def run(settings: Settings, *, once: bool = False) -> int:
             "failed": counters.failed.total(),
         }
         log.info("daemon.stopped", drained=drained, **counts)
+    left: tuple[str, ...] = ()
     if failure is not None or (once and (counters.failed or not watched)):
-        return FAILED
-    return UNFINISHED if once and _told_unfinished(tree, counters, settings.max_retries) else OK
+        code = FAILED
+    else:
+        left = _told_unfinished(tree, counters, settings.max_retries) if once else ()
+        code = UNFINISHED if left else OK
+    return RunReport(**counts, drained=drained, left=left, exit_code=code)
 
 
 @dataclass(frozen=True, slots=True)
@@ -335,14 +350,14 @@ def _ends_waiting(event: Event) -> bool:
     return isinstance(event, Idle | Died)
 
 
-def _told_unfinished(tree: Tree, counters: Counters, tries: int) -> bool:
-    """Say which files were left because they went on changing; tell whether there are any. All actors have ended."""
+def _told_unfinished(tree: Tree, counters: Counters, tries: int) -> tuple[str, ...]:
+    """Say which files were left because they went on changing, and return them. All actors have ended."""
     left = sorted({*tree.restless(), *counters.restless(tries).values()})
     for path in left[:_MOST_TOLD]:
         log.warning("file.left", path=escape(path), hint="it is still being written to; run again when it is whole")
     if len(left) > _MOST_TOLD:
         log.warning("file.left", more=len(left) - _MOST_TOLD)
-    return bool(left)
+    return tuple(map(escape, left))
 
 
 def _reload(settings: Settings, routes: Routes) -> None:

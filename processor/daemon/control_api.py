@@ -1,15 +1,14 @@
 """Requests that operators may make of a running daemon."""
 
 import time
-from pathlib import Path
 from typing import Any
 
-from processor.actors.messages import Obey, Order
+from processor.actors.messages import Obey
 from processor.actors.routes import Routes
 from processor.domain.keys import escape, unescape
+from processor.domain.status import WATCH, Order
 from processor.watch.tree import Tree
 
-WATCH = "watch"  # beside Progress's orders: what the watcher leaves alone, and what it waits for
 _ANSWER_SECONDS = 20.0
 _MOST_OPEN = 20
 
@@ -56,15 +55,3 @@ class ControlApi:
             "left_out": counters.left_out,
             "open_files": [{"path": escape(path), "seconds": round(seconds, 1)} for path, seconds in longest],
         }
-
-
-def request(
-    order: Order | str,
-    path: Path | None = None,
-    since_ms: int | None = None,
-    feed: str | None = None,
-    table: str | None = None,
-) -> dict[str, Any]:
-    """Return what to send over the control socket."""
-    shown = None if path is None else escape(bytes(path))
-    return {"order": order, "path": shown, "since_ms": since_ms, "feed": feed, "table": table}

@@ -15,6 +15,9 @@ from typing import Any
 
 import orjson
 
+from processor.domain.keys import escape
+from processor.domain.status import Order
+
 Request = dict[str, Any]
 Answer = Callable[[Request], Any]
 
@@ -53,6 +56,18 @@ def end_serving(server: socketserver.TCPServer) -> None:
     server.socket.shutdown(socket.SHUT_RDWR)
     server.shutdown()
     server.server_close()
+
+
+def request(
+    order: Order | str,
+    path: Path | None = None,
+    since_ms: int | None = None,
+    feed: str | None = None,
+    table: str | None = None,
+) -> dict[str, Any]:
+    """Return what to send over the control socket."""
+    shown = None if path is None else escape(bytes(path))
+    return {"order": order, "path": shown, "since_ms": since_ms, "feed": feed, "table": table}
 
 
 def ask(path: Path, request: Request) -> Any:

@@ -28,7 +28,8 @@ from processor.daemon.control_socket import end_serving
 from processor.domain.codes import CODES
 from processor.domain.files import FileType
 from processor.domain.jobs import Status, Step
-from processor.ledger.reader import Standing, TableStanding, standing, standing_of_tables
+from processor.ledger.reader import Standing, standing
+from processor.ledger.summary import TableStanding, standing_of_tables
 from processor.sandbox.confine import Protections
 from processor.watch.tree import WatchCounters
 

@@ -13,6 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 
 from processor.commands import ledger
 from processor.commands.humanize import moment, plain, size, span
+from processor.commands.status import LedgerState, upload_rate
 from processor.commands.store import delivered_objects
 from processor.config import EMBEDDED, Settings
 from processor.dashboard import records
@@ -45,7 +46,7 @@ class Pages:
     def __init__(self, settings: Settings, token: str) -> None:
         self._settings = settings
         self._token = token
-        self._states: deque[ledger.LedgerState] = deque(maxlen=_RATE_STATES)
+        self._states: deque[LedgerState] = deque(maxlen=_RATE_STATES)
         self._state = _Kept(_FRESH_SECONDS, self._look)
         self._minute = _Kept(_FRESH_SECONDS, lambda: records.last_minute(settings.progress_db_path, _now_ms()))
         self._throughput = {name: _Kept(_CHART_FRESH_SECONDS, self._measure(name)) for name in SPANS}
@@ -127,7 +128,7 @@ class Pages:
         with self._store_is_asked:
             return list(islice(delivered_objects(settings, relative_path), _SHOWN_OBJECTS + 1))
 
-    def _look(self) -> ledger.LedgerState:
+    def _look(self) -> LedgerState:
         self._states.append(ledger.state(self._settings))
         return self._states[-1]
 
@@ -138,7 +139,7 @@ class Pages:
         return {
             "state": state,
             "minute": minute,
-            "uploading": ledger.upload_rate(self._states[0], state),
+            "uploading": upload_rate(self._states[0], state),
             "left_ms": waiting / rate * 1000 if rate and waiting else None,
         }
 

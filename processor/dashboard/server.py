@@ -20,13 +20,12 @@ from importlib import resources
 from pathlib import Path
 from urllib.parse import parse_qsl, quote, urlsplit
 
-from processor.actors.messages import Order
 from processor.config import Settings
 from processor.daemon.bounded_http import BoundedHTTPServer, BoundedRequest
-from processor.daemon.control_api import request
-from processor.daemon.control_socket import NotRunningError, ask
+from processor.daemon.control_socket import NotRunningError, ask, request
 from processor.dashboard.pages import NotKnownError, Pages
 from processor.domain.keys import unescape
+from processor.domain.status import Order
 
 _LONGEST_FORM_BYTES = 64 << 10
 _POLICY = (

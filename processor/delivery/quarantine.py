@@ -99,6 +99,15 @@ def bring_back(root: bytes, relative_path: bytes, error_directory: bytes) -> os.
         return status_below(root_fd, relative_path)
 
 
+def lies_at(relative_path: bytes, error_directory: bytes) -> bytes:
+    """Return where the file lies that failed last under this name. Raises OSError when there is none to be seen."""
+    parent, _, name = relative_path.rpartition(b"/")
+    with ExitStack() as opened:
+        errors_fd = _closing(opened, find_private(error_directory))
+        directory_fd = _closing(opened, find_private_below(errors_fd, parent))
+        return os.path.join(error_directory, parent, _last_aside(directory_fd, name, relative_path))
+
+
 def _bring_back(root_fd: int, relative_path: bytes, error_directory: bytes) -> None:
     parent, _, name = relative_path.rpartition(b"/")
     with ExitStack() as opened:

@@ -1,7 +1,8 @@
 """Rebuild the ledger from the manifests in the store."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Annotated
 
 from processor.domain.errors import DeliveryError
 from processor.domain.feeds import NO_FEEDS, FeedMark, Feeds
@@ -19,20 +20,27 @@ _COMMIT_EVERY = 500
 
 @dataclass(slots=True)
 class Rebuilt:
-    """What came of it: files entered, files the ledger knew, and manifests that could not be read, by key."""
+    """What came of it."""
 
-    entered: int = 0
-    known: int = 0
-    unreadable: tuple[str, ...] = ()
+    entered: Annotated[int, "files entered"] = 0
+    known: Annotated[int, "files the ledger knew"] = 0
+    unreadable: Annotated[tuple[str, ...], "keys of manifests that could not be read"] = ()
 
 
-def rebuild(store: S3Store, ledger: Ledger, root: bytes, feeds: Feeds = NO_FEEDS) -> Rebuilt:
+def rebuild(
+    store: S3Store,
+    ledger: Ledger,
+    root: bytes,
+    feeds: Feeds = NO_FEEDS,
+    counted: Callable[[int], None] = lambda _count: None,
+) -> Rebuilt:
     """Enter every delivered file; nothing that the ledger knows is changed. Raises DeliveryError when the store fails.
 
     A manifest is read to its end before it is believed. Objects of tables wait; the tables are asked for them later.
     """
     result = Rebuilt()
     for number, key in enumerate(list_manifests(store), 1):
+        counted(1)
         try:
             manifest = read_manifest(store, key)
             told = _told(manifest, feeds)

@@ -24,6 +24,7 @@ notices       Events that others are told of, as CloudEvents
 object_keys   Keys of objects: mirrored from paths, or by template
 retry         Decide if and when to retry after a failure
 selection     Select files by patterns of their paths
+status        Statuses of files, and orders that operators give
 tables        Values about tables and their data files
 timeline      Times of one file's way, from sight to manifest
 uploads       Uploads: parts, digests, and the state that resuming needs

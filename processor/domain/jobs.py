@@ -4,16 +4,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from processor.domain.files import FileMetadata, FileType
+from processor.domain.status import Status as Status  # noqa: PLC0414 - a job's word, too
 from processor.domain.timeline import NO_TIMELINE, Milestone, Timeline, now_ms
-
-
-class Status(StrEnum):
-    """Where a file stands in the ledger; nothing else is ever written there."""
-
-    PENDING = "pending"
-    IN_PROGRESS = "in_progress"
-    COMPLETED = "completed"
-    FAILED = "failed"
 
 
 class Step(StrEnum):

@@ -77,3 +77,16 @@ def possible_owners(key: str) -> tuple[bytes, ...]:
     parts = key.split("/")
     names += ["/".join(parts[:count]) for count in range(1, len(parts))]
     return tuple(unescape(name) for name in names)
+
+
+def plain(text: object) -> str:
+    r"""Return a stranger's text for one line of a terminal or page: control and direction characters as `\x1b`.
+
+    Names may hold escape sequences, line ends, and marks that turn the direction of writing.
+    """
+    return "".join(each if each.isprintable() else _spelt(each) for each in str(text))
+
+
+def _spelt(character: str) -> str:
+    code = ord(character)
+    return f"\\x{code:02x}" if code <= 0xFF else f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"  # noqa: PLR2004

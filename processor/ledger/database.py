@@ -8,7 +8,6 @@ import os
 import sqlite3
 import time
 from contextlib import closing, suppress
-from importlib import resources
 from pathlib import Path
 
 from processor.environment import ConfigurationError
@@ -214,6 +213,8 @@ def set_aside(path: Path) -> Path:
 def _migrate(connection: sqlite3.Connection, path: Path) -> None:
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version == 0:
+        from importlib import resources  # noqa: PLC0415 - once in a ledger's life
+
         schema = resources.files("processor.ledger").joinpath("schema.sql").read_text(encoding="utf-8")
         connection.executescript(f"BEGIN IMMEDIATE;\n{schema}\nCOMMIT;")
     for older in range(version, SCHEMA_VERSION) if version else ():

@@ -14,7 +14,7 @@ from processor.domain.feeds import FeedMark
 from processor.domain.jobs import Status
 from processor.domain.keys import escape, unescape
 from processor.domain.tables import Batch, BatchFile
-from processor.ledger.database import FEEDS_SINCE, TABLES_SINCE, connect_reader
+from processor.ledger.database import FEEDS_SINCE, connect_reader
 
 
 @contextmanager
@@ -144,43 +144,6 @@ def batch_files(path: Path, batch: Batch, root: bytes) -> Iterator[BatchFile]:
     with reading(path) as db:
         for row, file, key, size, rows, source, sha256, remove, doubtful in db.execute(query, (above, batch.row)):
             yield BatchFile(row, file, key, size, rows, source, sha256, bool(remove), bool(doubtful))
-
-
-@dataclass(frozen=True, slots=True)
-class TableStanding:
-    """How a table stands: objects that are its files, that wait (removals, too) and that can not be its files."""
-
-    name: str
-    files: int
-    rows: int
-    waiting: int
-    waiting_since_ms: int | None
-    refused: int
-    commits: int
-    snapshot: int | None
-    committed_ms: int | None
-
-
-def standing_of_tables(path: Path, *, counted: bool = True) -> tuple[TableStanding, ...]:
-    """Return how the tables stand; unless `counted`, what only takes a look-up: files and rows are 0.
-
-    Raises FileNotFoundError when there is no ledger.
-    """
-    waiting = "table_id=t.id AND (state='waiting' OR (state='committed' AND superseded=1))"
-    files = "table_id=t.id AND state='committed' AND superseded=0"
-    totals = "count(*)", "coalesce(sum(row_count), 0)"
-    counts = "".join(f" (SELECT {each} FROM table_files WHERE {files})," for each in totals) if counted else "0, 0,"
-    query = (
-        f"SELECT name, {counts}"
-        f" (SELECT count(*) FROM table_files WHERE {waiting}),"
-        f" (SELECT min(changed_at) FROM table_files WHERE {waiting}),"
-        " (SELECT count(*) FROM table_files WHERE table_id=t.id AND state='refused'),"
-        " commits, snapshot, committed_at FROM tables t ORDER BY name"
-    )
-    with reading(path) as db:
-        if db.execute("PRAGMA user_version").fetchone()[0] < TABLES_SINCE:
-            return ()
-        return tuple(TableStanding(*row) for row in db.execute(query))
 
 
 def refused_of_tables(path: Path, limit: int) -> tuple[tuple[str, str, str], ...]:

@@ -69,7 +69,7 @@ def test_reprocess_delivers_once_more_and_verify_sees_what_is_wrong(
     found = processor(daemon, "verify", "--all")
 
     assert found.returncode == 1
-    assert {line.split(":")[0] + line.split(":")[1] for line in found.stderr.splitlines()} == {
+    assert {line.split(":")[0] + line.split(":")[1] for line in found.stdout.splitlines()[:-1]} == {
         "missing a.txt",
         "truncated b.txt",
         "replaced c.txt",

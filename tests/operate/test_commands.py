@@ -9,7 +9,7 @@ import sys
 import time
 import zipfile
 
-from processor.commands.ledger import LedgerState, upload_rate
+from processor.commands.status import LedgerState, upload_rate
 from tests.e2e.conftest import MakeDaemon
 from tests.e2e.daemon import Daemon
 from tests.e2e.trees import MIB
@@ -154,10 +154,14 @@ def test_help_and_completion_know_every_command(daemon: Daemon) -> None:
         "prune",
     ):
         assert re.search(rf"^\W+{name} ", text, re.MULTILINE), name
-    completed = command(
-        daemon, _PROCESSOR_COMPLETE="complete_bash", COMP_WORDS="processor re", COMP_CWORD="1"
-    ).stdout.split()
-    assert completed == ["rebuild", "retry", "reprocess"]
+    assert command(daemon, "complete", "re").stdout.split() == ["retry", "reprocess", "rebuild"]
+    assert command(daemon, "complete", "feed", "in").stdout.split() == ["infer"]
+    assert command(daemon, "complete", "retry", "--s").stdout.split() == ["--since"]
+    script = command(daemon, "completion", "bash").stdout
+    shell = f'{script}\nprocessor() {{ {sys.executable} -m processor "$@"; }}\n'
+    asked = "COMP_WORDS=(processor re); COMP_CWORD=1; _processor; echo ${COMPREPLY[*]}"
+    done = subprocess.run(["bash", "-c", shell + asked], capture_output=True, text=True, check=True, cwd=daemon.home)
+    assert done.stdout.split() == ["retry", "reprocess", "rebuild"]
 
 
 def test_retry_completes_failed_files_but_none_whose_name_means_something_to_a_shell(daemon: Daemon) -> None:
@@ -165,8 +169,7 @@ def test_retry_completes_failed_files_but_none_whose_name_means_something_to_a_s
         (daemon.watch / name).write_text("a,b\n1,2\n1,2,3\n")
     (daemon.watch / "bad-good.csv").write_text("a,b\n1,2\n")
     assert daemon.once() == 1
-    words = {"_PROCESSOR_COMPLETE": "complete_bash", "COMP_WORDS": "processor retry bad", "COMP_CWORD": "2"}
-    assert sorted(command(daemon, **words).stdout.splitlines()) == ["bad-1.csv", "bad-2.csv"]
+    assert sorted(command(daemon, "complete", "retry", "bad").stdout.splitlines()) == ["bad-1.csv", "bad-2.csv"]
 
 
 def _watched(daemon: Daemon, *arguments: str, until: str, seconds: float = 30) -> str:

@@ -8,7 +8,8 @@ import pytest
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
-from processor.cli.main import app
+from processor.cli.parser import commands, parser
+from processor.cli.reference import reference
 from processor.config import Settings
 from processor.domain.codes import CODES
 from tests.operate.sources import ROOT, events, failure_codes
@@ -74,10 +75,13 @@ def test_every_code_that_a_daemon_may_meet_has_a_counter() -> None:
 
 def test_every_command_is_named_in_the_documentation() -> None:
     text = "".join(page.read_text(encoding="utf-8") for page in PAGES)
-    for command in app.registered_commands:
-        assert command.callback is not None
-        name = command.name or command.callback.__name__
-        assert command.hidden or f"processor {name}" in text, name
+    for command in commands(parser()):
+        assert f"processor {command.words}" in text, command.words
+
+
+def test_the_reference_of_commands_is_that_of_the_program() -> None:
+    made = "python -m processor.cli.reference > docs/COMMANDS.md"
+    assert (ROOT / "docs/COMMANDS.md").read_text(encoding="utf-8") == reference(), made
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -1,0 +1,49 @@
+"""Progress is one line on stderr, on a terminal only, and leaves nothing behind."""
+
+import os
+import pty
+import re
+import sys
+from collections.abc import Iterator
+from io import StringIO
+
+import pytest
+
+from processor.commands import progress
+from processor.commands.progress import Progress
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    monkeypatch.setattr(progress, "_FIRST_SECONDS", 0.0)
+    monkeypatch.setattr(progress, "_EACH_SECONDS", 0.0)
+    monkeypatch.setenv("COLUMNS", "120")
+    ours, theirs = pty.openpty()
+    with os.fdopen(theirs, "w", encoding="utf-8") as stderr:
+        monkeypatch.setattr(sys, "stderr", stderr)
+        yield ours
+    os.close(ours)
+
+
+def test_a_terminal_is_shown_how_much_how_fast_and_how_long_still(terminal: int) -> None:
+    with Progress("", 80_000_000, "a\x1b[2J.csv") as told:
+        told.step(20_000_000)
+        screen = os.read(terminal, 4096).decode()
+    assert re.search(r"20\.0 MB of 80\.0 MB \(25 %\) · [\d.]+ \wB/s · \d.* left · a\\x1b\[2J\.csv", screen)
+    assert os.read(terminal, 4096).decode() == "\r\x1b[K", "the line is gone"
+
+
+def test_what_is_printed_meanwhile_begins_where_the_line_stood(terminal: int) -> None:
+    with Progress("files") as told:
+        told.step(3)
+        assert "3 files · " in os.read(terminal, 4096).decode()
+        progress.hide()
+        assert os.read(terminal, 4096).decode() == "\r\x1b[K"
+
+
+def test_a_pipe_is_told_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "_FIRST_SECONDS", 0.0)
+    monkeypatch.setattr(sys, "stderr", StringIO())
+    with Progress("") as told:
+        told.step(1)
+    assert sys.stderr.getvalue() == ""  # type: ignore[attr-defined]

@@ -65,12 +65,12 @@ def infer(arguments: argparse.Namespace) -> int:
         raise UsageError("give PATH..., or --from-store PREFIX")
     settings = settings_for() if prefix is not None else settings_for(S3_BUCKET="unset", WATCH_PATH=Path.cwd())
     from processor.commands import feeds as command  # noqa: PLC0415
-    from processor.commands.progress import Progress  # noqa: PLC0415
+    from processor.commands.progress import ProgressLine  # noqa: PLC0415
     from processor.feeds.infer import updated  # noqa: PLC0415
 
     with told_plainly():
         known = command.feed_to_update(settings, arguments.name, paths) if arguments.update else None
-        with Progress("files") as progress:
+        with ProgressLine("files") as progress:
             found = (
                 command.infer(settings, paths, progress)
                 if prefix is None

@@ -131,11 +131,11 @@ def verify(arguments: argparse.Namespace) -> int:
     if not arguments.every and not arguments.paths:
         raise UsageError("give PATH..., or --all")
     sample, settings = _share(arguments.sample), settings_for()
-    from processor.commands.progress import Progress  # noqa: PLC0415
+    from processor.commands.progress import ProgressLine  # noqa: PLC0415
     from processor.commands.store import verify as command  # noqa: PLC0415
 
     paths = [] if arguments.every else [Path(path) for path in arguments.paths]
-    with told_plainly(), Progress("objects") as progress:
+    with told_plainly(), ProgressLine("objects") as progress:
         result = command(settings, paths, progress, deep=arguments.deep, sample=sample)
         show(result, _verification, as_json=arguments.as_json)
     return OK if set(result.counts) <= {"ok"} else FAILED

@@ -94,10 +94,10 @@ def _pending(result: "PendingAgain") -> Iterator[Line]:
 def rebuild(arguments: argparse.Namespace) -> int:
     """Make a lost ledger again."""
     settings = settings_for()
-    from processor.commands.progress import Progress  # noqa: PLC0415
+    from processor.commands.progress import ProgressLine  # noqa: PLC0415
     from processor.commands.store import rebuild as command  # noqa: PLC0415
 
-    with told_plainly(), Progress("manifests") as progress:
+    with told_plainly(), ProgressLine("manifests") as progress:
         result = command(settings, progress)
         progress.clear()
         show(result, _rebuilt, as_json=arguments.as_json)

@@ -29,11 +29,11 @@ def plan(arguments: argparse.Namespace) -> int:
             raise UsageError(f"{path}: there is no such file or directory")
     settings = settings_for(S3_BUCKET="unset", WATCH_PATH=Path.cwd())
     from processor.commands.plan import files_below, plan_files  # noqa: PLC0415
-    from processor.commands.progress import Progress  # noqa: PLC0415
+    from processor.commands.progress import ProgressLine  # noqa: PLC0415
 
     if next(files_below(paths), None) is None:
         raise UsageError(f"{', '.join(map(str, paths))}: there is no file to plan")
-    with told_plainly(), Progress("") as progress:
+    with told_plainly(), ProgressLine("") as progress:
         result = plan_files(settings, paths, progress)
         show(result, _plan, as_json=arguments.as_json)
     return FAILED if result.refused else OK
@@ -85,7 +85,7 @@ def convert(arguments: argparse.Namespace) -> int:
     settings = settings_for(WATCH_PATH=Path("/"), S3_BUCKET="unused")
     from processor.commands import convert as command  # noqa: PLC0415
     from processor.commands.local_worker import LocalWorker  # noqa: PLC0415
-    from processor.commands.progress import Progress  # noqa: PLC0415
+    from processor.commands.progress import ProgressLine  # noqa: PLC0415
 
     if arguments.batch:
         for answer in command.batch(settings, sys.stdin, force=arguments.force):
@@ -93,7 +93,7 @@ def convert(arguments: argparse.Namespace) -> int:
         return OK
     source, target = Path(arguments.source), Path(arguments.target)
     with told_plainly(), command.piped(source, target) as (readable, writable):
-        with LocalWorker(settings) as worker, Progress("", what="of Parquet") as progress:
+        with LocalWorker(settings) as worker, ProgressLine("", what="of Parquet") as progress:
             converted = command.convert_file(worker, settings, readable, writable, progress, force=arguments.force)
         if target == _STDOUT:
             with writable.open("rb") as parquet:
@@ -124,10 +124,10 @@ def extract(arguments: argparse.Namespace) -> int:
     """Extract one archive."""
     settings = settings_for(WATCH_PATH=Path("/"), S3_BUCKET="unused")
     from processor.commands.extract import extract_file  # noqa: PLC0415
-    from processor.commands.progress import Progress  # noqa: PLC0415
+    from processor.commands.progress import ProgressLine  # noqa: PLC0415
 
     source, directory = Path(arguments.source), Path(arguments.directory)
-    with told_plainly(), Progress("", what="written") as progress:
+    with told_plainly(), ProgressLine("", what="written") as progress:
         result = extract_file(settings, source, directory, progress, force=arguments.force)
         progress.clear()
         show(result, lambda found: _extracted(directory, found), as_json=arguments.as_json)

@@ -12,7 +12,7 @@ from typing import Annotated
 
 from processor.commands.local_worker import LocalWorker
 from processor.commands.output_directory import Directory, Overwriting, PartFile
-from processor.commands.progress import Progress
+from processor.commands.progress import ProgressLine
 from processor.config import Settings
 from processor.confined.entrypoint import ConvertRequest, stream_conversion
 from processor.domain.conversion import Column, DataFormat, Receipt
@@ -42,7 +42,7 @@ def convert_file(
     settings: Settings,
     source: Path,
     target: Path,
-    progress: Progress | None = None,
+    progress: ProgressLine | None = None,
     *,
     force: bool = False,
 ) -> Converted:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from processor.commands.local_worker import LocalWorker
 from processor.commands.output_directory import Directory, Overwriting, PartFile
-from processor.commands.progress import Progress
+from processor.commands.progress import ProgressLine
 from processor.config import Settings
 from processor.confined.entrypoint import ExtractRequest, stream_extraction
 from processor.domain.errors import DeliveryError, Failure, refused
@@ -30,7 +30,7 @@ class Extracted:
 
 
 def extract_file(
-    settings: Settings, source: Path, directory: Path, progress: Progress, *, force: bool = False
+    settings: Settings, source: Path, directory: Path, progress: ProgressLine, *, force: bool = False
 ) -> Extracted:
     """Extract the archive `source` below `directory`, which is made if need be. Raises DeliveryError, OSError."""
     with LocalWorker(settings) as worker:
@@ -42,7 +42,7 @@ def extract_by(
     settings: Settings,
     source: Path,
     directory: Path,
-    progress: Progress | None = None,
+    progress: ProgressLine | None = None,
     *,
     force: bool = False,
 ) -> Extracted:

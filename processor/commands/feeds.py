@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 from processor.commands.local_worker import LocalWorker
-from processor.commands.progress import Progress
+from processor.commands.progress import ProgressLine
 from processor.config import ConfigurationError, Settings
 from processor.confined.entrypoint import ConvertRequest, stream_conversion
 from processor.confined.formats import plan
@@ -185,7 +185,7 @@ def _differences(receipt: Receipt) -> Iterator[str]:
         yield f"{receipt.rejected_rows} rows would be rejected"
 
 
-def infer(settings: Settings, paths: Iterable[Path], progress: Progress) -> Inference:
+def infer(settings: Settings, paths: Iterable[Path], progress: ProgressLine) -> Inference:
     """Return what many files are together. Raises ConfigurationError.
 
     Each is read as its feed says, but for the columns: those are what is asked.
@@ -219,7 +219,7 @@ def _found(worker: LocalWorker, settings: Settings, path: Path) -> ReadFile | No
     return ReadFile(shown, file.kind.data, tuple(_found_columns(plan).values()), plan.facts)
 
 
-def infer_from_store(settings: Settings, prefix: str, progress: Progress) -> Inference:
+def infer_from_store(settings: Settings, prefix: str, progress: ProgressLine) -> Inference:
     """Return what delivered files whose paths begin with `prefix` are together. Raises DeliveryError.
 
     A manifest does not tell text from a column without values: both are VARCHAR there.

@@ -70,9 +70,7 @@ class Story:
     code: Annotated[str | None, "why it failed last, as a code of docs/OPERATIONS.md; null: it did not"]
     lies_at: Annotated[str | None, "where a failed file lies now; null: nowhere that is known"]
     feeds: Annotated[tuple[FeedMark, ...], "by which it was read: `name`, `digest` of the declaration"]
-    timeline: Annotated[
-        tuple[Passed, ...], "the last try's way: `milestone`, `at_ms`, `milliseconds` since the one before"
-    ]
+    timeline: Annotated[tuple[Passed, ...], "the last way: `milestone`, `at_ms`, `milliseconds` since the one before"]
     history: Annotated[tuple[dict[str, Any], ...], "what went otherwise: `at` (ms), `event`, and what was decided"]
     objects: Annotated[tuple[dict[str, Any], ...], "what is stored of it, as the manifest tells, 1,000 at most"]
 

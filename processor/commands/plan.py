@@ -8,7 +8,7 @@ from typing import Annotated
 
 from processor.commands.extract import keys_of
 from processor.commands.local_worker import LocalWorker
-from processor.commands.progress import Progress
+from processor.commands.progress import ProgressLine
 from processor.config import Settings
 from processor.confined.entrypoint import ExtractRequest, stream_extraction
 from processor.confined.formats import plan as plan_of
@@ -72,7 +72,7 @@ class _Request:
     options: ConversionOptions
 
 
-def plan_files(settings: Settings, paths: Iterable[Path], progress: Progress) -> Plan:
+def plan_files(settings: Settings, paths: Iterable[Path], progress: ProgressLine) -> Plan:
     """Return the plan of every file; directories are gone through, archives opened. What is no file is said, too."""
 
     def each() -> Iterator[FilePlan]:
@@ -96,7 +96,7 @@ def files_below(paths: Iterable[Path]) -> Iterator[Path]:
             yield path
 
 
-def _plan(worker: LocalWorker, settings: Settings, path: Path, progress: Progress) -> FilePlan:
+def _plan(worker: LocalWorker, settings: Settings, path: Path, progress: ProgressLine) -> FilePlan:
     if path.is_symlink():
         note = f"a symbolic link to {os.readlink(path)}: not followed, never delivered"
         return FilePlan(path, "", "link", 0, "", note=note)
@@ -131,7 +131,7 @@ def _of_table(worker: LocalWorker, settings: Settings, plan: FilePlan, root: byt
 
 
 def _of_members(
-    worker: LocalWorker, settings: Settings, plan: FilePlan, root: bytes, file: FileMetadata, progress: Progress
+    worker: LocalWorker, settings: Settings, plan: FilePlan, root: bytes, file: FileMetadata, progress: ProgressLine
 ) -> FilePlan:
     """Open the archive as the daemon would, and keep nothing of it."""
     members: list[MemberPlan] = []

@@ -9,7 +9,7 @@ from processor.commands.humanize import plain, size, span
 
 _FIRST_SECONDS = 2.0  # what takes no longer shows nothing
 _EACH_SECONDS = 0.25
-_shown: list["Progress"] = []
+_shown: list["ProgressLine"] = []
 
 
 def hide() -> None:
@@ -18,7 +18,7 @@ def hide() -> None:
         each.clear()
 
 
-class Progress:
+class ProgressLine:
     """One line that tells how far a command is: how much, how fast, how long still.
 
     `unit`: "" for bytes, else what is counted. The steps may be taken anywhere; a pipe or a file as stderr shows none.

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from processor.commands.directories import problems_of_places
 from processor.commands.paths import relative
-from processor.commands.progress import Progress
+from processor.commands.progress import ProgressLine
 from processor.commands.tables import kept_by_tables
 from processor.commands.unnamed import MOST_NAMED, Examination, candidates
 from processor.config import EngineChoice, Settings
@@ -155,7 +155,7 @@ class Verification:
 
 
 def verify(
-    settings: Settings, paths: list[Path], progress: Progress, *, deep: bool = False, sample: float = 1.0
+    settings: Settings, paths: list[Path], progress: ProgressLine, *, deep: bool = False, sample: float = 1.0
 ) -> Verification:
     """Compare the objects of the given files, or of all, with their manifests.
 
@@ -231,7 +231,7 @@ def _lost(settings: Settings, store: S3Store, seen: KeySet) -> Iterator[tuple[st
             )
 
 
-def rebuild(settings: Settings, progress: Progress) -> Rebuilt:
+def rebuild(settings: Settings, progress: ProgressLine) -> Rebuilt:
     """Enter every delivered file that the ledger does not know. Raises LedgerBusyError while a daemon runs."""
     with ExitStack() as parts:
         parts.callback(Lock(settings.progress_db_path).release)

@@ -10,7 +10,7 @@ from io import StringIO
 import pytest
 
 from processor.commands import progress
-from processor.commands.progress import Progress
+from processor.commands.progress import ProgressLine
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
 
 
 def test_a_terminal_is_shown_how_much_how_fast_and_how_long_still(terminal: int) -> None:
-    with Progress("", 80_000_000, "a\x1b[2J.csv") as told:
+    with ProgressLine("", 80_000_000, "a\x1b[2J.csv") as told:
         told.step(20_000_000)
         screen = os.read(terminal, 4096).decode()
     assert re.search(r"20\.0 MB of 80\.0 MB \(25 %\) · [\d.]+ \wB/s · \d.* left · a\\x1b\[2J\.csv", screen)
@@ -34,7 +34,7 @@ def test_a_terminal_is_shown_how_much_how_fast_and_how_long_still(terminal: int)
 
 
 def test_what_is_printed_meanwhile_begins_where_the_line_stood(terminal: int) -> None:
-    with Progress("files") as told:
+    with ProgressLine("files") as told:
         told.step(3)
         assert "3 files · " in os.read(terminal, 4096).decode()
         progress.hide()
@@ -44,6 +44,6 @@ def test_what_is_printed_meanwhile_begins_where_the_line_stood(terminal: int) ->
 def test_a_pipe_is_told_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress, "_FIRST_SECONDS", 0.0)
     monkeypatch.setattr(sys, "stderr", StringIO())
-    with Progress("") as told:
+    with ProgressLine("") as told:
         told.step(1)
     assert sys.stderr.getvalue() == ""  # type: ignore[attr-defined]

@@ -13,6 +13,7 @@ An actor only carries messages. The work is in `delivery`, `confined`, `store` a
 
 base           Base actor: meets the others, answers pings, reports its death
 checksummer    The Checksummer: hash, detect the type, put delivered files away
+circuit        Circuit breaker for outages: a pure state machine
 converter      The Converter: a worker turns a data file into Parquet
 counters       Counters since the start, for the summary and the metrics
 extractor      The Extractor: have a worker unpack an archive

@@ -12,8 +12,8 @@ from random import Random
 
 from structlog.typing import FilteringBoundLogger
 
+from processor.actors.circuit import Circuit, Suspicions, blame
 from processor.actors.messages import StepFailed
-from processor.domain.circuit import Circuit, Suspicions, blame
 from processor.domain.errors import SOURCE_NO_ROOT, ErrorClass, Failure
 
 

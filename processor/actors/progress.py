@@ -19,7 +19,6 @@ import pykka
 from processor.actors.base import BaseActor, DeathNotice
 from processor.actors.counters import Counters
 from processor.actors.messages import (
-    HOLD_SECONDS,
     AbortOrphans,
     AbortUploads,
     BringBack,
@@ -68,7 +67,7 @@ from processor.domain.jobs import FIRST_STEPS, Delivered, Job, Status, Step
 from processor.domain.keys import escape, unescape
 from processor.domain.object_keys import key_of
 from processor.domain.retry import GiveUp, RetryPolicy, TryAgain
-from processor.domain.status import Order
+from processor.domain.status import HOLD_SECONDS, Order
 from processor.domain.tables import Batch, TableObject
 from processor.ledger.database import LedgerFullError
 from processor.ledger.records import Intake, PutAway

@@ -5,7 +5,7 @@ deliver     Commands that deliver: `run`, and the words of `make run`
 feeds       `processor feed`: arguments in, text out
 look        Commands that look: `why`, `ls`, `verify`, `schema`, `check`, `dashboard`
 main        Command line: arguments in, text and exit codes out
-mend        Commands that mend: `retry`, `reprocess`, `rebuild`
+mend        Commands that mend: `retry`, `reprocess`, `prune`, `rebuild`
 one_file    Commands without a store: `plan`, `convert`, `extract`
 output      Show a command's answer: as text, or as one JSON document
 parser      The parser of the command line, built without any side effect

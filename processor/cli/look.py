@@ -138,12 +138,13 @@ def verify(arguments: argparse.Namespace) -> int:
     with told_plainly(), ProgressLine("objects") as progress:
         result = command(settings, paths, progress, deep=arguments.deep, sample=sample)
         show(result, _verification, as_json=arguments.as_json)
-    return OK if set(result.counts) <= {"ok"} else FAILED
+    return OK if set(result.counts) <= {"ok", "foreign"} else FAILED
 
 
 def _verification(result: "Verification") -> Iterator[Line]:
     for each in result.differing:
-        yield f"{each.finding}: {each.key}: {each.detail} ({each.manifest})", "red"
+        source = f" ({each.manifest})" if each.manifest else ""
+        yield f"{each.finding}: {each.key}: {each.detail}{source}", "red"
     yield ", ".join(f"{count} {finding}" for finding, count in sorted(result.counts.items())) or (
         "nothing is delivered yet"
     )

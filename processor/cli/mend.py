@@ -1,4 +1,4 @@
-"""Commands that mend: `retry`, `reprocess`, `rebuild`."""
+"""Commands that mend: `retry`, `reprocess`, `prune`, `rebuild`."""
 
 import argparse
 import sys
@@ -13,6 +13,7 @@ from processor.cli.runtime import FAILED, OK, settings_for, told_plainly
 
 if TYPE_CHECKING:
     from processor.commands.ledger import PendingAgain
+    from processor.commands.prune import Pruned
     from processor.delivery.rebuild_ledger import Rebuilt
 
 
@@ -89,6 +90,25 @@ def _told(result: "PendingAgain", arguments: argparse.Namespace, path: Path | No
 def _pending(result: "PendingAgain") -> Iterator[Line]:
     files = "file is" if result.pending == 1 else "files are"
     yield f"{result.pending} {files} pending again"
+
+
+def prune(arguments: argparse.Namespace) -> int:
+    """Remove objects that no manifest names."""
+    settings = settings_for()
+    from processor.commands.prune import prune as command  # noqa: PLC0415
+
+    with told_plainly():
+        show(command(settings, remove=arguments.yes, foreign=arguments.foreign), _pruned, as_json=arguments.as_json)
+    return OK
+
+
+def _pruned(result: "Pruned") -> Iterator[Line]:
+    for found in result.objects:
+        did = "removed" if result.removed else "would remove"
+        yield f"kept: {found.key}: {found.kept}" if found.kept else f"{did}: {found.key} ({found.finding})"
+    done = f"{result.count} objects {'removed' if result.removed else 'to remove'}, {result.size_bytes} bytes"
+    more = "" if result.removed or not result.count else "; `processor prune --yes` removes them"
+    yield f"{done}; {result.kept} kept{more}"
 
 
 def rebuild(arguments: argparse.Namespace) -> int:

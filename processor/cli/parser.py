@@ -261,6 +261,18 @@ def _mend(below: _Below) -> None:
     again.add_argument("--feed", help="What this feed concerns and was read otherwise.")
     _which(again, "All that was delivered since then.")
     again.answers("processor.commands.ledger:PendingAgain")
+    prune = below.add(
+        "prune",
+        "mend:prune",
+        "Remove objects below the prefix that no manifest names.",
+        "Superseded ones, and those of deliveries given up.",
+        group=MEND,
+    )
+    prune.add_argument(
+        "--yes", "--delete", action="store_true", dest="yes", help="Remove them; else they are only shown."
+    )
+    prune.flag("--foreign", "Also what was not delivered by processor.")
+    prune.answers("processor.commands.prune:Pruned")
     rebuild = below.add(
         "rebuild",
         "mend:rebuild",

@@ -6,16 +6,16 @@ an object still holds when it is removed.
 
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import Annotated, Self
 
-from processor.actors.messages import HOLD_SECONDS, Order
 from processor.commands.tables import kept_by_tables
 from processor.commands.unnamed import Examination, Unnamed, candidates
 from processor.config import Settings
-from processor.daemon.control_api import request
-from processor.daemon.control_socket import NotRunningError, ask
+from processor.daemon.control_socket import NotRunningError, ask, request
 from processor.daemon.factories import open_store
+from processor.domain.status import HOLD_SECONDS, Order
 from processor.ledger.database import Lock
 from processor.store.s3 import S3Store
 from processor.store.verification import Finding
@@ -23,12 +23,37 @@ from processor.store.verification import Finding
 _FRESH_SECONDS = HOLD_SECONDS / 3  # so that a request which the store answers at its last moment is in time, too
 
 
-def prune(settings: Settings, *, remove: bool, foreign: bool = False) -> Iterator[Unnamed]:
-    """Yield every object that no manifest names, and `remove` those that nobody keeps.
+@dataclass(slots=True)
+class Pruned:
+    """Objects that no manifest names."""
 
-    `foreign`: also what was not delivered by us. Raises DeliveryError when the store does not answer or a manifest is
-    damaged, LedgerBusyError when a daemon has the ledger and does not listen.
+    removed: Annotated[bool, "they are removed; else they are only shown"]
+    objects: Annotated[Iterator[Unnamed], "`key`, `size_bytes`, `finding`, `kept` (why it stays; empty: it does not)"]
+    count: Annotated[int, "how many do not stay"] = 0
+    size_bytes: Annotated[int, "their bytes"] = 0
+    kept: Annotated[int, "how many stay"] = 0
+
+
+def prune(settings: Settings, *, remove: bool, foreign: bool = False) -> Pruned:
+    """Find every object that no manifest names, and `remove` those that nobody keeps.
+
+    `foreign`: also what was not delivered by us. Iterating raises DeliveryError when the store does not answer or a
+    manifest is damaged, LedgerBusyError when a daemon has the ledger and does not listen.
     """
+
+    def counted() -> Iterator[Unnamed]:
+        for found in _unnamed(settings, remove=remove, foreign=foreign):
+            if found.kept:
+                result.kept += 1
+            else:
+                result.count, result.size_bytes = result.count + 1, result.size_bytes + found.size_bytes
+            yield found
+
+    result = Pruned(remove, counted())
+    return result
+
+
+def _unnamed(settings: Settings, *, remove: bool, foreign: bool) -> Iterator[Unnamed]:
     with open_store(settings) as (reached, store):
         examination = Examination(settings, store, (kept_by_tables(reached),))
         if not remove:

@@ -148,7 +148,10 @@ class Differing:
 class Verification:
     """Stored objects beside their manifests; what differs comes first, as it is found."""
 
-    differing: Annotated[Iterator[Differing], "`manifest`, `key`, `finding` (`missing`, `truncated`, `replaced`; of all files also `superseded`, `unnamed`, `foreign`), `detail`"]
+    differing: Annotated[
+        Iterator[Differing],
+        "`manifest`, `key`, `finding` (`missing`, `truncated`, `replaced`; of all files also `superseded`, `unnamed`, `foreign`), `detail`",
+    ]
     counts: Annotated[dict[str, int], "objects by finding; `ok` are as their manifests say"] = field(
         default_factory=dict
     )

@@ -3,7 +3,6 @@
 No I/O, no third party.
 
 archives      Options and limits for opening archives
-circuit       Circuit breaker for outages: a pure state machine
 codes         Codes of all failures that a daemon may meet
 column_types  Types that a feed may declare for its columns
 conversion    Conversion options, and the receipt of a written table

@@ -2,7 +2,7 @@
 
 The codes are those of the S3 API ("Error responses") and of the servers that speak it. A closed list of them is the
 file's (its key, its size) or the try's (a digest, a busy store). All else is suspected of the store, of its settings or
-of what stands before it: an outage, until a probe that looks like a delivery is taken (`domain.circuit`). A redirect,
+of what stands before it: an outage, until a probe that looks like a delivery is taken (`actors.circuit`). A redirect,
 an HTML page or a status without a code of S3's says nothing about the file.
 """
 

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processor.domain.circuit import Circuit, CircuitState, Suspicions, blame
+from processor.actors.circuit import Circuit, CircuitState, Suspicions, blame
 from processor.domain.errors import STORE_REFUSED, ErrorClass, Failure
 
 AWAY = Failure(ErrorClass.OUTAGE, "store.unreachable", "no answer")

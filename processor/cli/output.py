@@ -1,4 +1,4 @@
-"""Show a command's answer: as text, or as one JSON document.
+"""Show an answer: as text, or as one JSON document.
 
 A command makes a value, and both are made from it. An answer's field may be an iterator: then its elements are shown
 as they come, and the fields behind it are read when it has ended. Every line of text passes through `plain`, so that

@@ -150,7 +150,8 @@ class Verification:
 
     differing: Annotated[
         Iterator[Differing],
-        "`manifest`, `key`, `finding` (`missing`, `truncated`, `replaced`; of all files also `superseded`, `unnamed`, `foreign`), `detail`",
+        "`manifest`, `key`, `finding` (`missing`, `truncated`, `replaced`; of all files "
+        "also `superseded`, `unnamed`, `foreign`), `detail`",
     ]
     counts: Annotated[dict[str, int], "objects by finding; `ok` are as their manifests say"] = field(
         default_factory=dict

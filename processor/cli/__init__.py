@@ -8,7 +8,7 @@ main        Command line: arguments in, text and exit codes out
 mend        Commands that mend: `retry`, `reprocess`, `prune`, `rebuild`
 one_file    Commands without a store: `plan`, `convert`, `extract`
 output      Show an answer: as text, or as one JSON document
-parser      The parser of the command line, built without any side effect
+parser      The parser of the command line, without any side effect
 reference   Make docs/COMMANDS.md from the parser: `python -m processor.cli.reference`
 runtime     Settings, error reporting and exit codes for every command
 status      `processor status`: its text, and its picture that goes on

@@ -1,4 +1,4 @@
-"""The parser of the command line, built without any side effect.
+"""The parser of the command line, without any side effect.
 
 `run` of what it returns names the function that does the work, `answer` the value that `--json` shows: both as
 `module:name`, imported only when they are needed. The reference, the completion and the man page are made from it.

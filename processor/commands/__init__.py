@@ -10,7 +10,7 @@ local_worker      A confined worker for the time of one command
 output_directory  Write objects as files below a directory, under their keys
 paths             Files that an operator means by a path
 plan              `processor plan`: show what would be done; upload nothing
-progress          Progress of a long command: on stderr, on a terminal only
+progress          Progress of a long command, on a terminal only
 prune             `processor prune`: remove objects that no manifest names
 schema            `processor schema`: the columns of what was delivered
 status            `processor status`: where everything stands

@@ -1,4 +1,4 @@
-"""Progress of a long command: on stderr, on a terminal only."""
+"""Progress of a long command, on a terminal only."""
 
 import sys
 import time

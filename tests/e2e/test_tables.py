@@ -132,7 +132,7 @@ def test_files_members_and_changes_are_rows_of_their_table_once(place: Place) ->
     assert place.ids() == [1, 3, 5, 6, 12]
     then: pa.Table = place.table().scan(snapshot_id=before.snapshot_id).to_arrow()
     assert sorted(then["id"].to_pylist()) == [1, 2, 3, 10, 11], "time travel reads what was"
-    assert command(place.daemon, "prune", "--yes").startswith("0 objects removed, 0 bytes; 3 kept"), "for time travel"
+    assert "\n0 objects removed, 0 bytes; 3 kept" in command(place.daemon, "prune", "--yes"), "for time travel"
 
     place.drop("orders/a.csv", csv(1, 2))  # and back to what it was
     place.once()

@@ -4,7 +4,8 @@ import os
 import pty
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from io import StringIO
 
 import pytest
@@ -13,32 +14,35 @@ from processor.commands import progress
 from processor.commands.progress import ProgressLine
 
 
-@pytest.fixture
-def terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+@contextmanager
+def terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], str]]:
+    """Have a terminal as stderr, which shows at once; yield what reads it."""
     monkeypatch.setattr(progress, "_FIRST_SECONDS", 0.0)
     monkeypatch.setattr(progress, "_EACH_SECONDS", 0.0)
     monkeypatch.setenv("COLUMNS", "120")
     ours, theirs = pty.openpty()
-    with os.fdopen(theirs, "w", encoding="utf-8") as stderr:
-        monkeypatch.setattr(sys, "stderr", stderr)
-        yield ours
+    os.set_blocking(ours, False)
+    with os.fdopen(theirs, "w", encoding="utf-8") as stderr, monkeypatch.context() as patched:
+        patched.setattr(sys, "stderr", stderr)
+        yield lambda: os.read(ours, 4096).decode()
     os.close(ours)
 
 
-def test_a_terminal_is_shown_how_much_how_fast_and_how_long_still(terminal: int) -> None:
-    with ProgressLine("", 80_000_000, "a\x1b[2J.csv") as told:
-        told.step(20_000_000)
-        screen = os.read(terminal, 4096).decode()
+def test_a_terminal_is_shown_how_much_how_fast_and_how_long_still(monkeypatch: pytest.MonkeyPatch) -> None:
+    with terminal(monkeypatch) as read:
+        with ProgressLine("", 80_000_000, "a\x1b[2J.csv") as told:
+            told.step(20_000_000)
+            screen = read()
+        assert read() == "\r\x1b[K", "the line is gone"
     assert re.search(r"20\.0 MB of 80\.0 MB \(25 %\) · [\d.]+ \wB/s · \d.* left · a\\x1b\[2J\.csv", screen)
-    assert os.read(terminal, 4096).decode() == "\r\x1b[K", "the line is gone"
 
 
-def test_what_is_printed_meanwhile_begins_where_the_line_stood(terminal: int) -> None:
-    with ProgressLine("files") as told:
+def test_what_is_printed_meanwhile_begins_where_the_line_stood(monkeypatch: pytest.MonkeyPatch) -> None:
+    with terminal(monkeypatch) as read, ProgressLine("files") as told:
         told.step(3)
-        assert "3 files · " in os.read(terminal, 4096).decode()
+        assert "3 files · " in read()
         progress.hide()
-        assert os.read(terminal, 4096).decode() == "\r\x1b[K"
+        assert read() == "\r\x1b[K"
 
 
 def test_a_pipe_is_told_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

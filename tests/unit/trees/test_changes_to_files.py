@@ -27,6 +27,7 @@ _PIPE = "a pipe, by its descriptor"
 _ELEMENTS = "renames XML elements, no files"
 ALLOWED = {
     "__main__": ("opens /dev/null in place of closed standard streams", {"os.O_RDWR"}),
+    "commands/directories": ("tries a directory by a file without a name", {"tempfile"}),
     "commands/extract": (_OUTPUT, {".mkdir"}),
     "commands/output_directory": (
         _OUTPUT,
@@ -47,6 +48,7 @@ ALLOWED = {
             *("os.O_CREAT", "os.O_TRUNC", "os.O_WRONLY"),
         },
     ),
+    "tables/open_catalog": ("the catalog's own database, beside the ledger", {"os.O_CREAT", "os.O_WRONLY"}),
 }
 
 

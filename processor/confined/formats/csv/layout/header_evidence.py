@@ -156,6 +156,7 @@ class _Column:
             self.kind.is_typed
             and self.below is CellKind.TEXT
             and self.kind in (CellKind.DATE, CellKind.NUMBER, CellKind.TIME)
+            and sum(kind_of(value) is self.kind for value in self.values) <= (1 - _MOSTLY) * len(self.values)
         ):
             return f"{self.shown} stands above texts"
         return ""

@@ -71,3 +71,9 @@ def test_a_line_is_found_wherever_the_text_is_cut(size: int) -> None:
     for text, line in ((b"a,b\n1,2\na,b", 3), (b"a,b\n1,2\na,bc\n", 0), (b"a,b\nxa,b\n\na,b\n", 4), (b"a,b\n", 0)):
         chunks = [text[at : at + size] for at in range(0, len(text), size)]
         assert line_of_again(chunks, names) == line
+
+
+def test_a_number_above_texts_and_numbers_is_no_name() -> None:
+    with pytest.raises(DeliveryError, match="names or a row"):
+        convert(b"2,x\nc,y\n3,z\n4,u\nd,v\n", notes="refuse")
+    assert convert(b"2024,x\nred,y\nblue,z\n", notes="refuse").names == ["2024", "x"]

@@ -3,12 +3,15 @@
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+import pykka
+
 from processor.actors.base import DeathNotice
-from processor.actors.messages import BringBack, BroughtBack, FilePutAway, Process, PutFileAway
+from processor.actors.messages import BringBack, BroughtBack, Drain, FilePutAway, HandedBack, Process, PutFileAway
 from processor.actors.stage import Stage
 from processor.config import EngineChoice, Settings
 from processor.delivery import quarantine
@@ -37,7 +40,7 @@ class Checksummer(Stage):
         """Call `awaken` where it takes a while until a worker is needed: it can start meanwhile."""
         super().__init__(died, _THREADS)
         self._large = ThreadPoolExecutor(_THREADS, thread_name_prefix=f"{self.name}-large")
-        self._stopping = False
+        self._draining = self._stopping = False
         self._settings = settings
         self._awaken = awaken
         self._root = os.fsencode(settings.watch_path)
@@ -49,6 +52,8 @@ class Checksummer(Stage):
                 self.in_thread(lambda: self._put_away(message), self._large if _is_large(file) else None)
             case Process(job) if _is_large(job.file):
                 self.in_thread(lambda: self.guarded(message), self._large)
+            case Drain():
+                self._draining = True
             case BringBack():
                 self.in_thread(lambda: self._bring_back(message))
             case _:
@@ -58,12 +63,18 @@ class Checksummer(Stage):
         """Find out checksum and kind; with them the job's whole slip is known."""
         if message.job.file.size_bytes >= _WORTH_AWAKENING_BYTES and self._is_for_workers(message.job.file):
             self._awaken()
+        large = _is_large(message.job.file)
         try:
             examined = examine_for_upload(
-                self._root, message.job.file, self._settings.file_part_size, lambda: self._stopping
+                self._root,
+                message.job.file,
+                self._settings.file_part_size,
+                lambda: self._stopping or (large and self._draining),
             )
         except HashingStopped:
-            return  # the next start begins anew
+            with suppress(pykka.ActorDeadError):  # it stops last, but has not waited for us if time was up
+                self.routes.progress.tell(HandedBack(message.job))
+            return
         file = examined.file
         if file.kind.mismatch:
             self.log.warning("file.type-mismatch", path=escape(file.relative_path), reason=file.kind.mismatch)

@@ -97,6 +97,13 @@ class StepFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class HandedBack:
+    """Nobody works on the job any more, since the daemon stops: told by the Checksummer; the next start begins anew."""
+
+    job: Job
+
+
+@dataclass(frozen=True, slots=True)
 class UploadOpened:
     """A multipart upload was begun: told by the Uploader before its first part."""
 
@@ -317,4 +324,4 @@ class Tick:
 
 @dataclass(frozen=True, slots=True)
 class Drain:
-    """Admit nothing more. Told by the supervisor to Watcher and Progress."""
+    """Begin nothing more, and hash no large file: told by the supervisor to Watcher, Progress and Checksummer."""

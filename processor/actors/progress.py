@@ -29,6 +29,7 @@ from processor.actors.messages import (
     FilePutAway,
     FilesFound,
     FileStored,
+    HandedBack,
     KeysWanted,
     LookAgain,
     NoticesRefused,
@@ -278,7 +279,7 @@ class Progress(BaseActor):
         match message:
             case StepsCompleted(job, steps):
                 return self._apply_steps(job, steps, flight)
-            case StepFailed():
+            case StepFailed() | HandedBack():
                 return self._apply_failure(message)
             case UploadOpened(_, key, upload_id):
                 self._ledger.upload_opened(row, key, upload_id)
@@ -375,8 +376,12 @@ class Progress(BaseActor):
         elif self._after_upload(job.file.relative_path) is not AfterUpload.KEEP:
             self._settle_accounts()
 
-    def _apply_failure(self, message: StepFailed) -> list[Effect]:
-        job, failure, now = message.job, message.failure, _now_ms()
+    def _apply_failure(self, message: StepFailed | HandedBack) -> list[Effect]:
+        job, now = message.job, _now_ms()
+        if isinstance(message, HandedBack):
+            self._ledger.handed_back(job, now, now)
+            return [lambda: self._forget_flight(job)]
+        failure = message.failure
         if failure.code == SOURCE_OPEN:
             self._ledger.handed_back(job, now + _OPEN_MS, now)
             return [lambda: self._handed_back(job)]
@@ -431,6 +436,9 @@ class Progress(BaseActor):
         self.counters.open[job.row] = job.file.relative_path
         self.log.debug("file.open", path=escape(job.file.relative_path))
         self._look_again(job.file)
+
+    def _forget_flight(self, job: Job) -> None:
+        self._flights.pop(job.row)
 
     def _count_feeds_failed(self, message: StepFailed) -> None:
         """Count the file, or those of its members that are bad, as failed in their feeds; and what drifted."""

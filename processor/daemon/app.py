@@ -335,7 +335,7 @@ def _stop(supervisor: Supervisor, routes: Routes, tree: Tree, grace_seconds: flo
     """Stop whoever begins work first, let what is in flight end, stop Progress last. Tell whether all of it ended."""
     drained = False
     if drain:
-        for ref in (routes.watcher, routes.progress):
+        for ref in (routes.watcher, routes.progress, routes.checksummer):
             with contextlib.suppress(pykka.ActorDeadError):
                 ref.tell(Drain())
         tree.wake()

@@ -24,15 +24,25 @@ _MODULES = frozenset({"shutil", "tempfile"})
 _OUTPUT = "writes where its caller asked it to, by descriptor"
 _LEDGER = "the ledger's own files, in the daemon's own directory"
 _PIPE = "a pipe, by its descriptor"
+_SHOWN = "asks for the size of the terminal, or copies from stream to stream"
 _ELEMENTS = "renames XML elements, no files"
 ALLOWED = {
     "__main__": ("opens /dev/null in place of closed standard streams", {"os.O_RDWR"}),
+    "cli/main": ("opens /dev/null in place of a standard output that was closed", {"os.O_WRONLY"}),
+    "cli/one_file": (_SHOWN, {"shutil"}),
+    "cli/parser": (_SHOWN, {"shutil"}),
+    "cli/status": (_SHOWN, {"shutil"}),
+    "commands/convert": (
+        "standard input, into a directory of its own, which nobody else can enter",
+        {"open", "shutil", "tempfile"},
+    ),
     "commands/directories": ("tries a directory by a file without a name", {"tempfile"}),
     "commands/extract": (_OUTPUT, {".mkdir"}),
     "commands/output_directory": (
         _OUTPUT,
         {"os.O_CREAT", "os.O_WRONLY", "os.link", "os.mkdir", "os.rename", "os.unlink"},
     ),
+    "commands/progress": (_SHOWN, {"shutil"}),
     "confined/entrypoint": ("opens /dev/null, for what a warm-up makes", {"open"}),
     "confined/formats/json/feed": (_PIPE, {"open"}),
     "confined/formats/pipe_feed": (_PIPE, {"open"}),

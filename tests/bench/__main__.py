@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.bench import chart, growth, latency, stores
+from tests.bench import chart, commands, growth, latency, stores
 from tests.bench.cases import CASES
 from tests.bench.comparison import Bench
 from tests.bench.tools import OUT, ROOT, install
@@ -42,6 +42,9 @@ def main() -> None:
             if "latency" in arguments.only:
                 results["latency"] = latency.measure(bench, 50 if arguments.quick else 200)
                 print("latency", results["latency"], flush=True)
+            if "commands" in arguments.only:
+                results["commands"] = commands.measure(directory, 3 if arguments.quick else 9)
+                print("commands, CPU s", results["commands"], "wanted", commands.TARGETS, flush=True)
             for count in arguments.files if "files" in arguments.only else ():
                 results["files"].append(growth.of_files(bench, count))
                 print("files", results["files"][-1], flush=True)
@@ -59,7 +62,7 @@ def main() -> None:
     print(f"{path}, {path.with_suffix('.png')}")
 
 
-_KINDS = (*(case.name for case in CASES), "latency", "files", "sizes")
+_KINDS = (*(case.name for case in CASES), "latency", "commands", "files", "sizes")
 
 
 def _arguments() -> argparse.Namespace:

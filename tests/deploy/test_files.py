@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from processor.cli.main import DISTRIBUTION
+from processor.cli.parser import DISTRIBUTION
 from processor.config import Settings
 from processor.remote.dask_engine import _ALIKE
 

@@ -7,8 +7,9 @@ import pytest
 
 from processor.domain.feeds import FeedTable
 from processor.domain.tables import Batch, Registration, TableObject
-from processor.ledger.reader import batch_files, standing_of_tables
+from processor.ledger.reader import batch_files
 from processor.ledger.records import Found
+from processor.ledger.summary import standing_of_tables
 from processor.ledger.writer import Ledger
 
 ROOT = b"/watched"

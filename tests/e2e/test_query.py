@@ -2,12 +2,12 @@
 
 import os
 import re
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.operate.sources import ROOT
@@ -43,9 +43,10 @@ def walk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]
 
 
 def _end(pid: int) -> None:
-    """Have the daemon drain; it is a child of a shell that has ended."""
-    os.kill(pid, signal.SIGTERM)
-    subprocess.run(["tail", f"--pid={pid}", "-f", "/dev/null"], timeout=60, check=True)
+    """Have the daemon drain. Its shell has ended: it is a child of whoever adopts orphans, us perhaps."""
+    process = psutil.Process(pid)
+    process.terminate()
+    process.wait(60)
 
 
 def test_readme_goes_from_an_empty_directory_to_a_query(walk: tuple[Path, str]) -> None:

@@ -7,7 +7,7 @@ import pytest
 from tests.e2e.bucket import Bucket
 from tests.e2e.conftest import MakeDaemon
 from tests.e2e.counting import through
-from tests.e2e.daemon import StoreAddress
+from tests.e2e.daemon import Daemon, StoreAddress
 from tests.e2e.trees import write
 from tests.faultproxy import Fault, FaultProxy, Seen
 from tests.operate.conftest import command
@@ -78,14 +78,18 @@ def test_what_the_probe_meets_too_is_an_outage_that_says_what_is_missing(
 
     outage = daemon.until(lambda: list(daemon.events("store.outage")))[0]
     assert named in outage["message"] + outage["hint"]
-    shown = " ".join(command(daemon, "status").stdout.split())
-    assert named in shown
+    # The outage is known a moment after it was logged.
+    shown = daemon.until(lambda: told if named in (told := _status(daemon)) else "")
     assert "lose no try" in shown
 
     counting.heal()
     daemon.until_at_rest(20)
     assert set(daemon.statuses().values()) == {"completed"}
     assert len(objects.delivered()) == 20
+
+
+def _status(daemon: Daemon) -> str:
+    return " ".join(command(daemon, "status").stdout.split())
 
 
 def test_deliveries_that_are_refused_while_probes_are_taken_are_paused(

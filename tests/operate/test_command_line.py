@@ -2,6 +2,7 @@
 
 import io
 import json
+import logging
 import os
 import pty
 import re
@@ -9,13 +10,14 @@ import select
 import subprocess
 import sys
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, get_args, get_origin, get_type_hints
 
 import pyarrow.parquet as pq
 import pytest
+import structlog
 
 from processor.cli.main import main
 from processor.cli.output import say
@@ -61,9 +63,10 @@ Tell = Callable[..., Told]
 
 
 @pytest.fixture
-def here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Tell:
-    """Run commands in this process: most of their time goes into imports."""
+def here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Iterator[Tell]:
+    """Run commands in this process: most of their time goes into imports. Logs go to its own streams no longer."""
     monkeypatch.chdir(tmp_path)
+    handlers = list(logging.root.handlers)
 
     def tell(*arguments: str) -> Told:
         monkeypatch.setattr(sys, "argv", ["processor", *arguments])
@@ -72,7 +75,9 @@ def here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tm
             main()
         return Told(int(ended.value.code or 0), *capsys.readouterr())
 
-    return tell
+    yield tell
+    structlog.reset_defaults()
+    logging.root.handlers[:] = handlers
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["feed", "infer", "--help"], ["status"]])

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import orjson
 
 from processor.domain.notices import EventType, Notice, cloud_event
-from processor.store.settings import is_loopback
+from processor.store.settings import is_unprotected
 
 SIGNATURE = "X-Processor-Signature"
 _CONTENT_TYPE = "application/cloudevents-batch+json"
@@ -37,8 +37,7 @@ class Webhook:
     @property
     def unprotected(self) -> bool:
         """Whether requests leave this host without TLS."""
-        place = urlsplit(self._url)
-        return place.scheme == "http" and not is_loopback(place.hostname)
+        return is_unprotected(self._url)
 
     @property
     def host(self) -> str:

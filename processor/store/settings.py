@@ -39,8 +39,13 @@ class StoreSettings:
     @property
     def unprotected(self) -> bool:
         """Whether requests leave this host without TLS."""
-        place = urlsplit(self.endpoint or "https:")
-        return place.scheme == "http" and not is_loopback(place.hostname)
+        return is_unprotected(self.endpoint or "https:")
+
+
+def is_unprotected(url: str) -> bool:
+    """Tell whether requests to a URL leave this host without TLS."""
+    place = urlsplit(url)
+    return place.scheme == "http" and not is_loopback(place.hostname)
 
 
 def is_loopback(host: str | None) -> bool:

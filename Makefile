@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SOAKED := --picture tests/bench/out/soak.png --figures tests/bench/out/soak.csv
 
-.PHONY: run test check bench torture accidents heavy slow-paths soak lock deb clean
+.PHONY: run test check bench torture accidents kill-points heavy slow-paths soak lock deb clean
 
 run: .venv/run
 	@test -e .env || cp .env.example .env
@@ -31,10 +31,14 @@ bench: .venv/bench
 	$(BIN)/python -m tests.faults.soak --minutes 5 $(SOAKED)
 
 # Hours of it: accidents from a seed, the long versions of tests, the same work for a long time, drawn.
-torture: accidents heavy soak
+torture: accidents kill-points heavy soak
 
 accidents: .venv/dev
 	$(BIN)/python -m tests.faults.torture $(TORTURE)
+
+# The daemon killed before each call that changes anything: some 1,500 times, an hour.
+kill-points: .venv/dev
+	$(BIN)/python -m tests.faults.kill_points
 
 heavy: .venv/dev
 	tests/install-programs.sh

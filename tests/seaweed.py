@@ -1,11 +1,16 @@
 """The real S3 server of the tests: one for the session, a fresh bucket for each test."""
 
+import atexit
 import secrets
+import shutil
+import tempfile
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 from processor.domain.errors import DeliveryError
 from processor.store.embedded import EmbeddedStore
+from processor.store.embedded_binary import check_binary, find_binary
 from processor.store.s3 import S3Store
 from processor.store.settings import StoreSettings
 
@@ -41,6 +46,17 @@ def drop_bucket(store: S3Store) -> None:
 
 
 def started(directory: Path, *options: str) -> EmbeddedStore:
+    directory.mkdir(mode=0o700, exist_ok=True)
+    shutil.copy(_compared(), directory / "binary.json")
     server = EmbeddedStore(directory, options=options)
     server.start()
     return server
+
+
+@cache
+def _compared() -> Path:
+    """Compare the program with its digest once for all servers of this process."""
+    known = Path(tempfile.mkdtemp()) / "binary.json"
+    atexit.register(shutil.rmtree, known.parent)
+    check_binary(find_binary(), known)
+    return known

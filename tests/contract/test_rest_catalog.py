@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from processor.config import CatalogType
-from processor.store.embedded import EmbeddedStore, find_binary, free_ports
+from processor.store.embedded import EmbeddedStore, free_ports
+from processor.store.embedded_binary import find_binary
 from processor.store.s3 import S3Store
 from processor.tables.settings import CatalogSettings
 from tests import seaweed

@@ -2,7 +2,6 @@
 
 import contextlib
 import hashlib
-import http.client
 import os
 import signal
 import stat
@@ -11,11 +10,12 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import orjson
 import psutil
 import pytest
 
+from processor.domain.errors import DeliveryError
 from processor.domain.uploads import ObjectRequest
+from processor.store import embedded, embedded_binary
 from processor.store.embedded import EmbeddedStore
 from processor.store.s3 import Digest, S3Store
 from tests import seaweed
@@ -25,6 +25,8 @@ WaitUntil = Callable[..., object]
 CHILD = """
 import sys, time
 from pathlib import Path
+from processor.domain.errors import DeliveryError
+from processor.store import embedded, embedded_binary
 from processor.store.embedded import EmbeddedStore
 store = EmbeddedStore(Path(sys.argv[1]))
 store.start()
@@ -88,20 +90,26 @@ def _alive(process: psutil.Process) -> bool:
 
 def test_what_it_keeps_is_the_owner_s_alone(own: EmbeddedStore) -> None:
     assert stat.S_IMODE(own.directory.stat().st_mode) == 0o700
-    for name in ("data", "ports.json", "s3.json", "security.toml", "seaweedfs.log"):
+    for name in ("data", "ports.json", "s3.json", "security.toml", "tls-key", "seaweedfs.log"):
         assert stat.S_IMODE((own.directory / name).stat().st_mode) & 0o077 == 0, name
 
 
-@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
-def test_its_parts_answer_nobody_who_has_not_the_keys(own: EmbeddedStore, method: str) -> None:
-    store = seaweed.fresh_bucket(seaweed.settings_for(own))
-    body = b"nobody's but ours"
-    digest = Digest(hashlib.sha256(body).digest())
-    store.put_object(ObjectRequest("key"), body, digest)
-    ports = orjson.loads((own.directory / "ports.json").read_bytes())
-    connection = http.client.HTTPConnection("127.0.0.1", ports["filer"], timeout=10)
-    connection.request(method, f"/buckets/{store.settings.bucket}/key", body=b"planted" if method == "PUT" else None)
-    assert connection.getresponse().status == http.HTTPStatus.UNAUTHORIZED
-    connection.close()
-    assert b"".join(store.get("key")) == body
-    store.close()
+def test_a_program_with_another_digest_is_not_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    other, known = tmp_path / "weed", tmp_path / "known.json"
+    other.write_bytes(b"#!/bin/sh\ntouch started\n")
+    other.chmod(0o755)
+    monkeypatch.setattr(embedded, "find_binary", lambda: other)
+    with pytest.raises(DeliveryError) as refused:
+        EmbeddedStore(tmp_path / "store").start()
+    assert refused.value.failure.code == "store.embedded-unknown"
+    assert "install the extra" in str(refused.value)
+    assert not list(tmp_path.rglob("started"))
+
+    # A state that was compared is not compared again; any other is.
+    monkeypatch.setattr(embedded_binary, "DIGESTS", {"here": hashlib.sha256(other.read_bytes()).hexdigest()})
+    embedded_binary.check_binary(other, known)
+    monkeypatch.setattr(embedded_binary, "DIGESTS", {})
+    embedded_binary.check_binary(other, known)
+    os.utime(other)
+    with pytest.raises(DeliveryError):
+        embedded_binary.check_binary(other, known)

@@ -10,6 +10,7 @@ import time
 from typing import Any
 
 from tests import boto_models
+from tests.faults import call_filter
 
 _PRELOADED = ("processor.cli.main", "processor.daemon.app", "processor.commands.ledger")
 
@@ -24,6 +25,8 @@ def main() -> None:
     with socket.socket(fileno=os.dup(0)) as line:
         request, descriptors = _serve(line)
     _become(request, descriptors)
+    if call_filter.MARK in os.environ:
+        call_filter.install()
     runpy.run_module("processor", run_name="__main__", alter_sys=True)
 
 

@@ -53,10 +53,12 @@ ALLOWED = {
     "ledger/database": (_LEDGER, {".rename", ".touch", "os.O_CREAT", "os.O_RDWR"}),
     "store/embedded": (
         "the embedded server's own files, in the daemon's own directory",
-        {
-            *(".chmod", ".mkdir", ".rename", ".unlink", "open", "shutil"),
-            *("os.O_CREAT", "os.O_TRUNC", "os.O_WRONLY"),
-        },
+        {".chmod", ".mkdir", ".unlink", "open"},
+    ),
+    "store/embedded_binary": ("looks for a program", {"shutil"}),
+    "store/embedded_keys": (
+        "the embedded server's own files, in the daemon's own directory",
+        {".rename", "os.O_CREAT", "os.O_TRUNC", "os.O_WRONLY"},
     ),
     "tables/open_catalog": ("the catalog's own database, beside the ledger", {"os.O_CREAT", "os.O_WRONLY"}),
 }

@@ -4,6 +4,7 @@ import atexit
 import secrets
 import shutil
 import tempfile
+import time
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -43,6 +44,19 @@ def drop_bucket(store: S3Store) -> None:
             store.delete(key)
         store.call("delete_bucket", "remove the bucket")
     store.close()
+
+
+def restart(server: EmbeddedStore, away_seconds: float = 0.0) -> None:
+    """Kill it, and have it back at the same place after a time."""
+    endpoint, ports = server.endpoint, server.directory / "ports.json"
+    server.kill()
+    time.sleep(away_seconds)
+    known = ports.read_bytes()
+    server.start()
+    while server.endpoint != endpoint:  # another program has its port for the moment
+        server.kill()
+        ports.write_bytes(known)
+        server.start()
 
 
 def started(directory: Path, *options: str) -> EmbeddedStore:

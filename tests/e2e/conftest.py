@@ -21,6 +21,11 @@ MakeDaemon = Callable[..., Daemon]
 @pytest.fixture
 def address(bucket: S3Store) -> StoreAddress:
     """The test's own bucket."""
+    return address_of(bucket)
+
+
+def address_of(bucket: S3Store) -> StoreAddress:
+    """Return where a bucket is, and the keys to it."""
     settings = bucket.settings
     assert settings.endpoint
     assert settings.access_key_id

@@ -6,7 +6,9 @@ import os
 import random
 import time
 import zipfile
+from collections.abc import Iterator
 from decimal import Decimal
+from pathlib import Path
 
 import polars as pl
 import psutil
@@ -15,7 +17,9 @@ import pytest
 from pyiceberg.catalog import Catalog, load_catalog
 from pyiceberg.table import Table
 
-from tests.e2e.conftest import MakeDaemon
+from processor.store.embedded import EmbeddedStore
+from tests import seaweed
+from tests.e2e.conftest import MakeDaemon, address_of
 from tests.e2e.daemon import StoreAddress
 from tests.e2e.test_feeds import command
 
@@ -172,11 +176,22 @@ def test_a_catalog_that_is_out_holds_up_no_delivery(make_daemon: MakeDaemon, add
     assert place.verified() == {"ok": 1}
 
 
-class Kills:
-    """Kills daemon and catalog process while files come and change."""
+@pytest.fixture
+def own_store(tmp_path: Path) -> Iterator[tuple[EmbeddedStore, StoreAddress]]:
+    """A store that may be killed: no other test has it."""
+    server = seaweed.started(tmp_path / "server")
+    bucket = seaweed.fresh_bucket(seaweed.settings_for(server))
+    yield server, address_of(bucket)
+    bucket.close()
+    server.stop(grace_seconds=0)
 
-    def __init__(self, place: Place, seed: int) -> None:
+
+class Kills:
+    """Kills daemon, catalog process and store while files come and change."""
+
+    def __init__(self, place: Place, server: EmbeddedStore, seed: int) -> None:
         self.place = place
+        self.server = server
         self.daemon = place.daemon
         self.chance = random.Random(seed)
         self.contents: dict[str, tuple[int, ...]] = {}
@@ -194,7 +209,7 @@ class Kills:
             (self.daemon.watch / "orders").mkdir(exist_ok=True)
             draft.rename(self.daemon.watch / name)
 
-    def kill(self, *, main: bool, warm: bool) -> None:
+    def kill(self, what: str, *, warm: bool) -> None:
         """Kill at whatever a batch is by then; `warm`: once another was committed, so within a commit."""
         if warm:
             self.daemon.until(self.settled, timeout=120)
@@ -204,12 +219,15 @@ class Kills:
         while time.monotonic() < deadline and self.on_its_way():
             time.sleep(0.002)
         self.amid += self.on_its_way()
-        if main:
-            self.daemon.kill()
-            self.daemon.start()
-        else:
-            for each in self.catalog_processes():
-                each.kill()
+        match what:
+            case "daemon":
+                self.daemon.kill()
+                self.daemon.start()
+            case "store":
+                seaweed.restart(self.server)
+            case _:
+                for each in self.catalog_processes():
+                    each.kill()
 
     def on_its_way(self) -> bool:
         return bool(self.daemon.rows("SELECT 1 FROM tables WHERE batch IS NOT NULL"))
@@ -224,14 +242,17 @@ class Kills:
 
 @pytest.mark.slow
 @pytest.mark.timeout(14_400 if os.environ.get("TORTURE") or "TABLE_KILLS" in os.environ else 300)
-def test_kills_at_any_time_double_and_lose_no_row(make_daemon: MakeDaemon, address: StoreAddress) -> None:
+def test_kills_at_any_time_double_and_lose_no_row(
+    make_daemon: MakeDaemon, own_store: tuple[EmbeddedStore, StoreAddress]
+) -> None:
     kills = int(os.environ.get("TABLE_KILLS", "300" if os.environ.get("TORTURE") else "8"))
-    place = Place(make_daemon, address, TABLE_COMMIT_INTERVAL=0)
-    each = Kills(place, seed=kills)
+    server, address = own_store
+    place = Place(make_daemon, address, store=address, TABLE_COMMIT_INTERVAL=0)
+    each = Kills(place, server, seed=kills)
     each.daemon.start()
     for number in range(kills):
         each.drop_some()
-        each.kill(main=number % 3 == 2, warm=number % 4 != 3)
+        each.kill(("catalog process", "store", "daemon")[number % 3], warm=number % 4 != 3)
     each.daemon.until(each.settled, timeout=240)
     assert each.daemon.stop() == 0
     assert place.ids() == sorted(id_ for ids in each.contents.values() for id_ in ids)

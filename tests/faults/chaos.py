@@ -11,17 +11,22 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import psutil
 
 from processor.store.embedded import EmbeddedStore
+from tests import seaweed
+from tests.e2e import warm
 from tests.e2e.bucket import Bucket
 from tests.e2e.daemon import Daemon, StoreAddress
+from tests.faultproxy import FaultProxy
 from tests.faults.checker import Checker
 from tests.faults.generator import Activity
+from tests.faults.lies import LIES
 from tests.faults.names import written
 from tests.faults.orphans import adopt_orphans, end_with_children, own_children, reap, strays
 from tests.processes import fork_servers
@@ -55,18 +60,35 @@ class Chaos:
     """One run: a store, a daemon, a directory with activity, and accidents. Call `run` in the main thread."""
 
     def __init__(
-        self, home: Path, seed: int, *, pace_seconds: float = 0.05, calm_seconds: float = 2.0, **settings: object
+        self,
+        home: Path,
+        seed: int,
+        *,
+        pace_seconds: float = 0.05,
+        calm_seconds: float = 2.0,
+        is_warm: bool = False,
+        mostly_kills: bool = False,
+        **settings: object,
     ) -> None:
-        """Do something to a file every `pace_seconds` and to a process every `calm_seconds`, both on average."""
+        """Do something to a file every `pace_seconds` and to a process every `calm_seconds`, both on average.
+
+        A warm daemon is the fork of a process that has imported the product: a kill costs a fraction of the CPU time.
+        """
         adopt_orphans()
+        if is_warm:
+            warm.prepare()
         self._own = own_children()
         self._home = home
         self._rng = random.Random(seed)
         self._server = EmbeddedStore(home / "server")
         self._server.start()
         self._address = self._make_bucket()
-        self.daemon = Daemon(home / "home", self._address, **{"STABILITY_THRESHOLD": 500, "WORKERS": 2, **settings})
+        self._proxy = FaultProxy(urlsplit(self._address.endpoint).port or 0).__enter__()
+        way = replace(self._address, endpoint=self._proxy.endpoint)
+        chosen = {"STABILITY_THRESHOLD": 500, "WORKERS": 2, **settings}
+        self.daemon = Daemon(home / "home", way, warm=is_warm, **chosen)
         self._calm = calm_seconds
+        self._kills_weigh = 10 if mostly_kills else 1
         self._activity = Activity(self.daemon.watch, home / "outside", seed, pace_seconds=pace_seconds)
         self._accidents: Counter[str] = Counter()
         self._said = 0  # where in the daemon's log its present life begins
@@ -98,6 +120,7 @@ class Chaos:
         if self.daemon.running:
             end_with_children(self.daemon.pid)
             self.daemon.wait()
+        self._proxy.__exit__()
         self._server.stop(grace_seconds=0)
         self._activity.close()
         if not self.report.violations:
@@ -122,13 +145,18 @@ class Chaos:
             (4, self._kill_fork_server),
             (6, self._kill_store),
             (4, self._freeze_store),
+            (25, self._lie),
         ]
-        accident = self._rng.choices([each for _, each in accidents], [weight for weight, _ in accidents])[0]
+        accident = self._rng.choices([each for _, each in accidents], [self._weight(*each) for each in accidents])[0]
         self._measure()
         self.report.at_work += self._at_work()
         with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):
             accident()
             self._accidents[accident.__name__.strip("_")] += 1
+
+    def _weight(self, weight: int, accident: Callable[[], None]) -> int:
+        quick = (self._kill_daemon, self._kill_group, self._kill_worker, self._lie)
+        return weight * self._kills_weigh if accident in quick else weight
 
     def _kill_daemon(self) -> None:
         self.daemon.kill()
@@ -169,16 +197,15 @@ class Chaos:
         os.kill(pid, signal.SIGCONT)
 
     def _kill_store(self) -> None:
-        self._server.kill()
         self.report.kills += 1
-        time.sleep(self._rng.uniform(0.0, 3.0))
-        ports = self._server.directory / "ports.json"
-        known = ports.read_bytes()
-        self._server.start()
-        while self._server.endpoint != self._address.endpoint:  # another program has its port for the moment
-            self._server.kill()
-            ports.write_bytes(known)
-            self._server.start()
+        seaweed.restart(self._server, away_seconds=self._rng.uniform(0.0, 3.0))
+
+    def _lie(self) -> None:
+        """Have what stands before the store, or the store itself, answer strangely for a few requests."""
+        name, matches, fault = self._rng.choice(LIES)
+        self._proxy.seen.clear()
+        self._proxy.on(matches, fault, times=self._rng.randint(1, 4))
+        self._accidents[f"lie: {name}"] += 1
 
     # The rest
 
@@ -218,6 +245,7 @@ class Chaos:
 
     def _come_to_rest(self) -> None:
         """Wait until nothing moves any more, then end the daemon properly."""
+        self._proxy.heal()
         self._keep_running()
         if stuck := self._stuck():
             self.report.violations.append(f"it does not come to rest: {stuck}")

@@ -22,6 +22,8 @@ def main() -> int:
     parser.add_argument("--calm-seconds", type=float, default=2.0, help="between two accidents, on average")
     parser.add_argument("--report", type=Path, default=Path("torture.json"))
     parser.add_argument("--after-upload", choices=("keep", "delete"), default="keep")
+    parser.add_argument("--warm", action="store_true", help="daemons are forks of a warm process: cheaper kills")
+    parser.add_argument("--mostly-kills", action="store_true", help="fewer of the accidents that take their time")
     options = parser.parse_args()
     end = time.monotonic() + options.hours * 3600
     home = options.home or Path(tempfile.mkdtemp(prefix="torture-"))
@@ -36,6 +38,8 @@ def main() -> int:
             seconds,
             pace_seconds=options.pace_seconds,
             calm_seconds=options.calm_seconds,
+            is_warm=options.warm,
+            mostly_kills=options.mostly_kills,
             AFTER_UPLOAD=options.after_upload,
         )
         reports.append(report)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 
 from processor.domain.declarations import Drift
-from processor.domain.errors import SOURCE_CHANGED, Failure
+from processor.domain.errors import SOURCE_CHANGED, SOURCE_FORBIDDEN, Failure
 from processor.domain.feeds import Feeds
 from processor.domain.jobs import Job
 from processor.ledger.records import Intake
@@ -48,6 +48,7 @@ class Counters:
     retries: Counter[str] = field(default_factory=Counter)  # by error code
     changing: Counter[tuple[int, bytes]] = field(default_factory=Counter)  # row and path: tries that met a change
     open: dict[int, bytes] = field(default_factory=dict)  # row and path: pending, but open for writing
+    unreadable: dict[int, bytes] = field(default_factory=dict)  # row and path: pending, but may not be read
     objects: int = 0
     object_bytes: int = 0
     step_seconds: defaultdict[str, Spread] = field(default_factory=lambda: defaultdict(Spread))
@@ -88,6 +89,15 @@ class Counters:
         """Return the files, by row, that changed at each of more than `tries` readings or are open for writing."""
         return {row: path for (row, path), met in self.changing.items() if met > tries} | self.open
 
+    def stuck(self, tries: int) -> dict[int, bytes]:
+        """Return the files, by row, that `run --once` does not wait for."""
+        return self.restless(tries) | self.unreadable
+
+    def forget(self, row: int, path: bytes) -> None:
+        """Count a file no more among those that wait for somebody else."""
+        self.changing.pop((row, path), None)
+        self.unreadable.pop(row, None)
+
     def know_feeds(self, feeds: Feeds) -> None:
         """Begin at zero: what is born with 1 does not increase."""
         for feed in feeds.feeds:
@@ -111,7 +121,7 @@ class Counters:
 
     def count_completed(self, job: Job, now_ms: int, *, uploaded: bool) -> None:
         """Count a job that came home."""
-        self.changing.pop((job.row, job.file.relative_path), None)
+        self.forget(job.row, job.file.relative_path)
         if not uploaded:
             self.unchanged += 1
             return
@@ -123,6 +133,8 @@ class Counters:
         """Count a failed try."""
         (self.failed if final else self.retries)[failure.code] += 1
         if final:
-            self.changing.pop((job.row, job.file.relative_path), None)
+            self.forget(job.row, job.file.relative_path)
         elif failure.code == SOURCE_CHANGED:
             self.changing[job.row, job.file.relative_path] += 1
+        elif failure.code == SOURCE_FORBIDDEN:
+            self.unreadable[job.row] = job.file.relative_path

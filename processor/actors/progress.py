@@ -61,7 +61,14 @@ from processor.actors.table_batches import TableBatches
 from processor.config import CatalogType, Settings
 from processor.domain.credits import Credits
 from processor.domain.declarations import Drift, drift_of_code
-from processor.domain.errors import SOURCE_CHANGED, SOURCE_OPEN, SOURCE_VANISHED, ErrorClass, Failure
+from processor.domain.errors import (
+    SOURCE_CHANGED,
+    SOURCE_FORBIDDEN,
+    SOURCE_OPEN,
+    SOURCE_VANISHED,
+    ErrorClass,
+    Failure,
+)
 from processor.domain.feeds import NO_FEEDS, AfterUpload, Feeds, feed_name
 from processor.domain.files import FileMetadata, FileType
 from processor.domain.jobs import FIRST_STEPS, Delivered, Job, Status, Step
@@ -409,6 +416,7 @@ class Progress(BaseActor):
         job, failure = message.job, message.failure
         self._flights.pop(job.row)
         final = isinstance(decision, GiveUp)
+        again = job.row in self.counters.unreadable and failure.code == SOURCE_FORBIDDEN
         self.counters.count_failed(job, failure, final=final)
         if final:
             self._count_feeds_failed(message)
@@ -422,7 +430,8 @@ class Progress(BaseActor):
             "tries": tries,
         }
         if isinstance(decision, TryAgain):
-            self.log.warning("file.retry", **facts, retry_seconds=round(decision.delay_seconds, 3))
+            tell = self.log.debug if again else self.log.warning
+            tell("file.retry", **facts, retry_seconds=round(decision.delay_seconds, 3))
             self._may_be_due = True
             if failure.code == SOURCE_CHANGED:  # no event tells of truncate(2), nor of what is written through mmap(2)
                 self._look_again(job.file)
@@ -477,7 +486,7 @@ class Progress(BaseActor):
 
     def _vanished(self, job: Job) -> None:
         self._flights.pop(job.row)
-        self.counters.changing.pop((job.row, job.file.relative_path), None)
+        self.counters.forget(job.row, job.file.relative_path)
         self.log.warning("file.vanished", path=escape(job.file.relative_path), delivered=bool(job.delivered))
         # It may have come back, and been told of as known, in the moment before it was forgotten.
         self._look_again(job.file)
@@ -633,8 +642,8 @@ class Progress(BaseActor):
             self._tell_idle()
 
     def _waits(self) -> bool:
-        """Tell whether files wait for their delivery, other than those that are never the same twice."""
-        return self._ledger.waits_for_others(self.counters.restless(self._settings.max_retries))
+        """Tell whether files wait for their delivery, other than those that somebody else has to let go."""
+        return self._ledger.waits_for_others(self.counters.stuck(self._settings.max_retries))
 
     def _durably(self, change: Callable[[], _Result]) -> _Result:
         """Make a change and commit it; wait and do all of it again while the disk is full."""

@@ -168,6 +168,9 @@ def _waited_for(watch: dict[str, Any]) -> Iterator[Line]:
         yield f"open for writing, delivered once closed: {watch['open']:,} files", "yellow"
     for each in watch["open_files"][:_SHOWN_OPEN]:
         yield f"  {each['path']}  unchanged for {span(each['seconds'] * 1000)}"
+    if watch["unreadable"]:
+        yield f"may not be read, delivered once they may: {watch['unreadable']:,} files", "yellow"
+    yield from (f"  {path}" for path in watch["unreadable_files"][:_SHOWN_OPEN])
 
 
 def _failures(found: LedgerState) -> Iterator[Line]:

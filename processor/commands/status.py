@@ -40,7 +40,8 @@ class LedgerState:
     )
     watch: Annotated[
         dict[str, Any] | None,
-        "`open` files (`open_files`: which), `left_out` by INCLUDE and EXCLUDE; null like flights",
+        "`open` files (`open_files`: which), `unreadable` ones (`unreadable_files`), `left_out` by INCLUDE and EXCLUDE;"
+        " null like flights",
     ] = None
     tables: Annotated[
         tuple[TableStanding, ...],

@@ -68,6 +68,8 @@ _PROFILE = "store-profile"
 _START_SECONDS = 30.0
 _LAST_WORDS_SECONDS = 5.0
 _MOST_TOLD = 100
+_STILL_WRITTEN = "it is still being written to; run again when it is whole"
+_UNREADABLE = "give the daemon's user permission to read it; run again then"
 log = logs.get("app")
 
 
@@ -126,7 +128,7 @@ def run(settings: Settings, *, once: bool = False) -> RunReport:
         )
         routes = _start_actors(settings, supervisor, needed, feeds)
         liveness.follow(routes.by_name, time.monotonic())
-        parts.callback(ControlServer(settings.control_socket_path, ControlApi(routes, tree).answer).close)
+        parts.callback(ControlServer(settings.control_socket_path, ControlApi(routes, tree, counters).answer).close)
         log.info("daemon.started", watch_path=str(settings.watch_path), recovered=recovered, pid=os.getpid())
         notify("READY=1", f"STATUS=delivering {settings.watch_path}")
         failure = _serve(supervisor, routes, liveness, lambda: _reload(settings, routes), once=once)
@@ -351,10 +353,12 @@ def _ends_waiting(event: Event) -> bool:
 
 
 def _told_unfinished(tree: Tree, counters: Counters, tries: int) -> tuple[str, ...]:
-    """Say which files were left because they went on changing, and return them. All actors have ended."""
-    left = sorted({*tree.restless(), *counters.restless(tries).values()})
+    """Say which files were left as they go on changing or may not be read, and return them. All actors have ended."""
+    hints = dict.fromkeys((*tree.restless(), *counters.restless(tries).values()), _STILL_WRITTEN)
+    hints |= dict.fromkeys(counters.unreadable.values(), _UNREADABLE)
+    left = sorted(hints)
     for path in left[:_MOST_TOLD]:
-        log.warning("file.left", path=escape(path), hint="it is still being written to; run again when it is whole")
+        log.warning("file.left", path=escape(path), hint=hints[path])
     if len(left) > _MOST_TOLD:
         log.warning("file.left", more=len(left) - _MOST_TOLD)
     return tuple(map(escape, left))

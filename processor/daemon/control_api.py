@@ -3,6 +3,7 @@
 import time
 from typing import Any
 
+from processor.actors.counters import Counters
 from processor.actors.messages import Obey
 from processor.actors.routes import Routes
 from processor.domain.keys import escape, unescape
@@ -16,7 +17,8 @@ _MOST_OPEN = 20
 class ControlApi:
     """Turns a request of the control socket into a question to Progress, or to the watched tree."""
 
-    def __init__(self, routes: Routes, tree: Tree) -> None:
+    def __init__(self, routes: Routes, tree: Tree, files: Counters) -> None:
+        self._files = files
         self._routes = routes
         self._tree = tree
 
@@ -54,4 +56,6 @@ class ControlApi:
             "open": counters.open,
             "left_out": counters.left_out,
             "open_files": [{"path": escape(path), "seconds": round(seconds, 1)} for path, seconds in longest],
+            "unreadable": len(self._files.unreadable),
+            "unreadable_files": [escape(path) for path in sorted(self._files.unreadable.copy().values())[:_MOST_OPEN]],
         }

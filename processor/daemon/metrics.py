@@ -240,6 +240,9 @@ def _of_work(counters: Counters) -> Iterator[Metric]:
     yield _counter("processor_table_conflicts", conflicts, counters.table_conflicts)
     yield _gauge("processor_ledger_full", "1 while there is no room for the ledger.", float(counters.ledger_full))
     yield _gauge("processor_in_flight", "Files on their way.", counters.in_flight)
+    yield _gauge(
+        "processor_unreadable_files", "Files that wait because they may not be read.", len(counters.unreadable)
+    )
     arrived, completed = counters.arrived_ms / 1000, counters.completed_ms / 1000
     yield _gauge("processor_last_arrival_timestamp_seconds", "Unix time when a file was found last; 0: never.", arrived)
     yield _gauge(

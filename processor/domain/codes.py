@@ -16,7 +16,7 @@ _FAMILIES = {
     "key": "taken",
     "ledger": "silent",
     "manifest": "damaged",
-    "source": "changed no-root not-a-file open unreadable vanished",
+    "source": "changed forbidden no-root not-a-file open unreadable vanished",
     "store": "aws-config aws-profile body-limit ca-bundle certificate certificate-expired clock conflict"
     " credential-process credentials credentials-expired damaged denied embedded-failed embedded-missing"
     " embedded-unknown encryption endpoint exists full internal key-refused mismatch no-bucket no-credentials no-etag"

@@ -9,6 +9,7 @@ from typing import Any
 # The codes that decide something: see retry, and what Progress does about a failure.
 SOURCE_CHANGED = "source.changed"
 SOURCE_OPEN = "source.open"
+SOURCE_FORBIDDEN = "source.forbidden"
 SOURCE_VANISHED = "source.vanished"
 SOURCE_NO_ROOT = "source.no-root"
 WORKER_CRASHED = "worker.crashed"  # by a signal that a program's own fault raises

@@ -3,9 +3,17 @@
 import random
 from dataclasses import dataclass
 
-from processor.domain.errors import SOURCE_CHANGED, SOURCE_OPEN, WORKER_CRASHED, ErrorClass, Failure
+from processor.domain.errors import (
+    SOURCE_CHANGED,
+    SOURCE_FORBIDDEN,
+    SOURCE_OPEN,
+    WORKER_CRASHED,
+    ErrorClass,
+    Failure,
+)
 
 _LONGEST_DELAY_SECONDS = 300.0
+_FORBIDDEN_SECONDS = 60.0  # its change of rights is an event; this is for those that are none
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +43,11 @@ class RetryPolicy:
         """Return what becomes of a file that has now failed `tries` times, this failure included.
 
         An outage or a throttled store is not the file's fault and costs it no try; nor does a change on the way, after
-        which it is another file: who writes on is not to find the file gone. A second crash is the file's fault.
+        which it is another file: who writes on is not to find the file gone. A file that may not be read waits for the
+        right. A second crash is the file's fault.
         """
+        if failure.code == SOURCE_FORBIDDEN:
+            return TryAgain(max(_FORBIDDEN_SECONDS, self.delay_seconds) * chance.uniform(1.0, 1.5), counts=False)
         if failure.code in (SOURCE_CHANGED, SOURCE_OPEN):
             return TryAgain(self.delay_seconds * chance.uniform(1.0, 1.5), counts=False)
         match failure.error_class:

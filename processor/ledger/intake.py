@@ -86,7 +86,8 @@ class Arrivals(Reached):
         )
         keys = {key for (key,) in (*self._read(query), *self._read(claimed))} | set(self.orphan_places())
         self.remember_fact(ORPHAN_PLACES, orjson.dumps(sorted(keys)).decode())
-        self.clock_set_back(now_ms)
+        # Whoever starts it anew may have mended what files wait for.
+        self._write("UPDATE file_progress SET due_at=? WHERE status='pending' AND due_at>?", now_ms, now_ms)
         # What could not be moved or deleted then may be so now.
         again = "UPDATE file_progress SET due_at=? WHERE "
         kept = "status='failed' AND (due_at IS NULL OR due_at=?) AND modified_ns IS NOT NULL"

@@ -11,6 +11,7 @@ from pathlib import PurePosixPath
 from typing import BinaryIO, Protocol, runtime_checkable
 
 from processor.domain.errors import (
+    SOURCE_FORBIDDEN,
     SOURCE_NO_ROOT,
     SOURCE_VANISHED,
     DeliveryError,
@@ -105,7 +106,8 @@ class BytesSource:
 def open_file(root: bytes, relative_path: bytes) -> Iterator[FileSource]:
     """Open the plain file at `root`/`relative_path` without following any symbolic link below `root`.
 
-    Raises DeliveryError: `source.vanished`, `source.unreadable`, `source.not-a-file`, `source.no-root`.
+    Raises DeliveryError: `source.vanished`, `source.forbidden`, `source.unreadable`, `source.not-a-file`,
+    `source.no-root`.
     """
     name = PurePosixPath(os.fsdecode(relative_path)).name
     fd = open_beneath(root, relative_path)
@@ -168,5 +170,6 @@ def _cannot_open(relative_path: bytes, error: OSError) -> DeliveryError:
     if isinstance(error, BlockingIOError):
         return still_open(relative_path)  # under a lease to write, such as Samba takes for a client
     if isinstance(error, PermissionError):
-        return transient("source.unreadable", f"{shown!r} may not be read", "give the daemon's user read permission")
+        hint = "give the daemon's user read permission; it is delivered then"
+        return transient(SOURCE_FORBIDDEN, f"{shown!r} may not be read", hint)
     return DeliveryError(Failure(ErrorClass.TRANSIENT, "source.unreadable", f"{shown!r}: {error.strerror}"))

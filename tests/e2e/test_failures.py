@@ -12,6 +12,7 @@ from tests.e2e.bucket import Bucket
 from tests.e2e.conftest import MakeDaemon
 from tests.e2e.counting import through, uploads
 from tests.e2e.daemon import Daemon, StoreAddress
+from tests.e2e.test_feeds import command
 from tests.e2e.trees import BROKEN_JSON, MIB, write
 from tests.faultproxy import Fault, FaultProxy
 
@@ -168,7 +169,8 @@ def test_a_file_somebody_goes_on_writing_after_a_pause_is_never_set_aside(
 
 
 @pytest.mark.skipif(os.geteuid() != 0 or shutil.which("setpriv") is None, reason="needs root, and to give it up")
-def test_a_file_that_may_not_be_read_fails_with_a_hint_and_the_others_go_on(daemon: Daemon, objects: Bucket) -> None:
+def test_a_file_that_may_not_be_read_waits_until_it_may(make_daemon: MakeDaemon, objects: Bucket) -> None:
+    daemon = make_daemon(MAX_RETRIES=0)
     write(daemon.watch / "secret", b"somebody else's")
     write(daemon.watch / "open", b"everybody's")
     (daemon.watch / "secret").chmod(0o600)
@@ -176,13 +178,17 @@ def test_a_file_that_may_not_be_read_fails_with_a_hint_and_the_others_go_on(daem
 
     # Root without the capabilities that let it read everything.
     powerless = ("setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-all")
-    assert daemon.once(prefix=powerless) == 1, daemon.tail()
+    assert daemon.once(prefix=powerless) == 75, daemon.tail()
+    assert [fields["path"] for fields in daemon.events("file.left")] == ["secret"]
 
-    assert objects.delivered() == {"open"}
-    reason = reason_of(daemon, "secret")
-    assert reason["code"] == "source.unreadable"
-    assert "permission" in reason["hint"]
-    assert (daemon.errors / "secret").read_bytes() == b"somebody else's"
+    daemon.start(prefix=powerless)
+    daemon.until(lambda: json.loads(command(daemon, "status", "--json"))["watch"]["unreadable_files"] == ["secret"])
+    assert "source.forbidden" in command(daemon, "why", "secret")
+    (daemon.watch / "secret").chmod(0o644)
+    daemon.until(lambda: objects.delivered() == {"open", "secret"})
+    daemon.until(lambda: json.loads(command(daemon, "status", "--json"))["watch"]["unreadable"] == 0)
+    assert daemon.stop() == 0
+    assert not list(daemon.events("file.failed"))
 
 
 def test_a_watched_directory_that_is_not_there_yet_or_goes_away_is_waited_for(daemon: Daemon, objects: Bucket) -> None:

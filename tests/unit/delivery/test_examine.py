@@ -90,4 +90,4 @@ def test_a_file_that_may_not_be_read_is_tried_again(path: Path) -> None:
         "except DeliveryError as error: print(error.failure.code, error.failure.error_class)"
     )
     told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
-    assert told.stdout.split() == ["source.unreadable", "transient"], told.stderr
+    assert told.stdout.split() == ["source.forbidden", "transient"], told.stderr

@@ -5,7 +5,7 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processor.domain.errors import SOURCE_CHANGED, WORKER_CRASHED, ErrorClass, Failure
+from processor.domain.errors import SOURCE_CHANGED, SOURCE_FORBIDDEN, WORKER_CRASHED, ErrorClass, Failure
 from processor.domain.retry import GiveUp, RetryPolicy, TryAgain
 
 POLICY = RetryPolicy(max_retries=3, delay_seconds=1.0)
@@ -42,9 +42,9 @@ def test_the_wait_doubles_at_most_and_honours_the_stores_word(tries: int, seed: 
     assert asked.delay_seconds >= 30.0
 
 
-@given(st.integers(1, 10_000))
-def test_a_file_that_somebody_writes_on_is_never_given_up(tries: int) -> None:
-    decision = POLICY.decide(Failure(ErrorClass.TRANSIENT, SOURCE_CHANGED, "x"), tries, CHANCE)
+@given(st.integers(1, 10_000), st.sampled_from([SOURCE_CHANGED, SOURCE_FORBIDDEN]))
+def test_a_file_that_somebody_writes_on_or_that_may_not_be_read_is_never_given_up(tries: int, code: str) -> None:
+    decision = POLICY.decide(Failure(ErrorClass.TRANSIENT, code, "x"), tries, CHANCE)
     assert isinstance(decision, TryAgain)
     assert not decision.counts
 

@@ -8,6 +8,7 @@ anything else looks (2.11), so all later readers agree on lines and columns.
 import codecs
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import BinaryIO
 
 from processor.domain.errors import refused
@@ -57,12 +58,29 @@ def find_encoding(head: bytes) -> tuple[str, int]:
     """Return Python's name of the document's encoding and the length of the byte order mark."""
     for mark, encoding in _MARKS:
         if head.startswith(mark):
-            return encoding, len(mark)
+            return _agreed(encoding, head[len(mark) :], "its byte order mark is that of"), len(mark)
     for pattern, encoding in _PATTERNS:
         if head.startswith(pattern):
-            return encoding, 0
+            return _agreed(encoding, head, "its first bytes are"), 0
     match = _DECLARED.match(head)
     return (_known(match[1].decode("ascii")), 0) if match else ("utf-8", 0)
+
+
+def _agreed(encoding: str, head: bytes, evidence: str) -> str:
+    """Return `encoding`, which the bytes show, unless the declaration names another one: a fatal error (4.3.3)."""
+    match = _DECLARED.match(head.decode(encoding, "ignore").encode())
+    if match:
+        declared = match[1].decode("ascii")
+        with suppress(LookupError):  # of a name that is not known the bytes tell enough
+            name = codecs.lookup(declared).name
+            if name not in ("ascii", "utf-8") if encoding == "utf-8" else not encoding.startswith(name):
+                family = encoding.removesuffix("-le").removesuffix("-be").upper()
+                raise refused(
+                    "xml.encoding",
+                    f"the file declares {declared!r}, but {evidence} {family}",
+                    "correct the declaration",
+                )
+    return encoding
 
 
 def _known(declared: str) -> str:

@@ -1,10 +1,14 @@
 """Names of elements and attributes, with namespaces where needed.
 
-A name stays as it is written (`dc:title`) as long as its prefix stands for one namespace in the whole file. A prefix
-that is declared with several URIs, or a default namespace that only parts of the file have, is replaced by the URI:
-`{http://purl.org/dc/elements/1.1/}title`. Declarations (`xmlns`) are not values; they are recorded as facts.
+A name stays as it is written (`dc:title`) as long as its prefix stands for one namespace in the whole file, and that
+namespace for one prefix. A prefix that is declared with several URIs, a default namespace that only parts of the file
+have, and prefixes in use for one and the same URI are replaced by the URI: `{http://purl.org/dc/elements/1.1/}title`.
+Declarations (`xmlns`) are not values; they are recorded as facts.
 """
 
+from collections import Counter
+from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 from processor.domain.errors import refused
@@ -21,9 +25,16 @@ class Names:
         self.declared: dict[str, set[str]] = {}  # prefix ('' for the default) -> URIs
         self._scopes: list[dict[str, str]] = [{}]
 
-    def found_ambiguous(self) -> frozenset[str]:
-        """Return the prefixes that were seen with more than one meaning."""
-        return frozenset(prefix for prefix, uris in self.declared.items() if len(uris) > 1)
+    def found_ambiguous(self, used: Iterable[AbstractSet[str]]) -> frozenset[str]:
+        """Return the prefixes with more than one meaning, and those that mean the same in one of the `used` sets.
+
+        Elements and attributes are sets of their own: an attribute needs a prefix where elements have the default.
+        """
+        found = {prefix for prefix, uris in self.declared.items() if len(uris) > 1}
+        for prefixes in used:
+            meanings = Counter(uri for prefix in prefixes for uri in self.declared.get(prefix, ()))
+            found |= {each for each in prefixes if any(meanings[uri] > 1 for uri in self.declared.get(each, ()))}
+        return frozenset(found)
 
     def enter(self, attributes: list[str]) -> None:
         """Open the scope of an element."""
@@ -40,7 +51,7 @@ class Names:
 
     def element(self, name: str) -> str:
         """Return the name of an element in the innermost scope."""
-        return self._resolved(name, name.partition(":")[0] if ":" in name else "") if self.ambiguous else name
+        return self._resolved(name, prefix_of(name)) if self.ambiguous else name
 
     def attributes(self, attributes: list[str]) -> list[str]:
         """Return `attributes` without declarations, with the names they have in the innermost scope."""
@@ -85,6 +96,11 @@ class Names:
             return name
         uri = self._scopes[-1].get(prefix, "")
         return f"{{{uri}}}{name.rpartition(':')[2]}" if uri else name
+
+
+def prefix_of(name: str) -> str:
+    """Return the prefix of a name as it is written; '' for one without, and for one that has its URI."""
+    return name.partition(":")[0] if ":" in name and not name.startswith("{") else ""
 
 
 def _declarations(attributes: list[str]) -> dict[str, str]:

@@ -8,6 +8,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from itertools import pairwise
 
+from processor.confined.formats.xml.namespaces import prefix_of
 from processor.confined.formats.xml.parser import ATTRIBUTES, NAME, PARTS, Node
 from processor.domain.errors import refused
 
@@ -82,6 +83,17 @@ class Shapes:
                 shape.children[name] = self._new(name)
             shape = shape.children[name]
         return shape
+
+    def prefixes(self) -> tuple[set[str], set[str]]:
+        """Return the prefixes that names of elements have, and those of attributes; '' is none."""
+        elements, attributes = set[str](), set[str]()
+        waiting = [self.root] if self.root else []
+        while waiting:
+            shape = waiting.pop()
+            elements.add(prefix_of(shape.name))
+            attributes.update(prefix_of(name) for name in shape.attributes if ":" in name)
+            waiting += shape.children.values()
+        return elements, attributes
 
     def learn(self, shape: ElementShape, node: Node, depth: int = 0) -> None:
         """Take `node`, `depth` levels below a row, and all in it into account.

@@ -57,7 +57,7 @@ def survey(open_again: Callable[[], BinaryIO], rules: XmlDeclaration = NOTHING_D
     for readings in range(1, _MOST_READINGS + 1):
         surveyor = _Surveyor(open_again, layout, Names(ambiguous), rules)
         surveyor.scan.run()
-        found, now_ambiguous = surveyor.layout(), ambiguous | surveyor.names.found_ambiguous()
+        found, now_ambiguous = surveyor.layout(), ambiguous | surveyor.ambiguous()
         if found == layout and now_ambiguous == ambiguous:
             break
         layout = found if readings < _MOST_READINGS - 1 else surveyor.root_only()
@@ -75,7 +75,7 @@ def glimpse(open_again: Callable[[], BinaryIO], rules: XmlDeclaration = NOTHING_
         return None
     surveyor = _Surveyor(open_again, layout, Names(), rules)
     surveyor.scan.run(limit=CHUNK_BYTES)
-    is_likely = surveyor.is_regular() and surveyor.layout() == layout and not surveyor.names.found_ambiguous()
+    is_likely = surveyor.is_regular() and surveyor.layout() == layout and not surveyor.ambiguous()
     return surveyor.findings() if is_likely else None
 
 
@@ -89,8 +89,8 @@ def _first_guess(open_again: Callable[[], BinaryIO], rules: XmlDeclaration) -> t
         return RowLayout(frozenset(), None), frozenset()
     if rules.row:
         found = declared_layout(surveyor.shapes.root, rules.row)
-        return found or RowLayout(frozenset(), None), surveyor.names.found_ambiguous()
-    return decide(surveyor.shapes.root, None, by_kind=False), surveyor.names.found_ambiguous()
+        return found or RowLayout(frozenset(), None), surveyor.ambiguous()
+    return decide(surveyor.shapes.root, None, by_kind=False), surveyor.ambiguous()
 
 
 class _Surveyor:
@@ -203,6 +203,10 @@ class _Surveyor:
                 "declare another row in [feed.xml]",
             )
         return found
+
+    def ambiguous(self) -> frozenset[str]:
+        """Return the prefixes that must be written as URIs."""
+        return self.names.found_ambiguous(self.shapes.prefixes())
 
     def is_regular(self) -> bool:
         """Tell whether there are rows, nothing else after the first one, and nothing new in the last ones."""

@@ -198,6 +198,22 @@ def test_a_prefix_with_two_meanings_is_replaced_by_its_namespace() -> None:
     ]
 
 
+def test_two_prefixes_of_one_namespace_are_one_name() -> None:
+    rows = rows_of("<r xmlns:p='u' xmlns:q='u'><a><p:x>1</p:x></a><a><q:x q:k='2'>2</q:x></a></r>")
+    assert rows == [
+        {"{u}x": {"@{u}k": None, "#text": "1"}},
+        {"{u}x": {"@{u}k": "2", "#text": "2"}},
+    ]
+    assert rows_of("<r xmlns='u' xmlns:p='u'><a><x>1</x></a><p:a><p:x>2</p:x></p:a></r>") == [
+        {"{u}x": "1"},
+        {"{u}x": "2"},
+    ]
+    # One that is declared only, and one that attributes need where elements have the default, change no name.
+    assert rows_of("<r xmlns='u' xmlns:p='u'><a p:k='1'><x>1</x></a><a/></r>")[0] == {"@p:k": "1", "x": "1"}
+    many = "".join(f"<{prefix}:x>{at}</{prefix}:x>" for at, prefix in enumerate("p" * 3000 + "q"))
+    assert rows_of(f"<r xmlns:p='u' xmlns:q='u'>{many}</r>")[-1] == {"#text": "3000"}
+
+
 def test_names_that_differ_only_in_case_are_told_apart() -> None:
     receipt, output = converted("<r><a ID='1' id='2'><x><N>1</N><n>2</n></x></a><a/></r>")
     assert output.table().to_pylist()[0] == {"@ID": "1", "@id#2": "2", "x": {"N": "1", "n#2": "2"}}
@@ -225,6 +241,23 @@ def test_bytes_that_are_not_in_the_declared_encoding_are_told_as_that() -> None:
         assert told.code == "xml.encoding"
         assert "line 2, column 10 is not UTF-8" in told.message or not declaration
     assert refusal("<r><a>é</a><a>&lt<</a></r>").failure.code == "xml.not-well-formed"
+
+
+@pytest.mark.parametrize(
+    ("declared", "written"),
+    [
+        ("UTF-8", "utf-16"),
+        ("ISO-8859-1", "utf-16"),
+        ("UTF-16", "utf-8-sig"),
+        ("ISO-8859-1", "utf-8-sig"),
+        ("UTF-8", "utf-16-le"),
+    ],
+)
+def test_a_declaration_of_another_encoding_than_the_bytes_show_is_told_as_that(declared: str, written: str) -> None:
+    told = refusal(f"<?xml version='1.0' encoding='{declared}'?><r><a>é</a><a>2</a></r>".encode(written)).failure
+    assert told.code == "xml.encoding"
+    assert f"declares '{declared}'" in told.message
+    assert "UTF-" in told.message.partition("but")[2]
 
 
 def test_elements_deeper_than_fields_may_be_stand_as_xml() -> None:

@@ -60,6 +60,7 @@ from processor.streams.source import no_root, open_file
 from processor.trees.beneath import open_root
 
 _RECORDING_SECONDS = 60.0  # then the upload goes on: the part may be sent again after a crash, nothing worse
+_MEMBERS_EXPLAINED = 1000  # of an archive: the reasons for their types stand in the manifest; of all in the Parquet
 _NO_CONTENT = 9  # in the ledger's `objects`: a member that is not a file
 
 
@@ -369,7 +370,8 @@ class _Recorder:
         receipt = end.receipt
         entry = ManifestObject(stored, member)
         if receipt is not None:
-            columns = tuple(ManifestColumn(column.name, column.type) for column in receipt.columns)
+            explained = begin.member < _MEMBERS_EXPLAINED
+            columns = tuple(ManifestColumn(c.name, c.type, c.reason if explained else "") for c in receipt.columns)
             rejected, facts, notes = receipt.rejected_rows, receipt.facts, receipt.notes
             entry = ManifestObject(stored, member, receipt.rows, rejected, columns, facts, notes)
         feed = None if member is None else self._job.file.feed_of_member(begin.name)

@@ -58,19 +58,13 @@ def _story(story: "Story") -> Iterator[Line]:
     ):
         if value:
             yield f"{name:<14}{value}"
-    events = _events(story)
+    events = story.events()
     for before, event in zip((None, *events), events, strict=False):
         yield from _event(event, before)
     for entry in story.objects[:_SHOWN_OBJECTS]:
         yield f"  {entry.get('key') or entry.get('member')}  {_entry(entry)}"
     if len(story.objects) > _SHOWN_OBJECTS:
         yield f"  and {len(story.objects) - _SHOWN_OBJECTS} more"
-
-
-def _events(story: "Story") -> list[dict[str, Any]]:
-    """Return all that happened, in order: the last try's way, and what went otherwise."""
-    way = [{"at": each.at_ms, "event": str(each.milestone)} for each in story.timeline]
-    return sorted((*way, *story.history), key=lambda event: int(event["at"]))
 
 
 def _event(event: dict[str, Any], before: dict[str, Any] | None) -> Iterator[Line]:

@@ -9,7 +9,7 @@ import re
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -32,16 +32,12 @@ from processor.feeds.load import load_feeds
 from processor.ledger.database import FEEDS_SINCE, Lock
 from processor.ledger.reader import delivered_by_feed, reading
 from processor.ledger.records import Found
+from processor.ledger.selection import Selection
 from processor.ledger.writer import Ledger
 
 MOST_OBJECTS = 1000
 _MOST_COMPLETED = 200
 _FEEDS_OF_FILE = "SELECT name, digest FROM feed_files ff JOIN feeds f ON f.id=ff.feed WHERE file_id=? ORDER BY name"
-_FAILED = (
-    "SELECT file_path, (SELECT detail FROM history WHERE file_id=f.id AND event='failed' ORDER BY at DESC LIMIT 1)"
-    " FROM file_progress f WHERE status='failed' AND updated_at>=?"
-)
-_OF_FEED = " AND id IN (SELECT file_id FROM feed_files ff JOIN feeds d ON d.id=ff.feed WHERE d.name=?)"
 _HARMLESS = re.compile(r"[\w/.,:=@%+-]+")
 
 
@@ -73,6 +69,11 @@ class Story:
     timeline: Annotated[tuple[Passed, ...], "the last way: `milestone`, `at_ms`, `milliseconds` since the one before"]
     history: Annotated[tuple[dict[str, Any], ...], "what went otherwise: `at` (ms), `event`, and what was decided"]
     objects: Annotated[tuple[dict[str, Any], ...], "what is stored of it, as the manifest tells, 1,000 at most"]
+
+    def events(self) -> list[dict[str, Any]]:
+        """Return all that happened, in order: the last try's way, and what went otherwise."""
+        way = [{"at": each.at_ms, "event": str(each.milestone)} for each in self.timeline]
+        return sorted((*way, *self.history), key=lambda event: int(event["at"]))
 
 
 def story(settings: Settings, path: Path) -> Story | None:
@@ -127,20 +128,14 @@ class PendingAgain:
     chosen: Annotated[int, "how many were asked for; those whose file is gone stay as they are"]
 
 
-def failed_files(
-    settings: Settings, *, since_ms: int | None = None, code: str | None = None, feed: str | None = None
-) -> list[Path]:
-    """Return the failed files that failed since then, with that code, of that feed. Raises FileNotFoundError."""
+def failed_files(settings: Settings, selection: Selection) -> list[Path]:
+    """Return the failed ones of these files, as far as they are below WATCH_PATH. Raises FileNotFoundError."""
     root = os.fsencode(settings.watch_path) + b"/"
+    where, arguments = replace(selection, status=Status.FAILED).where()
     with reading(settings.progress_db_path) as db:
-        rows = db.execute(_FAILED + (_OF_FEED if feed else ""), (since_ms or 0, *((feed,) if feed else ())))
-        found = [path for path, detail in rows if code is None or _has_code(detail, code)]
-    paths = [unescape(path) for path in found]
+        rows = db.execute(f"SELECT f.file_path FROM file_progress f WHERE {where}", arguments)  # noqa: S608
+        paths = [unescape(path) for (path,) in rows]
     return [Path(os.fsdecode(path)) for path in paths if path.startswith(root)]
-
-
-def _has_code(detail: str | None, code: str) -> bool:
-    return detail is not None and bool(orjson.loads(detail)["failure"]["code"] == code)
 
 
 def retry_all(settings: Settings) -> int:
@@ -157,7 +152,7 @@ def retry(settings: Settings, paths: Iterable[Path]) -> int:
     count, left = 0, list(paths)
     while left:
         try:
-            count += _retry_by_daemon(settings, left[0])
+            count += retry_by_daemon(settings, left[0])
         except NotRunningError:
             with ledger_alone(settings) as ledger:
                 return count + sum(
@@ -168,7 +163,8 @@ def retry(settings: Settings, paths: Iterable[Path]) -> int:
     return count
 
 
-def _retry_by_daemon(settings: Settings, path: Path) -> int:
+def retry_by_daemon(settings: Settings, path: Path) -> int:
+    """Have a running daemon make this failed file pending again; 0: it has not failed. Raises NotRunningError."""
     orders = (request(Order.RETRY, Path(os.fsdecode(each))) for each in meant(settings, path))
     return next(filter(None, (int(ask(settings.control_socket_path, order)) for order in orders)), 0)
 

@@ -6,7 +6,9 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from functools import partial
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Annotated, Any
 
 import orjson
 import pykka
@@ -128,7 +130,9 @@ def run(settings: Settings, *, once: bool = False) -> RunReport:
         )
         routes = _start_actors(settings, supervisor, needed, feeds)
         liveness.follow(routes.by_name, time.monotonic())
-        parts.callback(ControlServer(settings.control_socket_path, ControlApi(routes, tree, counters).answer).close)
+        about = partial(_about, time.time_ns() // 1_000_000, protections, counters, tree)
+        orders = ControlApi(routes, tree, counters, about)
+        parts.callback(ControlServer(settings.control_socket_path, orders.answer).close)
         log.info("daemon.started", watch_path=str(settings.watch_path), recovered=recovered, pid=os.getpid())
         notify("READY=1", f"STATUS=delivering {settings.watch_path}")
         failure = _serve(supervisor, routes, liveness, lambda: _reload(settings, routes), once=once)
@@ -184,6 +188,18 @@ def _confined(settings: Settings, pool: Pool) -> Protections:
             raise ConfigurationError(str(error))
         log.warning("worker.protections-missing", missing=protections.missing, hint=error.failure.hint)
     return protections
+
+
+def _about(started_ms: int, protections: Protections | None, counters: Counters, tree: Tree) -> dict[str, Any]:
+    """Return which daemon this is; `lacks` are protections that its workers do without, None before any was made."""
+    return {
+        "version": version("data-file-processor"),
+        "started_ms": started_ms,
+        "lacks": None if protections is None else protections.missing,
+        "store_out": counters.store_out,
+        "cluster_out": counters.cluster_out,
+        "watched": tree.present,
+    }
 
 
 def _metrics(

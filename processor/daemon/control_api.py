@@ -1,13 +1,14 @@
 """Requests that operators may make of a running daemon."""
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 from processor.actors.counters import Counters
 from processor.actors.messages import Obey
 from processor.actors.routes import Routes
 from processor.domain.keys import escape, unescape
-from processor.domain.status import WATCH, Order
+from processor.domain.status import ABOUT, WATCH, Order
 from processor.watch.tree import Tree
 
 _ANSWER_SECONDS = 20.0
@@ -17,15 +18,18 @@ _MOST_OPEN = 20
 class ControlApi:
     """Turns a request of the control socket into a question to Progress, or to the watched tree."""
 
-    def __init__(self, routes: Routes, tree: Tree, files: Counters) -> None:
+    def __init__(self, routes: Routes, tree: Tree, files: Counters, about: Callable[[], dict[str, Any]]) -> None:
         self._files = files
         self._routes = routes
         self._tree = tree
+        self._about = about
 
     def answer(self, request: dict[str, Any]) -> Any:
         """Return plain values. Raises ValueError for what is no order."""
         if request["order"] == WATCH:
             return self._watch()
+        if request["order"] == ABOUT:
+            return self._about()
         path = request.get("path")
         obey = Obey(
             Order(request["order"]),

@@ -2,9 +2,16 @@
 
 The one change it offers is a retry, through the daemon's control socket.
 
-chart    Bars of the throughput chart, as numbers for the template
-feeds    The feeds as their page shows them
-pages    Content of each page; everything from strangers is escaped
-records  Read-only ledger queries for the pages, bounded by indexes
-server   HTTP server of the dashboard: read-only pages, and retry
+chart     Bars of the throughput chart, as numbers for the template
+estimate  Estimate of the time left, by bytes and by files
+feeds     The feeds as their page shows them
+filters   Filters of a list of files, as the address of a page has them
+health    Health: the daemon, the store, the catalog, what is watched, protections
+journey   A file's journey: events in order, and the time between them
+kept      A value that many pages ask for
+objects   Objects of a file: searched, added up, a page of them
+pages     Content of each page; everything from strangers is escaped
+records   Read-only ledger queries for the pages, bounded by indexes
+server    HTTP server of the dashboard: read-only pages, and retry
+words     Words that people are shown for statuses, steps and events
 """

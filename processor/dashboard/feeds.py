@@ -24,6 +24,7 @@ class ShownFeed:
     format: str
     key: str
     digest: str
+    table: str
     columns: tuple[ColumnDeclaration, ...]
     delivered: int
     outdated: int
@@ -53,6 +54,7 @@ def _shown(feed: Feed, standings: Iterable[FeedStanding], drift: Iterable[tuple[
         format=feed.format or "",
         key=feed.delivery.prefix + (feed.delivery.key or "{path}"),
         digest=feed.declaration.digest,
+        table="" if feed.table is None else feed.table.name,
         columns=() if columns is None else columns.columns,
         delivered=sum(standing.files for standing in delivered),
         outdated=sum(standing.files for standing in delivered if standing.mark != feed.mark),

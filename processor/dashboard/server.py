@@ -14,20 +14,24 @@ import sys
 import traceback
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from dataclasses import replace
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from importlib import resources
 from pathlib import Path
 from urllib.parse import parse_qsl, quote, urlsplit
 
+from processor.commands.ledger import retry_by_daemon
 from processor.config import Settings
 from processor.daemon.bounded_http import BoundedHTTPServer, BoundedRequest
-from processor.daemon.control_socket import NotRunningError, ask, request
-from processor.dashboard.pages import NotKnownError, Pages
+from processor.daemon.control_socket import NotRunningError
+from processor.dashboard.filters import filter_from
+from processor.dashboard.pages import NotKnownError, Pages, chosen_for_retry
 from processor.domain.keys import unescape
-from processor.domain.status import Order
+from processor.domain.status import Status
 
 _LONGEST_FORM_BYTES = 64 << 10
+_DIGITS = 16
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self';"
     " form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -80,6 +84,10 @@ class _PageHandler(BoundedRequest, BaseHTTPRequestHandler):
         """Answer a page."""
         self._guarded(self._get)
 
+    def do_HEAD(self) -> None:
+        """Answer like do_GET, without the body."""
+        self._guarded(self._get)
+
     def do_POST(self) -> None:
         """Do what a form asks for."""
         self._guarded(self._post)
@@ -123,8 +131,11 @@ class _PageHandler(BoundedRequest, BaseHTTPRequestHandler):
             "/chart": pages.chart,
             "/files": pages.files,
             "/file": pages.file,
+            "/retry": pages.retry,
             "/feeds": pages.feeds,
+            "/tables": pages.tables,
             "/objects": pages.objects,
+            "/objects-part": pages.objects_part,
         }.get(url.path)
         if page is not None:
             self._answer(HTTPStatus.OK, page(arguments).encode("utf-8", "replace"), "text/html; charset=utf-8")
@@ -138,18 +149,20 @@ class _PageHandler(BoundedRequest, BaseHTTPRequestHandler):
         form = self._form()
         if urlsplit(self.path).path != "/retry":
             raise _Refused(HTTPStatus.NOT_FOUND, "there is no such order")
-        path = form.get("path", "")
-        if not path and form.get("every") != "yes":
-            raise _Refused(HTTPStatus.BAD_REQUEST, "name a file")
-        count = self._retry(Path(os.fsdecode(unescape(path))) if path else None)
-        done = f"done={count}"
+        path, until = form.get("path", ""), form.get("until_ms", "")
+        if not path and not (until.isascii() and until.isdigit() and len(until) < _DIGITS):
+            raise _Refused(HTTPStatus.BAD_REQUEST, "name a file, or answer the question")
+        chosen = replace(filter_from(form), status=Status.FAILED)
+        settings = self.server.settings
+        paths = [Path(os.fsdecode(unescape(path)))] if path else chosen_for_retry(settings, chosen, int(until))
+        done = f"done={self._retry(paths)}"
         self.send_response(HTTPStatus.SEE_OTHER)
-        self.send_header("Location", f"/file?path={quote(path)}&{done}" if path else f"/files?status=failed&{done}")
+        self.send_header("Location", f"/file?path={quote(path)}&{done}" if path else f"/files?{chosen.link()}&{done}")
         self._end_headers(0)
 
-    def _retry(self, path: Path | None) -> int:
+    def _retry(self, paths: list[Path]) -> int:
         try:
-            return int(ask(self.server.settings.control_socket_path, request(Order.RETRY, path)))
+            return sum(retry_by_daemon(self.server.settings, path) for path in paths)
         except NotRunningError:
             raise _Refused(HTTPStatus.SERVICE_UNAVAILABLE, "no daemon is running: start it, then try again") from None
         except (OSError, ValueError) as error:
@@ -178,7 +191,8 @@ class _PageHandler(BoundedRequest, BaseHTTPRequestHandler):
         self.send_header("Content-Type", content_type)
         self.send_header("Cache-Control", cache)
         self._end_headers(len(body))
-        self.wfile.write(body)
+        if self.command != "HEAD":
+            self.wfile.write(body)
 
     def _end_headers(self, length: int) -> None:
         self.send_header("Content-Length", str(length))

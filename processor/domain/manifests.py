@@ -26,10 +26,11 @@ class ManifestHead:
 
 @dataclass(frozen=True, slots=True)
 class ManifestColumn:
-    """A column of a Parquet object, with its DuckDB type."""
+    """A column of a Parquet object, with its DuckDB type and the reason for it."""
 
     name: str
     type: str
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from enum import StrEnum
 
 HOLD_SECONDS = 180.0
+ABOUT = "about"  # which daemon this is, and how it stands
 WATCH = "watch"  # beside Progress's orders: what the watcher leaves alone, and what it waits for
 
 

@@ -9,6 +9,7 @@ outbox        Record events that wait for their receiver
 outcomes      Record how jobs end: completed, retried or failed
 reader        Read-only queries on the ledger
 records       Values that the ledger takes and returns
+selection     Choose files of the ledger: by path, status, reason, feed and time
 summary       Figures of the ledger for `status`, by queries alone
 tables        Record which objects are data files of which tables
 transactions  The writing connection and its transactions

@@ -185,7 +185,7 @@ def entry_fields(entry: ManifestObject | Omission) -> dict[str, Any]:
         fields["rows"] = entry.rows
         fields["rejected_rows"] = entry.rejected_rows
         fields["notes"] = entry.notes
-        fields["columns"] = [[column.name, column.type] for column in entry.columns]
+        fields["columns"] = [[each.name, each.type, each.reason] for each in entry.columns]
     if entry.feed is not None:
         fields["feed"] = {"name": entry.feed.name, "digest": entry.feed.digest}
     if entry.facts:
@@ -212,7 +212,7 @@ def entry_from(fields: dict[str, Any]) -> ManifestObject | Omission:
         rows=fields.get("rows"),
         rejected_rows=int(fields.get("rejected_rows", 0)),
         notes=int(fields.get("notes", 0)),
-        columns=tuple(ManifestColumn(name, kind) for name, kind in fields.get("columns", ())),
+        columns=tuple(ManifestColumn(*column) for column in fields.get("columns", ())),
         facts=tuple((name, value) for name, value in fields.get("facts", ())),
         feed=_feed(fields),
     )

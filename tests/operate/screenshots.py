@@ -19,6 +19,18 @@ from tests.operate.sources import ROOT
 
 IMAGES = ROOT / "docs/images"
 MIB = 1 << 20
+FEEDS = """
+[[feed]]
+name = "orders"
+match = ["orders/*.csv"]
+[feed.columns]
+order = { type = "BIGINT", required = true }
+region = "VARCHAR"
+amount = "DECIMAL(12,2)"
+booked = "DATE"
+[feed.table]
+name = "sales.orders"
+"""
 DAY_MS = 86_400_000
 SHOTS = {
     "dashboard-light.png": ("?span=24h", 1200, "light"),
@@ -26,6 +38,12 @@ SHOTS = {
     "dashboard-phone.png": ("?span=24h", 390, "light"),
     "file.png": ("file?path={watch}/orders/2026-03.csv", 1200, "light"),
     "failures.png": ("files?status=failed", 1200, "dark"),
+    "retry.png": ("retry?status=failed&code=csv.malformed-rows", 1200, "light"),
+    "archive.png": ("file?path={watch}/partner-export.zip", 1200, "light"),
+    "feeds.png": ("feeds", 1200, "light"),
+    "tables.png": ("tables", 1200, "dark"),
+    "failures-phone.png": ("files?status=failed", 390, "dark"),
+    "file-phone.png": ("file?path={watch}/orders/2026-03.csv", 390, "light"),
 }
 
 
@@ -37,7 +55,8 @@ def main() -> None:
     server = seaweed.started(home / "store")
     settings = seaweed.fresh_bucket(seaweed.settings_for(server)).settings
     address = StoreAddress(server.endpoint, settings.bucket, server.access_key_id, server.secret_access_key)
-    daemon = Daemon(home, address, MAX_BANDWIDTH=6 * MIB)
+    (home / "feeds.toml").write_text(FEEDS)
+    daemon = Daemon(home, address, MAX_BANDWIDTH=6 * MIB, FEEDS="feeds.toml", CATALOG_TYPE="sql")
     try:
         _deliver(daemon)
         _shoot(daemon)
@@ -59,13 +78,16 @@ def _deliver(daemon: Daemon) -> None:
         )
         _write(orders / f"2026-{month:02}.csv", f"order,region,amount,booked\n{rows}")
     _write(orders / "2027-01.csv", "order,region,amount,booked\n1,north,2.50,2027-01-01\n2,south\n3,west,4,5,6\n")
+    for number in range(7):
+        _write(daemon.watch / f"partner/returns-{number}.csv", f"item,left\n1,2\n{number},3,4\n")
+    _write(daemon.watch / "partner/notes.csv", "item,left\n1,2\nTotal 1 item\n")
     _write(daemon.watch / "partner/stock.json", '[{"item": 1, "left": 20}, {"item": 2, "left"')
     for number in range(260):
         _write(
             daemon.watch / f"scans/{number // 50}/page-{number:03}.pdf", os.urandom(chance.randrange(10_000, 90_000))
         )
     with zipfile.ZipFile(daemon.watch / "partner-export.zip", "w") as archive:
-        for name in ("clients.csv", "stock.csv", "readme.txt"):
+        for name in ("clients.csv", "stock.csv", "readme.txt", *(f"months/{month:02}.csv" for month in range(1, 13))):
             archive.writestr(name, "id,name\n1,a\n2,b\n")
     daemon.environment["MAX_BANDWIDTH"] = "0"
     daemon.once()

@@ -10,12 +10,19 @@ async function refresh(element) {
     const parsed = new DOMParser().parseFromString(text, "text/html");
     const part = answer.ok ? parsed.body : parsed.querySelector("main");
     const focused = element.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
+    say(part.querySelector("[data-say]")?.dataset.say);
     element.replaceChildren(...part.childNodes);
     element.classList.remove("stale");
     if (focused) element.querySelector(`a[href="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
   } catch {
     element.classList.add("stale");
   }
+}
+
+// Screen readers are told only what matters and is new.
+function say(text) {
+  const told = document.getElementById("told");
+  if (told && text !== undefined && told.textContent !== text.trim()) told.textContent = text.trim();
 }
 
 for (const element of document.querySelectorAll("[data-live]")) {

@@ -8,6 +8,7 @@ full disk can be applied again.
 
 import contextlib
 import random
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -430,8 +431,8 @@ class Progress(BaseActor):
             "tries": tries,
         }
         if isinstance(decision, TryAgain):
-            tell = self.log.debug if again else self.log.warning
-            tell("file.retry", **facts, retry_seconds=round(decision.delay_seconds, 3))
+            level = logging.DEBUG if again else logging.WARNING
+            self.log.log(level, "file.retry", **facts, retry_seconds=round(decision.delay_seconds, 3))
             self._may_be_due = True
             if failure.code == SOURCE_CHANGED:  # no event tells of truncate(2), nor of what is written through mmap(2)
                 self._look_again(job.file)

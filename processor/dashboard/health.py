@@ -74,7 +74,11 @@ def _watched(settings: Settings, state: LedgerState, about: dict[str, Any] | Non
     return Sign("Watched directory", OK, "watched", "; ".join((place, *counts)))
 
 
-_LEFT_ALONE = {"open": "still being written", "left_out": "left out by INCLUDE and EXCLUDE"}
+_LEFT_ALONE = {
+    "unreadable": "may not be read",
+    "open": "still being written",
+    "left_out": "left out by INCLUDE and EXCLUDE",
+}
 
 
 def _protections(about: dict[str, Any] | None) -> Sign:

@@ -7,8 +7,8 @@ full disk can be applied again.
 """
 
 import contextlib
-import random
 import logging
+import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace

@@ -128,4 +128,6 @@ def rebuild(arguments: argparse.Namespace) -> int:
 
 def _rebuilt(result: "Rebuilt") -> Iterator[Line]:
     yield f"{result.entered} files entered, {result.known} were known"
+    if result.registrations:
+        yield f"{result.registrations} objects wait for their tables again, which had lost them"
     yield from ((f"unreadable: {key}", "red") for key in result.unreadable)

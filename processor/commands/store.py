@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from processor.commands.directories import problems_of_places
 from processor.commands.paths import relative
 from processor.commands.progress import ProgressLine
-from processor.commands.tables import kept_by_tables
+from processor.commands.tables import kept_by_tables, register_again
 from processor.commands.unnamed import MOST_NAMED, Examination, candidates
 from processor.config import EngineChoice, Settings
 from processor.daemon.factories import declared, open_store, own_ledger, webhook_of, worker_limits
@@ -236,11 +236,16 @@ def _lost(settings: Settings, store: S3Store, seen: KeySet) -> Iterator[tuple[st
 
 
 def rebuild(settings: Settings, progress: ProgressLine) -> Rebuilt:
-    """Enter every delivered file that the ledger does not know. Raises LedgerBusyError while a daemon runs."""
+    """Enter every delivered file that the ledger does not know, and whatever a table has lost.
+
+    Raises LedgerBusyError while a daemon runs, DeliveryError `catalog.*` when nobody tells what the tables have.
+    """
     with ExitStack() as parts:
         parts.callback(Lock(settings.progress_db_path).release)
         reached, store = parts.enter_context(open_store(settings))
         root = os.fsencode(settings.watch_path)
         ledger = own_ledger(settings)
         parts.callback(ledger.close)
-        return rebuild_ledger(store, ledger, root, load_feeds(reached), progress.step)
+        result = rebuild_ledger(store, ledger, root, load_feeds(reached), progress.step)
+        result.registrations = register_again(reached, ledger)
+        return result

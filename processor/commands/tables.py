@@ -11,15 +11,19 @@ from processor.daemon.control_socket import NotRunningError, ask, request
 from processor.daemon.factories import catalog_process, open_store
 from processor.delivery.key_set import KeySet
 from processor.domain.feeds import Feeds
-from processor.domain.manifests import ManifestObject
+from processor.domain.files import FileType
+from processor.domain.keys import escape
+from processor.domain.manifests import ManifestHead, ManifestObject
 from processor.domain.status import Order
+from processor.domain.tables import path_in_summary
 from processor.feeds.load import load_feeds
 from processor.ledger.reader import refused_of_tables, states_in_table
 from processor.ledger.summary import TableStanding, standing_of_tables
+from processor.ledger.writer import Ledger
 from processor.store.manifests import list_manifests, read_manifest
 from processor.store.s3 import S3Store
 from processor.tables.catalog_process import CatalogProcess
-from processor.tables.requests import DescribeTable, ListDataFiles, TableDescription
+from processor.tables.requests import DescribeTable, ListDataFiles, TableDescription, TableFile
 from processor.tables.settings import catalog_settings
 
 MOST_REFUSED = 20
@@ -107,6 +111,31 @@ def kept_by_tables(settings: Settings) -> Callable[[str], str]:
     return lambda key: next((f"a snapshot of table {name} has it" for name in kept if key in kept[name]), "")
 
 
+def register_again(settings: Settings, ledger: Ledger) -> int:
+    """Have objects wait for their tables that these had and have no more; return how many.
+
+    Somebody dropped the table, or the catalog was lost. `settings` lead to a running store. Raises DeliveryError
+    `catalog.*`.
+    """
+    known = {
+        each.name: states_in_table(settings.progress_db_path, each.name)
+        for each in standing_of_tables(settings.progress_db_path, counted=False)
+    }
+    catalog = catalog_process(settings) if any(known.values()) else None
+    if catalog is None:
+        return 0
+    key_of, count = catalog_settings(settings).key, 0
+    try:
+        for name, states in known.items():
+            there = {key_of(each.location) for some in catalog.ask_many(ListDataFiles(name)) for each in some}
+            lost = (key for key, (state, _) in states.items() if state == "committed" and key not in there)
+            count += sum(ledger.lost_by_table(name, key, now_ms()) for key in lost)
+        ledger.commit()
+    finally:
+        catalog.stop()
+    return count
+
+
 @dataclass(slots=True)
 class TablesVerification:
     """Tables beside manifests; what differs comes first, as it is found."""
@@ -118,8 +147,8 @@ class TablesVerification:
 def verify_tables(settings: Settings) -> TablesVerification:
     """Compare tables with manifests: both have to name the same objects, with the same sizes and rows.
 
-    What the ledger says of an object tells whether it only waits. Iterating raises DeliveryError when store or catalog
-    fail.
+    The SHA-256 of a source has to be the one that its snapshot names, that of an object the ledger's. The ledger also
+    tells whether an object only waits. Iterating raises DeliveryError when store or catalog fail.
     """
 
     def differing() -> Iterator[TableFinding]:
@@ -149,30 +178,43 @@ def _verified(
 ) -> Iterator[TableFinding]:
     key_of = catalog_settings(settings).key
     there = {
-        each.location if (key := key_of(each.location)) is None else key: (each.size_bytes, each.rows)
+        each.location if (key := key_of(each.location)) is None else key: each
         for some in catalog.ask_many(ListDataFiles(name))
         for each in some
     }
     known = states_in_table(settings.progress_db_path, name) if settings.progress_db_path.exists() else {}
-    for entry in _delivered(store, feeds, name):
-        key, delivered = entry.stored.key, (entry.stored.size_bytes, entry.rows)
+    for head, entry in _delivered(store, feeds, name):
+        key = entry.stored.key
         found = there.pop(key, None)
-        state = known.get(key, "")
+        state, digest = known.get(key, ("", entry.stored.sha256))
         if found is None:
             finding = state if state in ("waiting", "refused") else "missing"
             yield TableFinding(name, key, finding, "a manifest names it, the table does not")
-        elif found != delivered:
-            text = (
-                f"the table has {found[0]} bytes and {found[1]} rows, delivered were {delivered[0]} and {delivered[1]}"
-            )
-            yield TableFinding(name, key, "different", text)
+        elif difference := _difference(found, head, entry, digest):
+            yield TableFinding(name, key, "different", difference)
         else:
             yield TableFinding(name, key, "ok")
     for key in there:
         yield TableFinding(name, key, "stray", "the table names it, no manifest does")
 
 
-def _delivered(store: S3Store, feeds: Feeds, table: str) -> Iterator[ManifestObject]:
+def _difference(found: TableFile, head: ManifestHead, entry: ManifestObject, known_sha256: str) -> str:
+    """Return how what the table, its snapshot or the ledger says differs from what was delivered; "" if not."""
+    stored = entry.stored
+    if (found.size_bytes, found.rows) != (stored.size_bytes, entry.rows):
+        has = f"the table has {found.size_bytes} bytes and {found.rows} rows"
+        return f"{has}, delivered were {stored.size_bytes} and {entry.rows}"
+    if known_sha256 != stored.sha256:
+        return f"the ledger registered an object of SHA-256 {known_sha256}, delivered was {stored.sha256}"
+    if found.sources is None or head.type is FileType.ARCHIVE:  # a member may have come with an earlier archive
+        return ""
+    source = found.sources.get(path_in_summary(escape(head.source_path)), "" if found.all_sources else head.sha256)
+    if source != head.sha256:
+        return f"its snapshot names a source of SHA-256 {source or 'none'}, delivered was {head.sha256}"
+    return ""
+
+
+def _delivered(store: S3Store, feeds: Feeds, table: str) -> Iterator[tuple[ManifestHead, ManifestObject]]:
     """Yield the Parquet objects of complete deliveries that belong to the table."""
     names = {feed.name for feed in feeds.feeds if feed.table is not None and feed.table.name == table}
     for key in list_manifests(store):
@@ -181,4 +223,4 @@ def _delivered(store: S3Store, feeds: Feeds, table: str) -> Iterator[ManifestObj
             if isinstance(entry, ManifestObject) and entry.rows is not None:
                 mark = entry.feed or manifest.head.feed
                 if mark is not None and mark.name in names:
-                    yield entry
+                    yield manifest.head, entry

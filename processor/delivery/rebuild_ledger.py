@@ -24,6 +24,7 @@ class Rebuilt:
 
     entered: Annotated[int, "files entered"] = 0
     known: Annotated[int, "files the ledger knew"] = 0
+    registrations: Annotated[int, "objects that their tables had lost; they wait for them again"] = 0
     unreadable: Annotated[tuple[str, ...], "keys of manifests that could not be read"] = ()
 
 

@@ -67,6 +67,11 @@ class Registration:
     conflicts: int = 0
 
 
+def path_in_summary(source_path: str) -> str:
+    """Return an escaped path as snapshots name it: on one line."""
+    return source_path.replace("\n", "%0A")
+
+
 @dataclass(frozen=True, slots=True)
 class PartitionColumn:
     """A column that divides a table, by its value or by the `year`, `month`, `day` or `hour` of it."""

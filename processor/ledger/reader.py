@@ -156,10 +156,11 @@ def refused_of_tables(path: Path, limit: int) -> tuple[tuple[str, str, str], ...
         return tuple(tuple(row) for row in db.execute(query, (limit,)))
 
 
-def states_in_table(path: Path, table: str) -> dict[str, str]:
-    """Return the state of each object that is, or is to be, the table's, by its key; of one to be removed none."""
+def states_in_table(path: Path, table: str) -> dict[str, tuple[str, str]]:
+    """Return state and SHA-256 of each object that is, or is to be, the table's, by key; of one to be removed none."""
     query = (
-        "SELECT f.s3_key, f.state FROM table_files f JOIN tables t ON t.id=f.table_id WHERE t.name=? AND f.superseded=0"
+        "SELECT f.s3_key, f.state, f.sha256 FROM table_files f JOIN tables t ON t.id=f.table_id"
+        " WHERE t.name=? AND f.superseded=0"
     )
     with reading(path) as db:
-        return dict(db.execute(query, (table,)).fetchall())
+        return {key: (state, sha256) for key, state, sha256 in db.execute(query, (table,))}

@@ -157,6 +157,15 @@ class TableFiles(Transactions):
             *(now_ms, *arguments),
         ).rowcount
 
+    def lost_by_table(self, name: str, key: str, now_ms: int) -> bool:
+        """Have an object that its table had, and has no more, wait again; tell whether it was one."""
+        cursor = self._write(
+            "UPDATE table_files SET state='waiting', doubtful=1, changed_at=? WHERE s3_key=? AND state='committed'"
+            " AND superseded=0 AND in_batch=0 AND table_id=(SELECT id FROM tables WHERE name=?)",
+            *(now_ms, key, name),
+        )
+        return cursor.rowcount > 0
+
     def rebuilt_in_tables(self, row: int, source_sha256: str, objects: Iterable[TableObject], now_ms: int) -> None:
         """Record objects of tables from a manifest; the tables are asked whether they have them."""
         for each in objects:

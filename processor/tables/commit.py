@@ -30,7 +30,7 @@ from pyiceberg.table import Table, TableProperties, Transaction
 from pyiceberg.table.metadata import TableMetadata
 from pyiceberg.transforms import IdentityTransform, parse_transform
 
-from processor.domain.tables import Batch, BatchFile, Registration, partition_fields
+from processor.domain.tables import Batch, BatchFile, Registration, partition_fields, path_in_summary
 from processor.tables import inspect
 from processor.tables.data_files import data_file, footer, source_of
 from processor.tables.schema import NoDataFileError, lacks, schema_of
@@ -40,6 +40,7 @@ BATCH = f"{_OURS}.batch"
 
 _LONGEST_SOURCES = 4096  # every snapshot is repeated in each version of the table's metadata
 _KEPT_FOOTER_BYTES = 64 << 10
+_KEPT_FOOTERS = 1000
 _ATTEMPTS = 20
 _LONGEST_PAUSE_SECONDS = 2.0
 _FIRST_PARTITION_ID = 1000  # "Partition Field IDs", Iceberg's specification
@@ -99,7 +100,7 @@ class Committer:
 
 @dataclass(slots=True)
 class _Footers:
-    """The ends of objects; small ones are kept from one attempt to the next."""
+    """The ends of objects; some small ones are kept from one attempt to the next."""
 
     files: FileIO
     location: Callable[[str], str]
@@ -109,7 +110,7 @@ class _Footers:
         found = self.kept.get(file.row)
         if found is None:
             found = footer(self.files, self.location(file.key), file)
-            if found.serialized_size <= _KEPT_FOOTER_BYTES:
+            if found.serialized_size <= _KEPT_FOOTER_BYTES and len(self.kept) < _KEPT_FOOTERS:
                 self.kept[file.row] = found
         return found
 
@@ -267,6 +268,15 @@ class _Changes:
         return int(snapshot.snapshot_id)
 
 
+def sources_of(summary: Mapping[str, str] | None) -> tuple[Mapping[str, str] | None, bool]:
+    """Return the SHA-256 of the sources that a snapshot names, by escaped path, and whether it names all of them."""
+    told = None if summary is None else summary.get(f"{_OURS}.sources")
+    if summary is None or told is None:
+        return None, False
+    lines = (line.partition("  ") for line in told.split("\n"))
+    return {path: digest for digest, _, path in lines}, f"{_OURS}.sources-left-out" not in summary
+
+
 def _names(summary: Mapping[str, str] | None, batch: Batch) -> bool:
     return summary is not None and summary.get(BATCH) == batch.id
 
@@ -309,4 +319,4 @@ def _summary(batch: Batch, files: Sequence[BatchFile]) -> dict[str, str]:
 
 def _source_lines(files: Sequence[BatchFile]) -> Iterator[str]:
     """Yield SHA-256 and path of each source once, as sha256sum(1) writes them."""
-    yield from dict.fromkeys(f"{file.source_sha256}  {file.source_path}" for file in files)
+    yield from dict.fromkeys(f"{file.source_sha256}  {path_in_summary(file.source_path)}" for file in files)

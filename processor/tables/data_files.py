@@ -4,17 +4,22 @@ Only the end of an object is read, where Parquet keeps its columns, counts and s
 the ledger says of the object: a table never names anything but what was delivered and verified.
 """
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pyiceberg.io import FileIO
 from pyiceberg.io.fileformat import DataFileStatistics
 from pyiceberg.io.pyarrow import (
+    StatisticsCollector,
     compute_statistics_plan,
     data_file_statistics_from_parquet_metadata,
     parquet_path_to_id_mapping,
 )
 from pyiceberg.manifest import DataFile, DataFileContent, FileFormat
 from pyiceberg.table.metadata import TableMetadata
+from pyiceberg.types import DecimalType
 
 from processor.domain.tables import BatchFile
 from processor.domain.uploads import SOURCE_PATH
@@ -57,11 +62,12 @@ def source_of(files: FileIO, location: str) -> str | None:
 def data_file(table: TableMetadata, location: str, file: BatchFile, parquet: pq.FileMetaData) -> DataFile:
     """Return the entry of the table's manifest for an object. Raises NoDataFileError."""
     schema = table.schema()
+    ids = parquet_path_to_id_mapping(schema)
     try:
         statistics = data_file_statistics_from_parquet_metadata(
             parquet_metadata=parquet,
-            stats_columns=compute_statistics_plan(schema, table.properties),
-            parquet_column_mapping=parquet_path_to_id_mapping(schema),
+            stats_columns=_as_stored(compute_statistics_plan(schema, table.properties), ids, parquet),
+            parquet_column_mapping=ids,
         )
         _see_partition(table, statistics)
         partition = statistics.partition(table.spec(), schema)
@@ -79,6 +85,20 @@ def data_file(table: TableMetadata, location: str, file: BatchFile, parquet: pq.
         key_metadata=None,
         **statistics.to_serialized_dict(),
     )
+
+
+def _as_stored(
+    plan: dict[int, StatisticsCollector], ids: Mapping[str, int], parquet: pq.FileMetaData
+) -> dict[int, StatisticsCollector]:
+    """Return the plan with decimals as precise as the file has them: that decides how Parquet stores their bounds."""
+    found = dict(plan)
+    for position in range(parquet.num_columns):
+        column = parquet.schema.column(position)
+        planned = found[ids[column.path]]
+        if isinstance(planned.iceberg_type, DecimalType):
+            own = DecimalType(column.precision, column.scale)
+            found[planned.field_id] = replace(planned, iceberg_type=own)
+    return found
 
 
 def _see_partition(table: TableMetadata, statistics: DataFileStatistics) -> None:

@@ -112,15 +112,30 @@ class CatalogProgram:
         return TableDescription(table.location(), table.metadata_location, snapshots, columns)
 
     def _listed(self, name: str, *, ever: bool) -> Iterator[CatalogAnswer]:
-        from processor.tables import inspect  # noqa: PLC0415
-
         table = self._committer.table(name)
-        listed = inspect.files_ever if ever else inspect.data_files
-        found = iter(()) if table is None else listed(table)
-        files = (TableFile(each.file_path, each.file_size_in_bytes, each.record_count) for each in found)
+        files = iter(()) if table is None else _ever(table) if ever else _now(table)
         while some := tuple(islice(files, _AT_A_TIME)):
             yield CatalogAnswer(some, more=True)
         yield CatalogAnswer(())
+
+
+def _ever(table: Any) -> Iterator[TableFile]:
+    from processor.tables.inspect import files_ever  # noqa: PLC0415
+
+    return (TableFile(each.file_path, each.file_size_in_bytes, each.record_count) for each in files_ever(table))
+
+
+def _now(table: Any) -> Iterator[TableFile]:
+    from processor.tables.commit import sources_of  # noqa: PLC0415
+    from processor.tables.inspect import entries  # noqa: PLC0415
+
+    summaries = {each.snapshot_id: each.summary for each in table.snapshots()}
+    told: dict[int, Any] = {}
+    for each in entries(table):
+        snapshot, file = int(each.snapshot_id or 0), each.data_file
+        if snapshot not in told:
+            told[snapshot] = sources_of(summaries.get(snapshot))
+        yield TableFile(file.file_path, file.file_size_in_bytes, file.record_count, *told[snapshot])
 
 
 def _facts(snapshot: Any) -> SnapshotFacts:

@@ -1,5 +1,6 @@
 """Requests to the catalog's process, and its answers."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,11 +56,17 @@ class TableDescription:
 
 @dataclass(frozen=True, slots=True)
 class TableFile:
-    """A data file of the table; `location` is how the table names it."""
+    """A data file of the table; `location` is how the table names it.
+
+    `sources` are the SHA-256 of sources, by escaped path, that the snapshot names which added it; None when that is
+    gone, or was not ours. `all_sources`: it names each of them.
+    """
 
     location: str
     size_bytes: int
     rows: int
+    sources: Mapping[str, str] | None = None
+    all_sources: bool = False
 
 
 @dataclass(frozen=True, slots=True)

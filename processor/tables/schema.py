@@ -1,7 +1,8 @@
 """Compare the columns of objects and tables.
 
-A column's type is the Parquet's own, which is what the feed declares. Columns that a table lacks are added to it; a
-type that differs is refused: readers would see other values than the file has.
+A column's type is the Parquet's own, which is what the feed declares. Columns that a table lacks are added to it, and
+a type is widened where Iceberg lets every reader see the same values ("Schema Evolution", its specification). Whatever
+else differs is refused: readers would see other values than the file has.
 """
 
 from collections.abc import Iterator
@@ -15,7 +16,9 @@ from pyiceberg.types import (
     DateType,
     DecimalType,
     DoubleType,
+    FloatType,
     IcebergType,
+    IntegerType,
     ListType,
     LongType,
     NestedField,
@@ -26,6 +29,7 @@ from pyiceberg.types import (
 )
 
 _SAY = "declare the type that the table has, or name another table in [feed.table]"
+_OPTIONAL = "drop NOT NULL from it (ALTER TABLE), or name another table in [feed.table]"
 
 
 class NoDataFileError(Exception):
@@ -68,11 +72,17 @@ _SCALARS: tuple[tuple[Any, IcebergType], ...] = (
 )
 
 
-def lacks(table: StructType, columns: StructType, path: str = "") -> bool:
-    """Tell whether the table lacks any of these columns, at any depth.
+_WIDENED = ((IntegerType(), LongType()), (FloatType(), DoubleType()))  # tables of other makers have the narrow ones
 
-    Raises NoDataFileError where a column has another type than the table's.
+
+def lacks(table: StructType, columns: StructType, path: str = "") -> bool:
+    """Tell whether the table lacks any of these columns, or any of their values, at any depth.
+
+    Raises NoDataFileError where a column has another type than the table's, or the table wants a value in each row.
     """
+    for field in table.fields:
+        if field.required:
+            raise NoDataFileError(f"column {path + field.name!r} of the table may not be NULL: {_OPTIONAL}")
     known = {field.name: field.field_type for field in table.fields}
     found = False
     for field in columns.fields:
@@ -89,6 +99,15 @@ def _lacks_within(table: IcebergType, column: IcebergType, name: str) -> bool:
         return lacks(table, column, f"{name}.")
     if isinstance(table, ListType) and isinstance(column, ListType):
         return _lacks_within(table.element_type, column.element_type, f"{name}[]")
-    if table != column:
-        raise NoDataFileError(f"column {name!r} is {column} in the file and {table} in the table: {_SAY}")
-    return False
+    if table == column or _holds(table, column):
+        return False
+    if _holds(column, table):
+        return True
+    raise NoDataFileError(f"column {name!r} is {column} in the file and {table} in the table: {_SAY}")
+
+
+def _holds(wide: IcebergType, narrow: IcebergType) -> bool:
+    """Tell whether readers may take values of one type for those of the other."""
+    if isinstance(wide, DecimalType) and isinstance(narrow, DecimalType):
+        return wide.scale == narrow.scale and wide.precision >= narrow.precision
+    return (narrow, wide) in _WIDENED

@@ -1,6 +1,5 @@
 """A real REST catalog, the store's own, takes objects that lie in another bucket than its tables."""
 
-import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -8,40 +7,30 @@ from pathlib import Path
 import pytest
 
 from processor.config import CatalogType
-from processor.store.embedded import EmbeddedStore, free_ports
-from processor.store.embedded_binary import find_binary
 from processor.store.s3 import S3Store
 from processor.tables.settings import CatalogSettings
+from tests import lake as lakes
 from tests import seaweed
+from tests.lake import Lake
 from tests.unit.tables.writers import Writer
 
 
 @pytest.fixture(scope="module")
-def lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[EmbeddedStore, int]]:
-    """A server of its own, with the port of its catalog and a bucket for tables."""
-    (port,) = free_ports(1)
-    server = seaweed.started(tmp_path_factory.mktemp("lake"), f"-s3.port.iceberg={port}")
-    places = {name: f"127.0.0.1:{server._ports[name]}.{server._ports[f'{name}.grpc']}" for name in ("master", "filer")}
-    subprocess.run(
-        [find_binary(), "shell", *(f"-{name}={place}" for name, place in places.items())],
-        input=b"s3tables.bucket -create -name lake -account admin\n",
-        cwd=server.directory,
-        capture_output=True,
-        check=True,
-        timeout=60,
-    )
-    yield server, port
-    server.stop(grace_seconds=0)
+def lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
+    started = lakes.started(tmp_path_factory.mktemp("lake"))
+    yield started
+    started.server.stop(grace_seconds=0)
 
 
 @pytest.fixture
-def writer(lake: tuple[EmbeddedStore, int], tmp_path: Path) -> Iterator[Writer]:
-    server, port = lake
-    store: S3Store = seaweed.fresh_bucket(seaweed.settings_for(server))
-    credential = f"{server.access_key_id}:{server.secret_access_key}"
-    uri = f"http://127.0.0.1:{port}"
+def writer(lake: Lake, tmp_path: Path) -> Iterator[Writer]:
+    store: S3Store = seaweed.fresh_bucket(seaweed.settings_for(lake.server))
+    uri = f"http://127.0.0.1:{lake.port}"
     yield Writer(
-        store, CatalogSettings(CatalogType.REST, uri, "s3://lake", store.settings, tmp_path, b"", credential=credential)
+        store,
+        CatalogSettings(
+            CatalogType.REST, uri, lake.warehouse, store.settings, tmp_path, b"", credential=lake.credential
+        ),
     )
     seaweed.drop_bucket(store)
 

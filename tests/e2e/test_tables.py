@@ -4,6 +4,7 @@ import io
 import json
 import os
 import random
+import sqlite3
 import time
 import zipfile
 from collections.abc import Iterator
@@ -17,11 +18,18 @@ import pytest
 from pyiceberg.catalog import Catalog, load_catalog
 from pyiceberg.table import Table
 
+from processor.config import CatalogType
 from processor.store.embedded import EmbeddedStore
+from processor.tables.open_catalog import open_catalog
+from processor.tables.settings import CatalogSettings
+from tests import lake as lakes
 from tests import seaweed
+from tests.e2e import warm
+from tests.e2e.bucket import Bucket
 from tests.e2e.conftest import MakeDaemon, address_of
 from tests.e2e.daemon import StoreAddress
 from tests.e2e.test_feeds import command
+from tests.faultproxy import Fault, FaultProxy
 
 FEEDS = """
 [[feed]]
@@ -51,6 +59,7 @@ class Place:
         self.daemon = make_daemon(
             name, **{"CATALOG_TYPE": "sql", "TABLE_COMMIT_INTERVAL": 100} | settings | {"FEEDS": "feeds.toml"}
         )
+        self.objects = Bucket(address)
         self.declare(FEEDS)
 
     def declare(self, text: str) -> None:
@@ -156,6 +165,75 @@ def test_files_members_and_changes_are_rows_of_their_table_once(place: Place) ->
         ("sales.orders", 3, 4, 0)
     ]
     assert "4 rows" in command(place.daemon, "tables", "sales.orders")
+
+    (place.daemon.home / "ledger.catalog.db").unlink()  # the catalog is lost
+    assert "3 objects wait for their tables again" in command(place.daemon, "rebuild")
+    assert "0 files entered" in command(place.daemon, "rebuild"), "nothing else is new"
+    place.drop("orders/none.csv", "id,amount,booked,at\n")
+    place.once()
+    assert place.ids() == [1, 2, 3, 12]
+    assert place.verified() == {"ok": 4}, "a file without rows is a file of the table"
+    see_planted_digests(place)
+
+
+def see_planted_digests(place: Place) -> None:
+    """Change a digest in the ledger and one in a manifest: both are told."""
+    with sqlite3.connect(place.daemon.ledger) as ledger:
+        ledger.execute("UPDATE table_files SET sha256='0' WHERE s3_key LIKE 'orders/a.csv%'")
+    manifest = "_manifests/orders/b/c.csv.json"
+    told = place.objects.body(manifest)
+    other = told.replace(json.loads(told)["sha256"].encode(), b"1" * 64)
+    place.objects.client.put_object(Bucket=place.objects.name, Key=manifest, Body=other)
+    found = json.loads(warm.run(["verify", "--tables", "--json"], place.daemon.home, place.daemon.environment).stdout)
+    details = sorted(each["detail"] for each in found["differing"] if each["finding"] == "different")
+    assert len(details) == 2
+    assert details[0].startswith("its snapshot names a source of SHA-256")
+    assert details[1].startswith("the ledger registered an object of SHA-256 0,")
+
+
+def test_a_rest_catalog_that_refuses_is_out_comes_back_and_loses_a_table(
+    make_daemon: MakeDaemon, tmp_path: Path
+) -> None:
+    lake = lakes.started(tmp_path / "lake")
+    bucket = seaweed.fresh_bucket(seaweed.settings_for(lake.server))
+    with FaultProxy(lake.port) as way:
+        settings = {"CATALOG_TYPE": "rest", "CATALOG_URI": way.endpoint, "CATALOG_WAREHOUSE": lake.warehouse}
+        place = Place(make_daemon, address_of(bucket), store=address_of(bucket), **settings)
+        daemon = place.daemon
+        place.drop("orders/a.csv", csv(1, 2))
+
+        daemon.environment["CATALOG_CREDENTIAL"] = f"{lake.server.access_key_id}:wrong"
+        daemon.start()
+        daemon.until(lambda: any(daemon.events("catalog.outage")), timeout=120)
+        assert "CATALOG_CREDENTIAL" in next(iter(daemon.events("catalog.outage")))["hint"]
+        assert daemon.stop() == 0
+        assert daemon.statuses() == {"orders/a.csv": "completed"}
+
+        daemon.environment["CATALOG_CREDENTIAL"] = lake.credential
+        way.on(lambda _: True, Fault(answer=(503, "ServiceUnavailable")), times=10_000)
+        since = daemon.log.stat().st_size
+        daemon.start()
+        daemon.until(lambda: any(daemon.events("catalog.outage", since=since)), timeout=120)
+        place.drop("orders/b.csv", csv(3))
+        daemon.until(lambda: daemon.statuses().get("orders/b.csv") == "completed")
+        way.heal()
+        daemon.until(lambda: place.waiting() == 0, timeout=120)
+        assert daemon.stop() == 0
+        assert place.verified() == {"ok": 2}
+
+        catalog = open_catalog(
+            CatalogSettings(
+                CatalogType.REST, way.endpoint, lake.warehouse, bucket.settings, tmp_path, b"", "", lake.credential
+            )
+        )
+        catalog.drop_table("sales.orders")
+        assert "2 objects wait for their tables again" in command(daemon, "rebuild")
+        place.drop("orders/a.csv", csv(4))
+        place.once()
+        assert sorted(catalog.load_table("sales.orders").scan().to_arrow()["id"].to_pylist()) == [3, 4]
+        assert place.verified() == {"ok": 2}
+    bucket.close()
+    lake.server.stop(grace_seconds=0)
 
 
 def test_a_catalog_that_is_out_holds_up_no_delivery(make_daemon: MakeDaemon, address: StoreAddress) -> None:

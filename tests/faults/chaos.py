@@ -35,6 +35,7 @@ MIB = 1 << 20
 _REST_SECONDS = 120  # without an end of any file
 _GRACE_SECONDS = 60
 _AT_WORK = 0.7  # of the accidents wait until the daemon has started; the others may meet it starting
+_SOME_AT_WORK = 0.4  # where most are kills: a start is what they cost
 
 
 @dataclass
@@ -88,7 +89,7 @@ class Chaos:
         chosen = {"STABILITY_THRESHOLD": 500, "WORKERS": 2, **settings}
         self.daemon = Daemon(home / "home", way, warm=is_warm, **chosen)
         self._calm = calm_seconds
-        self._kills_weigh = 10 if mostly_kills else 1
+        self._kills_weigh, self._patience = (10, _SOME_AT_WORK) if mostly_kills else (1, _AT_WORK)
         self._activity = Activity(self.daemon.watch, home / "outside", seed, pace_seconds=pace_seconds)
         self._accidents: Counter[str] = Counter()
         self._said = 0  # where in the daemon's log its present life begins
@@ -103,7 +104,7 @@ class Chaos:
         try:
             while time.monotonic() - began < seconds and actor.is_alive():
                 self._keep_running()
-                if self._rng.random() < _AT_WORK:
+                if self._rng.random() < self._patience:
                     self._let_it_start()
                 time.sleep(self._rng.expovariate(1 / self._calm))  # the moment is random: that is the point
                 self._accident()

@@ -2,14 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 
+import polars as pl
 import pyarrow as pa
 import pytest
 from pyiceberg.exceptions import CommitFailedException
+from pyiceberg.schema import Schema
+from pyiceberg.types import FloatType, IntegerType, LongType, NestedField
 
 from processor.domain.tables import BatchFile
 from processor.store.s3 import S3Store
+from processor.tables.inspect import data_files
 from processor.tables.schema import NoDataFileError, schema_of
 from tests.unit.tables.writers import Writer
 
@@ -148,6 +153,43 @@ def test_columns_are_added_and_files_of_one_partition_taken(writer: Writer) -> N
     assert len(writer.table.spec().fields) == 1
     (described,) = {each["record_count"] for each in writer.table.inspect.files().to_pylist()}
     assert described == 1
+
+
+def test_a_type_is_widened_where_every_reader_sees_the_same_values(writer: Writer) -> None:
+    def booked(key: str, value: str, precision: int, scale: int = 2) -> BatchFile:
+        amounts = pa.array([Decimal(value)], pa.decimal128(precision, scale))
+        return writer.stored(key, {"id": [1], "amount": amounts, "parts": pa.array([{"of": amounts[0].as_py()}])})
+
+    first, wider, narrower = booked("a", "1.50", 9), booked("b", "12345678901234567.25", 22), booked("c", "2.25", 12)
+    other = booked("d", "0.125", 22, 3)
+    result = writer.committer.register(writer.batch("b1"), [first, wider, narrower, other])
+    assert list(result.refused) == [other.row]
+    assert "'amount' is decimal(22, 3) in the file and decimal(22, 2) in the table" in result.refused[other.row]
+    rows: pa.Table = writer.table.scan().to_arrow()
+    values = [Decimal(each) for each in ("1.50", "2.25", "12345678901234567.25")]
+    assert sorted(rows["amount"].to_pylist()) == values
+    options = {f"aws_{name}": value for name, value in writer.way.items()}
+    frame = pl.scan_iceberg(writer.table, storage_options=options).filter(pl.col("amount") > 2).collect()
+    assert sorted(frame["amount"].to_list()) == values[1:]
+    assert str(writer.table.schema().find_field("amount").field_type) == "decimal(22, 2)"
+
+
+def test_what_another_maker_of_the_table_demands_is_kept_or_told(writer: Writer) -> None:
+    catalog = writer.committer.catalog
+    catalog.create_namespace("sales")
+    narrow = Schema(NestedField(1, "id", IntegerType()), NestedField(2, "share", FloatType()))
+    catalog.create_table("sales.orders", narrow)
+    nothing = writer.stored("none", {"id": pa.array([], pa.int64())})
+    writer.committer.register(writer.batch("b1"), [writer.stored("a", {"id": [1 << 40], "share": [0.1]}), nothing])
+    rows: pa.Table = writer.table.scan().to_arrow()
+    assert rows.to_pylist() == [{"id": 1 << 40, "share": 0.1}]
+    assert [each.record_count for each in data_files(writer.table)] == [1, 0], "a file without rows is a file"
+
+    with writer.table.update_schema(allow_incompatible_changes=True) as update:
+        update.add_column("must", LongType(), required=True)
+    refused = writer.stored("b", {"id": [2], "must": [3]})
+    result = writer.committer.register(writer.batch("b2"), [refused])
+    assert "'must' of the table may not be NULL: drop NOT NULL" in result.refused[refused.row]
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,7 @@ class Writer:
         written = io.BytesIO()
         table = pa.table(columns)
         source = source or f"{key}.csv"
-        pq.write_table(table.replace_schema_metadata({"source-path": source}), written)
+        pq.write_table(table.replace_schema_metadata({"source-path": source}), written, store_decimal_as_integer=True)
         body = written.getvalue()
         self.bucket.call("put_object", "store", Key=key, Body=body)
         self.row += 1
@@ -61,6 +61,18 @@ class Writer:
         found = self.committer.table(NAME)
         assert found is not None
         return found
+
+    @property
+    def way(self) -> dict[str, str]:
+        """Return how another reader reaches the store."""
+        settings = self.bucket.settings
+        return {
+            "endpoint_url": settings.endpoint or "",
+            "region": "us-east-1",
+            "allow_http": "true",
+            "access_key_id": settings.access_key_id or "",
+            "secret_access_key": settings.secret_access_key or "",
+        }
 
     @property
     def ids(self) -> list[int]:

@@ -39,10 +39,21 @@ place_files() {
     place "$here/supervisor.conf" 0644 "$root/etc/supervisor/conf.d/processor.conf"
     place "$here/logrotate.conf" 0644 "$root/etc/logrotate.d/processor"
     place "$here/processor.service" 0644 "$root/lib/systemd/system/processor.service"
+    place "$here/processor-dashboard.service" 0644 "$root/lib/systemd/system/processor-dashboard.service"
     mkdir -p "$root/usr/share/processor" "$root/usr/share/doc/data-file-processor"
     cp "$here/host.sh" "$here/processor.env" "$root/usr/share/processor/"
     cp "$source/LICENSE" "$root/usr/share/doc/data-file-processor/copyright"
     place_documents "$root/usr/share/doc/data-file-processor"
+}
+
+# The man page and the completion are made by the program itself.
+place_made() {
+    mkdir -p "$root/usr/share/man/man1" "$root/usr/share/bash-completion/completions" \
+        "$root/usr/share/fish/vendor_completions.d"
+    "$release/bin/python" -B -m processor.cli.manual | gzip -9n >"$root/usr/share/man/man1/processor.1.gz"
+    for shell in bash:bash-completion/completions/processor fish:fish/vendor_completions.d/processor.fish; do
+        "$release/bin/python" -B -m processor completion "${shell%%:*}" >"$root/usr/share/${shell#*:}"
+    done
 }
 
 # What an operator copies from: pages, alert rules, the board, rights and life cycle of the bucket, feeds.
@@ -69,6 +80,7 @@ place_control() {
 
 build_environment
 place_files
+place_made
 place_control
 mkdir -p "$output"
 dpkg-deb --root-owner-group -Zzstd --build "$root" "$output/data-file-processor_${version}_$architecture.deb"

@@ -97,6 +97,7 @@ start_service() { # supervisor|systemd
         systemctl daemon-reload
         systemctl enable --quiet processor.service
         systemctl restart processor.service || say "not started: journalctl -u processor"
+        systemctl try-restart processor-dashboard.service || true
         ;;
     esac
 }
@@ -104,7 +105,7 @@ start_service() { # supervisor|systemd
 stop_service() {
     if has_supervisor; then supervisor stop processor >/dev/null 2>&1 || true; fi
     if has_systemd && systemctl cat processor.service >/dev/null 2>&1; then
-        systemctl disable --quiet --now processor.service || true
+        systemctl disable --quiet --now processor.service processor-dashboard.service || true
     fi
 }
 

@@ -68,6 +68,7 @@ if [ ! -d "$prefix/etc/supervisor/conf.d" ] && [ -d "$prefix/etc/supervisord.d" 
     program_conf=$prefix/etc/supervisord.d/processor.ini
 fi
 unit=$prefix/etc/systemd/system/processor.service
+dashboard=$prefix/etc/systemd/system/processor-dashboard.service
 rotation=$prefix/etc/logrotate.d/processor
 command=$prefix/usr/local/bin/processor
 
@@ -84,8 +85,7 @@ choose_service() {
     fi
 }
 
-# A release is complete before anything refers to it; what fails half-way leaves the host as it was.
-build_release() {
+check_python() {
     "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || die "$python is older than Python 3.11"
     # The service's user has to reach the interpreter: one below /root, such as uv and pyenv make, is the superuser's alone.
     hidden=$("$python" - <<'END'
@@ -97,6 +97,10 @@ END
     )
     [ -n "$prefix" ] || [ -z "$hidden" ] || die "$python lies below $hidden, which $service_user may not enter:" \
         "take one that all users may run, such as --python /usr/bin/python3"
+}
+
+# A release is complete before anything refers to it; what fails half-way leaves the host as it was.
+build_release() {
     release=$program/releases/$(date -u +%Y%m%dT%H%M%S)-$$
     mkdir -p "$program/releases"
     trap 'rm -rf "$release"' EXIT
@@ -130,13 +134,17 @@ install_files() {
         place "$here/logrotate.conf" 0644 "$rotation" || true
         place "$here/supervisor.conf" 0644 "$program_conf" || true
         ;;
-    systemd) place "$here/processor.service" 0644 "$unit" || true ;;
+    systemd)
+        place "$here/processor.service" 0644 "$unit" || true
+        place "$here/processor-dashboard.service" 0644 "$dashboard" || true
+        ;;
     esac
 }
 
 install() {
     choose_service
     [ -n "$prefix" ] || [ "$(id -u)" = 0 ] || die "must be run as root (or with --prefix)"
+    check_python
     [ -n "$prefix" ] || ensure_user
     ensure_directories
     build_release
@@ -150,7 +158,7 @@ install() {
 uninstall() {
     [ -n "$prefix" ] || [ "$(id -u)" = 0 ] || die "must be run as root (or with --prefix)"
     stop_service
-    rm -rf "$program" "$program_conf" "$unit" "$rotation" "$command"
+    rm -rf "$program" "$program_conf" "$unit" "$dashboard" "$rotation" "$command"
     forget_service
     if [ "$purge" = yes ]; then
         purge

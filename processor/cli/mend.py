@@ -24,13 +24,13 @@ def retry(arguments: argparse.Namespace) -> int:
         raise UsageError("give PATH, --all, or any of --since, --code and --feed")
     since, settings = _since(arguments.since), settings_for()
     from processor.commands import ledger  # noqa: PLC0415
-    from processor.ledger.selection import Selection  # noqa: PLC0415
+    from processor.ledger.chosen import ChosenFiles  # noqa: PLC0415
 
     with told_plainly():
         if arguments.path is not None:
             one = Path(arguments.path)
             return _told(ledger.PendingAgain(ledger.retry(settings, [one]), 1), arguments, one)
-        selection = Selection(code=arguments.code, feed=arguments.feed, since_ms=since)
+        selection = ChosenFiles(code=arguments.code, feed=arguments.feed, since_ms=since)
         paths = ledger.failed_files(settings, selection)
         if not _agreed(len(paths), "failed", arguments):
             return FAILED

@@ -29,10 +29,10 @@ from processor.domain.status import Order, Status
 from processor.domain.timeline import Passed, timeline_from
 from processor.environment import Places
 from processor.feeds.load import load_feeds
+from processor.ledger.chosen import ChosenFiles
 from processor.ledger.database import FEEDS_SINCE, Lock
 from processor.ledger.reader import delivered_by_feed, reading
 from processor.ledger.records import Found
-from processor.ledger.selection import Selection
 from processor.ledger.writer import Ledger
 
 MOST_OBJECTS = 1000
@@ -128,7 +128,7 @@ class PendingAgain:
     chosen: Annotated[int, "how many were asked for; those whose file is gone stay as they are"]
 
 
-def failed_files(settings: Settings, selection: Selection) -> list[Path]:
+def failed_files(settings: Settings, selection: ChosenFiles) -> list[Path]:
     """Return the failed ones of these files, as far as they are below WATCH_PATH. Raises FileNotFoundError."""
     root = os.fsencode(settings.watch_path) + b"/"
     where, arguments = replace(selection, status=Status.FAILED).where()

@@ -5,9 +5,9 @@ The one change it offers is a retry, through the daemon's control socket.
 chart     Bars of the throughput chart, as numbers for the template
 estimate  Estimate of the time left, by bytes and by files
 feeds     The feeds as their page shows them
-filters   Filters of a list of files, as the address of a page has them
-health    Health: the daemon, the store, the catalog, what is watched, protections
-journey   A file's journey: events in order, and the time between them
+filters   Filters of lists of files, from and to an address
+health    Health of the daemon and of what it needs
+journey   A file's journey: events and the time between them
 kept      A value that many pages ask for
 objects   Objects of a file: searched, added up, a page of them
 pages     Content of each page; everything from strangers is escaped

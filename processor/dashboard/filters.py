@@ -1,4 +1,4 @@
-"""Filters of a list of files, as the address of a page has them."""
+"""Filters of lists of files, from and to an address."""
 
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime, timedelta
@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 from processor.dashboard.records import Sort
 from processor.domain.status import Status
-from processor.ledger.selection import Selection
+from processor.ledger.chosen import ChosenFiles
 
 NO_FEED = "(none)"
 _LONGEST = 4096
@@ -24,11 +24,11 @@ class Filter:
     until: str = ""
     sort: str = ""
 
-    def selection(self) -> Selection:
+    def selection(self) -> ChosenFiles:
         """Return the files that are meant."""
         feed = None if not self.feed else "" if self.feed == NO_FEED else self.feed
         status = Status(self.status) if self.status else None
-        return Selection(self.q, status, self.code or None, feed, _day_ms(self.since), _day_ms(self.until, 1))
+        return ChosenFiles(self.q, status, self.code or None, feed, _day_ms(self.since), _day_ms(self.until, 1))
 
     @property
     def order(self) -> Sort:

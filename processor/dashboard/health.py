@@ -1,4 +1,4 @@
-"""Health: the daemon, the store, the catalog, what is watched, protections."""
+"""Health of the daemon and of what it needs."""
 
 import time
 from dataclasses import dataclass

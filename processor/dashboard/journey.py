@@ -1,4 +1,4 @@
-"""A file's journey: events in order, and the time between them."""
+"""A file's journey: events and the time between them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -5,9 +5,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from processor.ledger.chosen import CODE, ChosenFiles
 from processor.ledger.database import FEEDS_SINCE
 from processor.ledger.reader import reading
-from processor.ledger.selection import CODE, Selection
 
 PAGE_ROWS = 50
 MOST_COUNTED = 100_000
@@ -122,7 +122,7 @@ def latest_pace(ledger: Path, now_ms: int, minutes: int) -> Pace:
     return Pace(files, int(size_bytes), now_ms if began_ms is None else max(began_ms, since_ms))
 
 
-def search(ledger: Path, selection: Selection, sort: Sort = Sort.LATEST, place: str = "") -> RecordPage:
+def search(ledger: Path, selection: ChosenFiles, sort: Sort = Sort.LATEST, place: str = "") -> RecordPage:
     """Return one page of the files; `place` is the `before` or the `after` of another page.
 
     Raises FileNotFoundError when there is no ledger.
@@ -164,7 +164,7 @@ def _is_number(text: str) -> bool:
     return text.isascii() and text.isdigit() and len(text) < 19  # noqa: PLR2004 - digits of SQLite's integers
 
 
-def totals(ledger: Path, selection: Selection) -> Totals:
+def totals(ledger: Path, selection: ChosenFiles) -> Totals:
     """Return how many files those are. Raises FileNotFoundError when there is no ledger."""
     where, arguments = selection.where()
     query = (
@@ -176,7 +176,7 @@ def totals(ledger: Path, selection: Selection) -> Totals:
     return Totals(min(files, MOST_COUNTED), int(size_bytes), files > MOST_COUNTED)
 
 
-def failure_groups(ledger: Path, selection: Selection) -> FailureGroups:
+def failure_groups(ledger: Path, selection: ChosenFiles) -> FailureGroups:
     """Return the failed ones of the files by reason and feed. Raises FileNotFoundError when there is no ledger."""
     where, arguments = selection.where()
     with reading(ledger) as db:

@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from processor.cli.parser import DISTRIBUTION
+from processor.cli.completion import _SCRIPTS
+from processor.cli.manual import manual
+from processor.cli.parser import DISTRIBUTION, commands, parser
 from processor.config import Settings
 from processor.remote.dask_engine import _ALIKE
 
@@ -42,17 +44,46 @@ def test_both_supervisors_wait_longer_than_the_daemon_drains() -> None:
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")
-def test_systemd_understands_the_unit_and_finds_little_exposed(tmp_path: Path) -> None:
-    unit = (DEPLOY / "processor.service").read_text().replace("@USER@", "daemon")
+@pytest.mark.parametrize("name", ["processor.service", "processor-dashboard.service"])
+def test_systemd_understands_the_unit_and_finds_little_exposed(tmp_path: Path, name: str) -> None:
+    unit = (DEPLOY / name).read_text().replace("@USER@", "daemon")
     command = f"ExecStart={sys.executable} -m processor"
     unit = re.sub(r"^ExecStart=\S+", command, unit, flags=re.MULTILINE).replace("@PREFIX@", "")
-    path = tmp_path / "processor.service"
+    path = tmp_path / name
     path.write_text(unit)
     verified = subprocess.run(["systemd-analyze", "verify", path], capture_output=True, text=True, check=False)
-    assert [line for line in verified.stderr.splitlines() if "processor.service" in line] == []
+    assert [line for line in verified.stderr.splitlines() if name in line] == []
     command_line = ["systemd-analyze", "security", "--offline=true", "--threshold=25", path]
     exposed = subprocess.run(command_line, capture_output=True, text=True, check=False)
     assert exposed.returncode == 0, exposed.stdout
+
+
+def test_the_manual_has_every_command_and_argument_and_no_request_of_a_stranger() -> None:
+    page = manual()
+    lines = page.splitlines()
+    plain = page.replace("\\-", "-")
+    for each in commands(parser()):
+        assert f".SS processor {each.words}" in plain
+        for action in each.parser._actions:
+            assert all(
+                f"\\fB{option}\\fR" in plain for option in action.option_strings if option not in ("-h", "--help")
+            )
+    requests = {line.split()[0] for line in lines if line.startswith((".", "'"))}
+    assert requests <= {".TH", ".SH", ".SS", ".TP", ".PP", ".B", ".BR", ".I"}
+    assert "" not in lines, "an empty line is a paragraph of its own"
+
+
+def test_the_package_brings_what_the_program_makes_of_itself() -> None:
+    script = (DEPLOY / "build-deb.sh").read_text()
+    for place in (
+        "man/man1",
+        "bash-completion/completions",
+        "fish/vendor_completions.d",
+        "processor-dashboard.service",
+    ):
+        assert place in script
+    done = subprocess.run(["bash", "-n"], input=_SCRIPTS["bash"], text=True, capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_the_lock_file_has_every_dependency_in_the_version_that_is_asked_for() -> None:

@@ -88,6 +88,11 @@ def test_wrong_usage_changes_nothing_and_ends_with_2(arguments: list[str]) -> No
 @pytest.mark.skipif(shutil.which("apt-get") is None, reason="the copy of the machine has Debian's Python at its place")
 def test_on_the_machine_itself_it_makes_a_user_and_takes_it_away_again(wheelhouse: Path, machine: Machine) -> None:
     script = '"$1/install.sh" "$2" --python /usr/bin/python3 --wheelhouse "$3" --service systemd'
+    # An interpreter that only root can reach is refused, with the reason, before anything is changed.
+    machine.sh("/usr/bin/python3 -m venv --copies --without-pip /root/hidden; chmod 700 /root")
+    refused = machine.sh('! "$1/install.sh" install --python /root/hidden/bin/python --service systemd 2>&1', DEPLOY)
+    assert "lies below /root, which processor may not enter" in refused
+    assert machine.sh("getent passwd processor || true") == ""
     machine.sh(script, DEPLOY, "install", wheelhouse)
     assert "User=processor\n" in machine.sh("cat /etc/systemd/system/processor.service")
     assert machine.sh("stat -c '%a %U %G' /etc/processor/processor.env") == "640 root processor\n"

@@ -48,6 +48,13 @@ def test_it_brings_what_an_operator_copies_from(package: Path) -> None:
         *(f"examples/{each}" for each in examples),
     ):
         assert f"{place}{name}\n" in listed, name
+    for name in (
+        "usr/share/man/man1/processor.1.gz",
+        "usr/share/bash-completion/completions/processor",
+        "usr/share/fish/vendor_completions.d/processor.fish",
+        "lib/systemd/system/processor-dashboard.service",
+    ):
+        assert f" ./{name}\n" in listed, name
 
 
 def test_it_installs_serves_people_runs_as_its_own_user_and_goes_without_taking_data_along(
@@ -73,6 +80,10 @@ def test_it_installs_serves_people_runs_as_its_own_user_and_goes_without_taking_
         # The command for people runs beside it, and says what is wrong.
         machine.write("/tmp/table.csv", b"a,b\n1,2\n")
         machine.sh("processor convert /tmp/table.csv /tmp/table.parquet; test -s /tmp/table.parquet")
+        machine.sh("mkdir -m 777 /tmp/of-all; cp /tmp/table.csv /tmp/of-all")
+        as_user = "setpriv --reuid=nobody --regid=nogroup --clear-groups processor"
+        machine.sh(f"cd /tmp/of-all; {as_user} convert table.csv table.parquet; test -s table.parquet")
+        assert "BIGINT" in machine.sh(f"cd /tmp/of-all; {as_user} plan table.csv")
         output = machine.sh("processor run 2>&1 || echo exit $?")
         assert "S3_BUCKET" in output
         assert output.endswith("exit 78\n")

@@ -38,12 +38,6 @@ SHOTS = {
     "dashboard-phone.png": ("?span=24h", 390, "light"),
     "file.png": ("file?path={watch}/orders/2026-03.csv", 1200, "light"),
     "failures.png": ("files?status=failed", 1200, "dark"),
-    "retry.png": ("retry?status=failed&code=csv.malformed-rows", 1200, "light"),
-    "archive.png": ("file?path={watch}/partner-export.zip", 1200, "light"),
-    "feeds.png": ("feeds", 1200, "light"),
-    "tables.png": ("tables", 1200, "dark"),
-    "failures-phone.png": ("files?status=failed", 390, "dark"),
-    "file-phone.png": ("file?path={watch}/orders/2026-03.csv", 390, "light"),
 }
 
 

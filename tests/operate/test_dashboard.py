@@ -18,8 +18,8 @@ from processor.dashboard.filters import filter_from
 from processor.dashboard.objects import object_page
 from processor.dashboard.records import PAGE_ROWS, Bucket, Pace, Sort, failure_groups, search, throughput, totals
 from processor.domain.status import Status
+from processor.ledger.chosen import ChosenFiles
 from processor.ledger.records import Found
-from processor.ledger.selection import Selection
 from processor.ledger.writer import Ledger
 from tests.e2e.daemon import Daemon
 from tests.operate.conftest import StartDashboard, command
@@ -190,7 +190,7 @@ def ledger(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("sort", Sort)
 def test_pages_of_a_search_hold_every_match_once_there_and_back(ledger: Path, sort: Sort) -> None:
     for status, expected in ((None, 120), (Status.PENDING, 108), (Status.FAILED, 12), (Status.COMPLETED, 0)):
-        selection = Selection("_X.CSV", status)
+        selection = ChosenFiles("_X.CSV", status)
         pages = [search(ledger, selection, sort)]
         while pages[-1].after is not None:
             pages.append(search(ledger, selection, sort, pages[-1].after))
@@ -203,11 +203,11 @@ def test_pages_of_a_search_hold_every_match_once_there_and_back(ledger: Path, so
             assert back.before is not None
             assert search(ledger, selection, sort, back.before).files == page.files
         assert pages[0].before is None
-    assert search(ledger, Selection("0xx"), sort).files == (), "an underscore is an underscore"
+    assert search(ledger, ChosenFiles("0xx"), sort).files == (), "an underscore is an underscore"
 
 
 def test_failures_are_grouped_and_chosen_by_reason_feed_and_day(ledger: Path) -> None:
-    groups = failure_groups(ledger, Selection()).groups
+    groups = failure_groups(ledger, ChosenFiles()).groups
     assert [(group.code, group.feed, group.files) for group in groups] == [
         ("csv.malformed-rows", "", 7),
         ("csv.malformed-rows", "orders", 4),

@@ -1,4 +1,4 @@
-"""Choose files of the ledger: by path, status, reason, feed and time."""
+"""Choose files by path, status, reason, feed and time."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +15,7 @@ _OF_ANY_FEED = "SELECT file_id FROM feed_files"
 
 
 @dataclass(frozen=True, slots=True)
-class Selection:
+class ChosenFiles:
     """Files that are meant; what is not given does not matter. `text` is part of the path, of ASCII in either case.
 
     `code` is a reason to fail, `feed` a feed's name, "": those of none. A file counts from `since_ms` to before

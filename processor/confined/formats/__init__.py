@@ -8,7 +8,7 @@ xml/            XML
 base            The seam between formats and everything that calls them
 dialect         How a delimited text is written: separators, quotes, line endings
 duckdb_session  This process's one DuckDB connection
-empty           A file of zero bytes as a table, where declared
+empty           A file without rows as a table of declared columns
 pipe_feed       Feed rows or texts to DuckDB through a pipe
 sql             SQL text: literals, identifiers, and reading CSV without guessing
 """

@@ -1,4 +1,4 @@
-"""A file of zero bytes as a table, where declared."""
+"""A file without rows as a table of declared columns."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,8 +8,10 @@ from processor.confined.formats.parquet.receipt import TextColumn
 from processor.domain.conversion import Column, ConversionOptions, Facts, Receipt
 from processor.streams.output import Output
 
+_ZERO_BYTES = (("empty-file", "declared"),)
 
-def convert_empty(options: ConversionOptions, output: Output, metadata: Facts) -> Receipt:
+
+def convert_empty(options: ConversionOptions, output: Output, metadata: Facts, facts: Facts = _ZERO_BYTES) -> Receipt:
     """Write a Parquet with the declared columns and no row."""
 
     @contextmanager
@@ -17,7 +19,7 @@ def convert_empty(options: ConversionOptions, output: Output, metadata: Facts) -
         texts = ", ".join(f"NULL::VARCHAR AS c{index}" for index in range(len(_texts(options))))
         yield f"(SELECT {texts} WHERE false)"
 
-    return _table(options).write(DeclaredRows(reading, lambda: 0), output, metadata, (("empty-file", "declared"),))
+    return _table(options).write(DeclaredRows(reading, lambda: 0), output, metadata, facts)
 
 
 def plan_empty(options: ConversionOptions) -> tuple[Column, ...]:

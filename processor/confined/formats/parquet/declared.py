@@ -17,7 +17,13 @@ from processor.confined.formats.parquet.column_batches import Pieces
 from processor.confined.formats.parquet.copy import Written, rows_a_group
 from processor.confined.formats.parquet.receipt import TextColumn, compare_rows, described
 from processor.confined.formats.sql import literal, quoted
-from processor.confined.formats.types.declared import Marks, declared_check, declared_value, structure_of
+from processor.confined.formats.types.declared import (
+    Marks,
+    declared_check,
+    declared_value,
+    holds_declared,
+    structure_of,
+)
 from processor.domain.column_types import is_nested
 from processor.domain.conversion import Column, ConversionOptions, Facts, Receipt
 from processor.domain.declarations import (
@@ -52,6 +58,8 @@ class DeclaredRows:
     read: Callable[[], int | None] | None = None
     raw: RawRows | None = None
     more_rejects: Callable[[], Iterator[bytes]] | None = None
+    differing: Callable[[], Mapping[int, tuple[int, str]]] | None = None
+    """Rows, by their number in `raw`, that the reading leaves out: a value's column, and its text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +119,15 @@ class DeclaredTable:
             if match is None:
                 raise
             raise self._surprise(int(match[1]), match[2], rows) from error
-        rejected = self._write_rejects(rows, output) if rejects_rows or self._drops or rows.more_rejects else 0
+        wrong = self._write_rejects(rows, output) if rejects_rows or self._drops or rows.more_rejects else []
         read = rows.read() if rows.read is not None else None
-        compare_rows(None if read is None else read - rejected, written)
-        return Receipt(written.rows, self._described(written), rejected, facts)
+        compare_rows(None if read is None else read - len(wrong), written)
+        columns = self._all()
+        surprises = dict.fromkeys(
+            columns[index].declaration.source or columns[index].declaration.name for index in wrong
+        )
+        facts = (*facts, drift_fact(Drift.SURPRISE, surprises)) if surprises else facts
+        return Receipt(written.rows, self._described(written), len(wrong), facts)
 
     def _drift(self) -> Iterator[tuple[str, str]]:
         """Yield what of the table is not as declared and is delivered all the same."""
@@ -219,7 +232,9 @@ class DeclaredTable:
                 text = f"json_transform_strict({text}, {literal(orjson.dumps(structure_of(said.type)).decode())})"
             value = declared_value(said, said.type, c, surprise)
             value = f"CASE WHEN {c} IS NULL THEN {null} ELSE {value} END"
-            return _Expressions([f"{text} AS {c}"], [], value)
+            right = [f"{c} IS NOT NULL"] if said.required else []
+            right += [holds_declared(said, said.type, c)] if filtered else []
+            return _Expressions([f"{text} AS {c}"], right, value)
         check = declared_check(said, c, x, self._marks)
         inner = [f"{quoted(column.source)} AS {c}"]
         if check.cast != "NULL":
@@ -271,20 +286,25 @@ class DeclaredTable:
             finally:
                 cursor.close()
 
-    def _write_rejects(self, rows: DeclaredRows, output: Output) -> int:
-        """Write the rejected rows, verbatim, each with its line and the reason; return how many rows were rejected."""
-        wrong = {row: self._why(index, text) for row, index, text in self._wrong_rows(rows.reading)}
-        if not (wrong or self._drops or rows.more_rejects):
-            return 0
+    def _write_rejects(self, rows: DeclaredRows, output: Output) -> list[int]:
+        """Write the rejected rows, verbatim, each with its line and the reason; return the wrong column of each."""
+        found = {row: (index, text) for row, index, text in self._wrong_rows(rows.reading)}
+        differing = rows.differing() if rows.differing is not None else {}
+        if not (found or differing or self._drops or rows.more_rejects):
+            return []
         dropped = ", ".join(column.original_name or column.name for column in self._extra) if self._drops else ""
         with output.rejects() as rejects:
+            left_out = 0
             for number, (line, raw) in enumerate(rows.raw() if rows.raw is not None else ()):
-                reason = wrong.get(number) or (f"not declared: {dropped}" if dropped else "")
-                if reason:
+                wrong = differing.get(number)
+                left_out += wrong is not None
+                wrong = wrong or found.get(number - left_out)
+                if wrong or dropped:
+                    reason = self._why(*wrong) if wrong else f"not declared: {dropped}"
                     rejects.write(rejected_line(line, raw, reason))
             for lines in rows.more_rejects() if rows.more_rejects is not None else ():
                 rejects.write(lines)
-        return len(wrong)
+        return [index for index, _ in (*found.values(), *differing.values())]
 
     def _why(self, index: int, text: str | None) -> str:
         said = self._all()[index].declaration

@@ -69,6 +69,20 @@ def declared_value(column: ColumnDeclaration, type_: str, text: str, surprise: s
     return f"CASE WHEN {text} IS NULL THEN NULL WHEN {found.holds} THEN {found.value} ELSE {surprise} END"
 
 
+def holds_declared(column: ColumnDeclaration, type_: str, text: str, depth: int = 0) -> str:
+    """Return the condition, never NULL, that `type_` holds every text in `text`, a structure or list of texts."""
+    if type_.endswith("[]"):
+        element = f"e{depth}"
+        inner = holds_declared(column, type_[:-2], element, depth + 1)
+        return f"coalesce(len(list_filter({text}, lambda {element}: NOT ({inner}))) = 0, true)"
+    if fields := struct_fields(type_):
+        return "(" + " AND ".join(holds_declared(column, of, f"{text}.{name}", depth) for name, of in fields) + ")"
+    if type_ == "VARCHAR":
+        return "true"
+    cast_ = _check(column, type_, text, "", Marks()).cast
+    return f"({text} IS NULL OR {_check(column, type_, text, cast_, Marks()).holds})"
+
+
 def structure_of(type_: str) -> object:
     """Return the structure of texts that the type is read as: "VARCHAR", a list of one, or a dict of them."""
     if type_.endswith("[]"):

@@ -10,10 +10,12 @@ left out.
 from dataclasses import replace
 
 from processor.confined.formats.base import Format, TablePlan
+from processor.confined.formats.empty import convert_empty, plan_empty
 from processor.confined.formats.parquet.write import propose, write_table
 from processor.confined.formats.xml.decode import CHUNK_BYTES, encoding_of
 from processor.confined.formats.xml.feed import LineTooLong, XmlFeed
 from processor.confined.formats.xml.records import UnexpectedShape
+from processor.confined.formats.xml.row_path import NoDeclaredRowError, may_hold_rows
 from processor.confined.formats.xml.survey import DocumentSurvey, glimpse, survey
 from processor.confined.formats.xml.table import Table, original_name
 from processor.domain.conversion import Column, ConversionOptions, DataFormat, Facts, Receipt
@@ -45,6 +47,9 @@ def convert_xml(
             pass  # the first rows did not show everything: all of the document is surveyed
     try:
         return _write(source, survey(source.open, rules), options, output, metadata)
+    except NoDeclaredRowError as none:
+        _see_no_rows(none, options)
+        return convert_empty(options, output, metadata, (("encoding", _encoding(source)), ("xml-rows", "none")))
     except UnexpectedShape as error:
         raise transient("xml.changed", f"the file changed while it was read ({error})", "it is tried again") from error
 
@@ -68,6 +73,7 @@ def _write(
                 nested=nested,
                 facts=facts,
                 rows_read=lambda: feed.rows,
+                raw_rows=feed.raw_rows,
             )
         except LineTooLong as error:
             feed.make_room(error.length)
@@ -77,7 +83,11 @@ def _write(
 
 def plan_xml(source: Source, data_format: DataFormat, options: ConversionOptions) -> TablePlan:  # noqa: ARG001
     """Return how `source` would be converted. Reads all of it, writes nothing; raises as `convert_xml` does."""
-    table = Table(survey(source.open, _rules(options)))
+    try:
+        table = Table(survey(source.open, _rules(options)))
+    except NoDeclaredRowError as none:
+        _see_no_rows(none, options)
+        return TablePlan((("encoding", _encoding(source)), ("rows", "none")), plan_empty(options))
     feed = XmlFeed(source.open, table)
     texts, nested = table.text_columns(), table.nested_columns()
     while True:
@@ -88,6 +98,13 @@ def plan_xml(source: Source, data_format: DataFormat, options: ConversionOptions
         else:
             facts = (("encoding", _encoding(source)), ("rows", ", ".join(table.row_paths())))
             return TablePlan(facts, tuple(map(_described, columns)))
+
+
+def _see_no_rows(none: NoDeclaredRowError, options: ConversionOptions) -> None:
+    """Raise DeliveryError unless the document is an empty table of declared columns."""
+    declared = options.declaration.columns if options.declaration is not None else None
+    if declared is None or may_hold_rows(none.root, {column.source or column.name for column in declared.columns}):
+        raise none.refusal() from none
 
 
 def _rules(options: ConversionOptions) -> XmlDeclaration:

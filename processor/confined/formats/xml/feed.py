@@ -48,6 +48,13 @@ class XmlFeed:
             )
         self._buffer_size = 2 * length + _SMALLEST_BUFFER
 
+    def raw_rows(self) -> Iterator[tuple[int, bytes]]:
+        """Yield the line of each row, in their order, and the row as XML; see `RawRows` in declared."""
+        visitor = _RawRows(self._open, self._table)
+        for _ in visitor.scan.steps():
+            rows, visitor.rows = visitor.rows, []
+            yield from rows
+
     @contextmanager
     def reading(self) -> Iterator[str]:
         """Yield the relation of a new reading; see `Reading` in table."""
@@ -66,6 +73,34 @@ class XmlFeed:
             self.rows = writer.rows
             if writer.error is not None:
                 raise writer.error
+
+
+class _RawRows:
+    """Collects the rows of a reading as they stand in the document, but for the quotes of attributes."""
+
+    bulk = None
+
+    def __init__(self, open_again: Callable[[], BinaryIO], table: Table) -> None:
+        self.rows: list[tuple[int, bytes]] = []
+        self._table = table
+        self.scan = Scan(open_again, table.survey.layout, Names(table.survey.ambiguous), self)
+
+    def item(self, path: Path, node: Node) -> None:
+        if path in self._table.kinds:
+            self.rows.append((self.scan.parser.item_line, element_xml(node).encode()))
+
+    def wrapper(self, path: Path, attributes: list[str]) -> None:
+        """Pass: no row begins here."""
+
+    def text(self, path: Path, text: str) -> None:
+        if path in self._table.texts:
+            self.rows.append((self.scan.parser.item_line, text.encode()))
+
+    def regular(self, path: Path, buffer: bytes, start: int) -> tuple[int, bool]:  # noqa: ARG002 - the protocol's
+        return start, True
+
+    def next_piece(self) -> None:
+        """Pass: the rows are taken after each piece."""
 
 
 class _Writer:

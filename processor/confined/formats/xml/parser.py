@@ -61,6 +61,7 @@ class TreeParser:
         self._stack: list[Node] = []
         self._nodes = 0
         self._item_start = 0
+        self.item_line = 0  # on which the last item begins, in what was fed
         self._ended_at = -1
         self._fed = 0
         self._inserted = 0  # bytes that are not the document's
@@ -153,6 +154,7 @@ class TreeParser:
         self._stack.append([name, attributes, []])
         self._nodes = 1
         self._item_start = self._expat.CurrentByteIndex
+        self.item_line = self._expat.CurrentLineNumber
         self._inside()
 
     def _end_outside(self, _name: str) -> None:

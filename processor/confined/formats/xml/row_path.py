@@ -8,11 +8,14 @@ its own kind, so that the order of the document stays.
 """
 
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from processor.confined.formats.xml.parser import Path
 from processor.confined.formats.xml.schema import ElementShape
-from processor.domain.errors import refused
+from processor.domain.errors import DeliveryError, refused
+
+TEXT_COLUMN = "#text"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +24,38 @@ class RowLayout:
 
     wrappers: frozenset[Path]
     row: Path | None
+
+
+class NoDeclaredRowError(Exception):
+    """No element has the name that is declared for the rows."""
+
+    def __init__(self, root: ElementShape, row: str) -> None:
+        super().__init__(row)
+        self.root, self.row = root, row
+
+    def refusal(self) -> DeliveryError:
+        """Return the failure of a document that must have rows."""
+        return refused("feed.row", f"no element is called {self.row!r}", "correct row in [feed.xml]")
+
+
+def may_hold_rows(root: ElementShape, columns: AbstractSet[str]) -> bool:
+    """Tell whether a document without the declared row has anything that could be rows of these `columns`.
+
+    An empty list of orders has wrappers and, below the root, single texts that are no columns; nothing else.
+    """
+    if root.has_characters or root.mixed:
+        return True
+    plain = [child for child in root.children.values() if child.is_plain and child.has_characters]
+    if plain and (TEXT_COLUMN in columns or any(child.name in columns for child in plain)):
+        return True
+    return any(child.count > 1 or (child not in plain and _has_values(child)) for child in root.children.values())
+
+
+def _has_values(shape: ElementShape) -> bool:
+    """Tell whether the elements, or any below them, have a value or come more than once."""
+    if shape.attributes or shape.has_characters or shape.mixed or shape.count > 1:
+        return True
+    return any(map(_has_values, shape.children.values()))
 
 
 def decide(root: ElementShape, used: RowLayout | None, *, by_kind: bool) -> RowLayout:

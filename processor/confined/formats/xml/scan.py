@@ -5,7 +5,7 @@ elements, need not be shown to it: what it sees without them is well-formed if a
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import BinaryIO, Protocol
 from xml.parsers import expat
 
@@ -60,13 +60,18 @@ class Scan:
 
         Raises DeliveryError for what is refused, and for a document that is not well-formed.
         """
+        for _ in self.steps(limit):
+            pass
+
+    def steps(self, limit: int | None = None) -> Iterator[None]:
+        """Read as `run` does, and yield after each piece of the document."""
         try:
             with self._open() as reader:
-                self._run(reader, limit)
+                yield from self._run(reader, limit)
         except expat.ExpatError as error:
             raise refuse_malformed(self._open, self.parser.error_index() + self._skipped, error) from error
 
-    def _run(self, reader: BinaryIO, limit: int | None) -> None:
+    def _run(self, reader: BinaryIO, limit: int | None) -> Iterator[None]:
         held = b""
         taken = 0
         for chunk in read_normalised(reader):
@@ -76,8 +81,10 @@ class Scan:
             taken += len(chunk)
             if limit is not None and taken >= limit:
                 return
+            yield
         self._feed(held)
         self.parser.close()
+        yield
 
     def _take(self, buffer: bytes) -> int:
         """Take what `buffer` has and return how much of it that was; the start of a row may be left for later."""

@@ -14,7 +14,7 @@ from processor.confined.formats.xml.fast.bulk import Bulk
 from processor.confined.formats.xml.namespaces import Names
 from processor.confined.formats.xml.parser import ATTRIBUTES, PARTS, Node, Path
 from processor.confined.formats.xml.records import record_of
-from processor.confined.formats.xml.row_path import RowLayout, decide, declared_layout
+from processor.confined.formats.xml.row_path import NoDeclaredRowError, RowLayout, decide, declared_layout
 from processor.confined.formats.xml.scan import Scan
 from processor.confined.formats.xml.schema import ElementShape, Shapes
 from processor.domain.declarations import XmlDeclaration
@@ -51,7 +51,7 @@ class DocumentSurvey:
 def survey(open_again: Callable[[], BinaryIO], rules: XmlDeclaration = NOTHING_DECLARED) -> DocumentSurvey:
     """Read the document that `open_again` opens until its layout is certain; once for most documents.
 
-    Raises DeliveryError for what is refused, and for a document that is not well-formed.
+    Raises DeliveryError for what is refused, and for a document that is not well-formed; NoDeclaredRowError.
     """
     layout, ambiguous = _first_guess(open_again, rules)
     for readings in range(1, _MOST_READINGS + 1):
@@ -195,7 +195,7 @@ class _Surveyor:
         row = self._rules.row
         found = declared_layout(root, row)
         if found is None:
-            raise refused("feed.row", f"no element is called {row!r}", "correct row in [feed.xml]")
+            raise NoDeclaredRowError(root, row)
         if self._envelope_size > _LARGEST_ENVELOPE:
             raise refused(
                 "feed.row",

@@ -15,10 +15,12 @@ from processor.domain.declarations import (
     ColumnsDeclaration,
     CsvDeclaration,
     Declaration,
+    Drift,
     JsonDeclaration,
     OnExtra,
     OnMissing,
     OnSurprise,
+    drift_of,
 )
 from processor.domain.errors import DeliveryError
 from processor.streams.source import BytesSource
@@ -230,3 +232,71 @@ def test_a_file_of_zero_bytes_is_a_table_without_rows_where_that_is_declared(dat
         "BIGINT",
         'STRUCT("x" DATE)[]',
     ]
+
+
+LINES = Column("lines", 'STRUCT("n" BIGINT, "at" DATE)[]')
+NESTED = {
+    JSONL: (
+        "{}",
+        {
+            '{"id":1,"lines":[{"n":1,"at":null},{"n":2}]}': 1,
+            '{"id":2,"lines":[{"n":"x"}]}': None,
+            '{"id":3,"lines":"none"}': None,
+            '{"id":"y","lines":[]}': None,
+            '{"id":5,"lines":[{"n":1,"z":2}]}': None,
+            '{"id":6,"lines":null}': 6,
+        },
+    ),
+    XML: (
+        "<r>\n{}</r>",
+        {
+            "<o><id>1</id><lines><n>1</n></lines><lines><n>2</n></lines></o>": 1,
+            "<o><id>2</id><lines><n>x</n></lines></o>": None,
+            "<o><id>y</id></o>": None,
+            "<o><id>6</id></o>": 6,
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("data_format", NESTED)
+def test_a_surprise_within_a_structure_rejects_its_row_verbatim(data_format: DataFormat) -> None:
+    around, lines = NESTED[data_format]
+    text = around.replace("{}", "".join(f"{line}\n" for line in lines))
+    first = 1 + around.count("\n")
+    two = around.replace("{}", "".join(f"{line}\n" for line in [*lines][:2]))
+    code, told = refusal(data_format, two, Column("id", "BIGINT"), LINES)
+    assert (code, f"line {first + 1}: column 'lines'" in told) == ("feed.surprise", True), told
+
+    said = {"on_surprise": OnSurprise.REJECT_ROW, "on_missing": OnMissing.NULL}
+    output, receipt = convert(data_format, text, Column("id", "BIGINT"), LINES, **said)
+    assert output.table().column("id").to_pylist() == [1, 6]
+    assert [each["n"] for each in output.table().column("lines").to_pylist()[0]] == [1, 2]
+    assert {line["text"]: line["line"] for line in output.rejected} == {
+        line: first + at for at, (line, kept) in enumerate(lines.items()) if kept is None
+    }
+    assert receipt.rejected_rows == len(lines) - 2
+    assert set(drift_of(receipt.facts)) == {(Drift.SURPRISE, "lines"), (Drift.SURPRISE, "id")}
+
+
+def test_declared_json_is_read_once_unless_late_rows_are_longer_or_have_other_names() -> None:
+    class Counting(BytesSource):
+        opened = 0
+
+        def open(self) -> Any:
+            Counting.opened += 1
+            return super().open()
+
+    def readings(text: str, **said: Any) -> int:
+        Counting.opened = 0
+        declared = ColumnsDeclaration((Column("a", "BIGINT"),), **said)
+        options = ConversionOptions(declaration=Declaration("f", "0" * 64, columns=declared))
+        output = WithRejects()
+        format_of(JSONL).convert(Counting("t", text.encode()), JSONL, options, output, ())
+        assert output.table().column("a").to_pylist() == list(range(text.count("\n")))
+        return Counting.opened
+
+    lines = "".join(f'{{"a":{n}}}\n' for n in range(2000))
+    assert readings(lines) == 2  # the head, for the shape, and all
+    late = lines + f'{{"a":2000,"z":"{"x" * 3_000_000}"}}\n'
+    assert readings(late, on_extra=OnExtra.TEXT) == 4  # and the first rows, for names; and all again

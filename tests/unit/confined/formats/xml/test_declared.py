@@ -58,3 +58,35 @@ def test_a_row_that_is_not_there_or_at_several_places_is_refused() -> None:
     assert "/a/b/r, /a/c/r" in refusal("<a><b><r/></b><c><r/></c></a>", row="r")
     large = "<x>" + "y" * 70_000 + "</x>"
     assert "outside of the elements called 'r'" in refusal(f"<a>{large}<r/><r/></a>", row="r")
+
+
+ID = (ColumnDeclaration("@id", "BIGINT"), ColumnDeclaration("line", 'STRUCT("sku" VARCHAR)[]'))
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        "<orders/>",
+        "<orders day='2024-01-01'>\n</orders>",
+        "<e><made>2024-01-01</made><by>me</by></e>",
+        "<e><body><orders/></body></e>",
+    ],
+)
+def test_a_document_without_a_row_is_a_table_without_rows(document: str) -> None:
+    table = convert(document, ID, row="order")
+    assert table.num_rows == 0
+    assert table.schema.remove_metadata() == convert(ONE, ID, row="order").schema.remove_metadata()
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        ONE,
+        "<orders><o><x>1</x></o></orders>",
+        "<orders><o/><o/></orders>",
+        "<orders>text</orders>",
+        "<o><line>a</line></o>",
+    ],
+)
+def test_a_document_that_may_have_rows_of_another_name_is_refused(document: str) -> None:
+    assert refusal(document, columns=ID, row="ordr").startswith("feed.row: no element is called 'ordr'")

@@ -95,7 +95,7 @@ class DeclaredJson:
     def _table(self) -> DeclaredTable:
         names = [*self._sources, *self.extra]
         texts = [TextColumn(f"c{index}", name) for index, name in enumerate(names)]
-        return DeclaredTable(self.declaration, texts, {}, self.options)
+        return DeclaredTable(self.declaration, texts, {}, self.options, json_texts=True)
 
     @contextmanager
     def _reading(self) -> Iterator[str]:

@@ -19,9 +19,11 @@ from processor.confined.formats.parquet.receipt import TextColumn, compare_rows,
 from processor.confined.formats.sql import literal, quoted
 from processor.confined.formats.types.declared import (
     Marks,
+    StructureDiffersError,
     declared_check,
     declared_value,
     holds_declared,
+    restructured,
     structure_of,
 )
 from processor.domain.column_types import is_nested
@@ -68,7 +70,7 @@ class _DeclaredColumn:
 
     declaration: ColumnDeclaration
     source: str | None
-    structured: bool = False  # the relation has structures and lists of texts, not JSON text
+    structure: object = "VARCHAR"  # of the column in the relation: structures and lists of texts
 
 
 class DeclaredTable:
@@ -86,13 +88,17 @@ class DeclaredTable:
         nested: Mapping[str, object],
         options: ConversionOptions,
         passthrough: Sequence[str] = (),
+        *,
+        json_texts: bool = False,
     ) -> None:
+        """Where they are `json_texts`, texts of nested columns are JSON in the declared structure."""
         assert declaration.columns is not None, "columns are declared"
         self._feed = declaration.feed
         self._columns_said: ColumnsDeclaration = declaration.columns
         self._marks = Marks(declaration.csv.decimal, declaration.csv.thousands)
         self._options = options
         self._passthrough = tuple(passthrough)
+        self._json_texts = json_texts
         self._columns, self._extra = self._matched(texts, nested)
 
     def write(self, rows: DeclaredRows, output: Output, metadata: Facts, facts: Facts) -> Receipt:
@@ -153,7 +159,7 @@ class DeclaredTable:
         for column in said.columns:
             name = column.source or column.name
             if name in nested:
-                found.append(_DeclaredColumn(column, name, structured=True))
+                found.append(_DeclaredColumn(column, name, nested[name]))
             elif name in by_name:
                 found.append(_DeclaredColumn(column, by_name.pop(name).source))
             elif said.on_missing is OnMissing.REFUSE:
@@ -222,19 +228,17 @@ class DeclaredTable:
             missing = f"NULL::{said.type}"
             return _Expressions([], ["false"] if said.required else [], missing)
         c, x = f"c{index}", f"x{index}"
-        surprise = (
-            f"error({literal(f'{_SURPRISE} {index} ')} || coalesce(left({c}::VARCHAR, {_LONGEST_SHOWN}), 'NULL'))"
-        )
+        surprise = _surprise_of(index, c)
         null = surprise if said.required else "NULL"
         if is_nested(said.type):
-            text = quoted(column.source)
-            if not column.structured:
-                text = f"json_transform_strict({text}, {literal(orjson.dumps(structure_of(said.type)).decode())})"
+            text = self._structured(index, column)
             value = declared_value(said, said.type, c, surprise)
             value = f"CASE WHEN {c} IS NULL THEN {null} ELSE {value} END"
             right = [f"{c} IS NOT NULL"] if said.required else []
             right += [holds_declared(said, said.type, c)] if filtered else []
             return _Expressions([f"{text} AS {c}"], right, value)
+        if column.structure != "VARCHAR":
+            self._structured(index, column)
         check = declared_check(said, c, x, self._marks)
         inner = [f"{quoted(column.source)} AS {c}"]
         if check.cast != "NULL":
@@ -248,6 +252,22 @@ class DeclaredTable:
         else:
             value = f"CASE WHEN {check.holds} THEN {check.value} WHEN {c} IS NULL THEN {null} ELSE {surprise} END"
         return _Expressions(inner, [], value)
+
+    def _structured(self, index: int, column: _DeclaredColumn) -> str:
+        """Return the column in its declared structure. Raises DeliveryError where it has another one."""
+        assert column.source is not None
+        said, text = column.declaration, quoted(column.source)
+        wanted = structure_of(said.type)
+        if self._json_texts:
+            return f"json_transform_strict({text}, {literal(orjson.dumps(wanted).decode())})"
+        try:
+            return restructured(text, column.structure, wanted, lambda value: _surprise_of(index, value))
+        except StructureDiffersError as error:
+            raise refused(
+                "feed.surprise",
+                f"column {said.source or said.name!r} {error}, declared as {said.type} (feed {self._feed!r})",
+                "declare the type that the values have in [feed.columns]",
+            ) from error
 
     def _surprise(self, index: int, text: str, rows: DeclaredRows) -> DeliveryError:
         said = self._all()[index].declaration
@@ -319,6 +339,11 @@ class _Expressions:
     inner: list[str]
     right: list[str]
     value: str
+
+
+def _surprise_of(index: int, value: str) -> str:
+    """Return the expression that ends the reading for a `value` that the column at `index` does not hold."""
+    return f"error({literal(f'{_SURPRISE} {index} ')} || coalesce(left({value}::VARCHAR, {_LONGEST_SHOWN}), 'NULL'))"
 
 
 def rejected_line(line: int, text: bytes, reason: str) -> bytes:

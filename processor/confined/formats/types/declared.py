@@ -6,9 +6,10 @@ back and compared.
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from processor.confined.formats.sql import literal
+from processor.confined.formats.sql import literal, quoted
 from processor.confined.formats.types.checks import cast, check
 from processor.confined.formats.types.infer import LONGEST_TYPED, ColumnType, TypeKind
 from processor.domain.column_types import struct_fields
@@ -90,6 +91,53 @@ def structure_of(type_: str) -> object:
     if fields := struct_fields(type_):
         return {unquoted(name): structure_of(of) for name, of in fields}
     return "VARCHAR"
+
+
+class StructureDiffersError(Exception):
+    """The values have another structure than is declared."""
+
+
+def restructured(text: str, found: object, wanted: object, surprise: Callable[[str], str], depth: int = 0) -> str:
+    """Return the expression of `text`, which has the structure `found`, in the structure `wanted`.
+
+    What is missing is NULL, one is a list of one, and a text is the `#text` of a structure. A text that has no place
+    evaluates `surprise`. Raises StructureDiffersError where a structure has no place.
+    """
+    if found == wanted:
+        return text
+    match wanted, found:
+        case [inner], [element]:
+            each = f"r{depth}"
+            value = restructured(each, element, inner, surprise, depth + 1)
+            return f"list_transform({text}, lambda {each}: {value})"
+        case [inner], _:
+            return f"CASE WHEN {text} IS NULL THEN NULL ELSE [{restructured(text, found, inner, surprise, depth)}] END"
+        case dict(), dict():
+            if unknown := found.keys() - wanted.keys():
+                raise StructureDiffersError(f"has {', '.join(map(repr, sorted(unknown)))}")
+            values = {name: f"{text}.{quoted(name)}" for name in found}
+        case dict(), "VARCHAR":
+            found, values = {"#text": "VARCHAR"}, {"#text": text} if "#text" in wanted else {}
+        case _:
+            raise StructureDiffersError("is a list" if isinstance(found, list) else "has structures")
+    packed = ", ".join(
+        f"{quoted(name)} := {restructured(values[name], found[name], of, surprise, depth)}"
+        if name in values
+        else f"{quoted(name)} := NULL::{_type_of(of)}"
+        for name, of in wanted.items()
+    )
+    lost = "" if values else f" WHEN {text} <> '' THEN {surprise(text)}"
+    return f"CASE WHEN {text} IS NULL THEN NULL{lost} ELSE struct_pack({packed}) END"
+
+
+def _type_of(structure: object) -> str:
+    match structure:
+        case [element]:
+            return f"{_type_of(element)}[]"
+        case dict():
+            return "STRUCT(" + ", ".join(f"{quoted(name)} {_type_of(of)}" for name, of in structure.items()) + ")"
+        case _:
+            return "VARCHAR"
 
 
 def unquoted(name: str) -> str:

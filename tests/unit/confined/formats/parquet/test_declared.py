@@ -20,6 +20,7 @@ from processor.domain.declarations import (
     OnExtra,
     OnMissing,
     OnSurprise,
+    XmlDeclaration,
     drift_of,
 )
 from processor.domain.errors import DeliveryError
@@ -299,4 +300,28 @@ def test_declared_json_is_read_once_unless_late_rows_are_longer_or_have_other_na
     lines = "".join(f'{{"a":{n}}}\n' for n in range(2000))
     assert readings(lines) == 2  # the head, for the shape, and all
     late = lines + f'{{"a":2000,"z":"{"x" * 3_000_000}"}}\n'
-    assert readings(late, on_extra=OnExtra.TEXT) == 4  # and the first rows, for names; and all again
+    assert readings(late, on_extra=OnExtra.TEXT) == 5  # the first rows; all, for a name; for its length; and to write
+
+
+@pytest.mark.parametrize(
+    ("row", "value"),
+    [
+        ("<p><n>1</n></p>", [{"#text": None, "n": 1, "q": None}]),
+        ("<p/>", [{"#text": "", "n": None, "q": None}]),
+        ("<p>t</p><p><n>2</n></p>", [{"#text": "t", "n": None, "q": None}, {"#text": None, "n": 2, "q": None}]),
+        ("<p><q><x>1</x></q></p>", [{"#text": None, "n": None, "q": {"x": ["1"]}}]),
+        ("<p><q/></p>", [{"#text": None, "n": None, "q": {"x": None}}]),
+    ],
+)
+def test_xml_of_fewer_elements_has_the_declared_structure(row: str, value: object) -> None:
+    p = Column("p", 'STRUCT("#text" VARCHAR, "n" BIGINT, "q" STRUCT("x" VARCHAR[]))[]')
+    assert rows(XML, f"<r><o>{row}</o></r>", p, xml=XmlDeclaration(row="o")) == [(value,)]
+
+
+@pytest.mark.parametrize(
+    "row", ["<p><z>1</z></p>", "<p k='1'/>", "<p><q>text</q></p>", "<p><n><m>1</m></n></p>", "<p><n>1</n><n>2</n></p>"]
+)
+def test_xml_of_other_elements_than_declared_is_refused(row: str) -> None:
+    p = Column("p", 'STRUCT("n" BIGINT, "q" STRUCT("x" VARCHAR))')
+    code, told = refusal(XML, f"<r><o>{row}</o></r>", p, xml=XmlDeclaration(row="o"))
+    assert (code, "column 'p'" in told) == ("feed.surprise", True)

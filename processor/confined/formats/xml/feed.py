@@ -9,6 +9,7 @@ from typing import Any, BinaryIO
 
 import orjson
 
+from processor.confined.formats.xml.fast.bulk import Bulk
 from processor.confined.formats.xml.namespaces import Names
 from processor.confined.formats.xml.parser import Node, Path
 from processor.confined.formats.xml.records import UnexpectedShape, element_xml
@@ -50,7 +51,7 @@ class XmlFeed:
 
     def raw_rows(self) -> Iterator[tuple[int, bytes]]:
         """Yield the line of each row, in their order, and the row as XML; see `RawRows` in declared."""
-        visitor = _RawRows(self._open, self._table)
+        visitor = _RowTexts(self._open, self._table)
         for _ in visitor.scan.steps():
             rows, visitor.rows = visitor.rows, []
             yield from rows
@@ -75,10 +76,10 @@ class XmlFeed:
                 raise writer.error
 
 
-class _RawRows:
+class _RowTexts:
     """Collects the rows of a reading as they stand in the document, but for the quotes of attributes."""
 
-    bulk = None
+    bulk: Bulk | None = None
 
     def __init__(self, open_again: Callable[[], BinaryIO], table: Table) -> None:
         self.rows: list[tuple[int, bytes]] = []

@@ -9,7 +9,7 @@ filters   Filters of lists of files, from and to an address
 health    Health of the daemon and of what it needs
 journey   A file's journey: events and the time between them
 kept      A value that many pages ask for
-objects   Objects of a file: searched, added up, a page of them
+objects   Objects of a file, searched and added up
 pages     Content of each page; everything from strangers is escaped
 records   Read-only ledger queries for the pages, bounded by indexes
 server    HTTP server of the dashboard: read-only pages, and retry

@@ -1,4 +1,4 @@
-"""Objects of a file: searched, added up, a page of them."""
+"""Objects of a file, searched and added up."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

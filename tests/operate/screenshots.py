@@ -120,6 +120,8 @@ def _shoot(daemon: Daemon) -> None:
             page = browser.new_page(viewport={"width": width, "height": 560}, color_scheme=scheme)
             page.goto(url + path.format(watch=daemon.watch))
             page.wait_for_timeout(3000)
+            if path.startswith("file?"):
+                page.locator("#objects .objects").wait_for()
             page.screenshot(path=IMAGES / name, full_page=True)
             page.close()
     process.kill()

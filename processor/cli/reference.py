@@ -33,7 +33,8 @@ what takes longer than two seconds tells on stderr how far it is.
 Failures are objects of `error_class`, `code`, `message`, `hint` and `retry_after_seconds`. What went wrong with the
 command itself is told on stderr, and by the exit code. Long lists are written as they are found: read them as a stream,
 or wait for the end. `verify --tables --json` tells `differing` (`table`, `key`, `finding`, `detail`) and `counts`;
-`tables NAME --json` tells `location`, `metadata`, `columns` and `snapshots` (`id`, `at_ms`, `operation`, `files`, `rows`);
+`tables NAME --json` tells `location`, `metadata`, `columns` and
+`snapshots` (`id`, `at_ms`, `operation`, `files`, `rows`);
 `tables --retry --json` tells `waiting`. Completion: `eval "$(processor completion bash)"`, or `zsh`; for fish,
 `processor completion fish | source`.
 """

@@ -2,9 +2,14 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+# Nothing is installed but what the lock files have, by hash.
+LOCKED := $(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --requirement
+OURS := PYTHONWARNINGS=ignore $(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
+LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-emit-index-url --python-version 3.11 \
+	--custom-compile-command "make lock"
 SOAKED := --picture tests/bench/out/soak.png --figures tests/bench/out/soak.csv
 
-.PHONY: run test check bench torture accidents kill-points heavy slow-paths soak lock deb clean
+.PHONY: run test check bench torture accidents kill-points heavy slow-paths soak lock audit release deb clean
 
 run: .venv/run
 	@test -e .env || cp .env.example .env
@@ -51,10 +56,22 @@ slow-paths: .venv/dev
 soak: .venv/bench
 	$(BIN)/python -m tests.faults.soak --minutes 120 $(SOAKED)
 
-# Choose the versions that releases install, with the hashes of their files.
+# Choose the versions that are installed, with the hashes of their files: by releases, `make run`, `make test`, builds.
 lock: .venv/dev
-	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-emit-index-url --python-version 3.11 \
-		--custom-compile-command "make lock" pyproject.toml --output-file requirements.lock
+	$(LOCK) pyproject.toml --output-file requirements.lock
+	$(LOCK) --extra tables --constraint requirements.lock pyproject.toml --output-file requirements-tables.lock
+	$(LOCK) --extra tables --extra embedded --constraint requirements-tables.lock pyproject.toml \
+		--output-file requirements-run.lock
+	$(LOCK) --all-extras --group dev --constraint requirements-run.lock pyproject.toml --output-file requirements-dev.lock
+	printf 'pip\nsetuptools\n' | $(LOCK) - --output-file deploy/build.lock
+
+# Known weaknesses of what is locked; asks PyPI's advisory database.
+audit: .venv/dev
+	$(BIN)/pip-audit --disable-pip --require-hashes --strict --requirement requirements.lock
+
+# A package, with the list of what is in it (CycloneDX) inside and beside it.
+release: .venv/dev
+	CYCLONEDX=$(BIN)/cyclonedx-py deploy/build-deb.sh
 
 deb: .venv/run
 	deploy/build-deb.sh
@@ -62,12 +79,20 @@ deb: .venv/run
 .venv/bin/python:
 	deploy/make-venv.sh $(PYTHON) .venv
 
-.venv/run: .venv/bin/python pyproject.toml setup.cfg
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[embedded,tables]'
+.venv/build: .venv/bin/python deploy/build.lock
+	$(LOCKED) deploy/build.lock
 	@touch $@
 
-.venv/dev: .venv/bin/python pyproject.toml setup.cfg
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[embedded,tables]' --group dev
+.venv/run: .venv/build pyproject.toml setup.cfg requirements-run.lock
+	$(LOCKED) requirements-run.lock
+	$(OURS)
+	@$(BIN)/python -m compileall -q processor
+	@touch $@
+
+.venv/dev: .venv/build pyproject.toml setup.cfg requirements-dev.lock
+	$(LOCKED) requirements-dev.lock
+	$(OURS)
+	@$(BIN)/python -m compileall -q processor
 	@touch $@ .venv/run
 
 .venv/bench: .venv/dev

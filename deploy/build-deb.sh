@@ -1,5 +1,6 @@
 #!/bin/sh
 # Build dist/data-file-processor_VERSION_ARCH.deb: the complete virtual environment, so that installing needs no network.
+# With CYCLONEDX=cyclonedx-py (of cyclonedx-bom), a list of what is in it lies inside and beside it.
 # It belongs to the Python it is built with: Debian's own, of the release the package is for.
 set -eu
 
@@ -23,7 +24,7 @@ umask 022
 
 build_environment() {
     mkdir -p "$(dirname "$release")"
-    "$here/make-release.sh" "$interpreter" "$release"
+    PIP_NO_COMPILE=1 "$here/make-release.sh" "$interpreter" "$release"
     "$release/bin/python" -m pip uninstall --quiet --yes pip setuptools
     find "$release" -name __pycache__ -type d -prune -exec rm -rf {} +
     rm -f "$release"/bin/activate* "$release"/bin/Activate*
@@ -68,6 +69,16 @@ place_documents() { # DIRECTORY
     done
 }
 
+# The list has names, versions, licences and what needs what; hashes of the files are in requirements.lock.
+describe() { # DIRECTORY
+    cp "$source/requirements.lock" "$1/"
+    [ -n "${CYCLONEDX:-}" ] || return 0
+    "$CYCLONEDX" environment --pyproject "$source/pyproject.toml" --mc-type application --output-reproducible \
+        --output-format JSON --output-file "$1/sbom.cdx.json" "$release/bin/python"
+    mkdir -p "$output"
+    cp "$1/sbom.cdx.json" "$output/data-file-processor_${version}_$architecture.cdx.json"
+}
+
 place_control() {
     mkdir "$root/DEBIAN"
     sed -e "s|@VERSION@|$version|" -e "s|@ARCHITECTURE@|$architecture|" -e "s|@PYTHON@|$(basename "$interpreter")|" \
@@ -81,6 +92,7 @@ place_control() {
 build_environment
 place_files
 place_made
+describe "$root/usr/share/doc/data-file-processor"
 place_control
 mkdir -p "$output"
 dpkg-deb --root-owner-group -Zzstd --build "$root" "$output/data-file-processor_${version}_$architecture.deb"

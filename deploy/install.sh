@@ -11,7 +11,9 @@ Usage: install.sh [install|upgrade|uninstall] [options]
   uninstall    remove program and service; keeps /etc/processor, /var/lib/processor, /var/log/processor
 
   --service supervisor|systemd|none   who runs it (default: supervisor where it is installed, else systemd)
-  --wheelhouse DIRECTORY   install from wheels in there, without a network; default: from the sources around this script
+  --wheelhouse DIRECTORY   install from wheels in there, without a network; default: from the sources around this script.
+                           Made by: pip wheel --wheel-dir DIRECTORY --require-hashes -r requirements.lock; then: --no-deps .
+  --tables                 with what Iceberg tables take (docs/TABLES.md); an upgrade keeps it
   --python PROGRAM         Python 3.11 or later (default: python3)
   --purge                  with uninstall: also remove settings, ledger, logs and user; never /srv/processor
   --prefix DIRECTORY       put everything below it and leave user and services of this machine alone: a trial run
@@ -24,6 +26,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 action=install
 service=auto
 wheelhouse=
+lock=requirements.lock
 python=python3
 purge=no
 prefix=
@@ -32,6 +35,7 @@ while [ $# -gt 0 ]; do
     case $1 in
     install | upgrade | uninstall) action=$1 ;;
     --purge) purge=yes ;;
+    --tables) lock=requirements-tables.lock ;;
     --service | --wheelhouse | --python | --prefix)
         [ $# -ge 2 ] || { usage >&2; exit 2; }
         case $1 in
@@ -103,14 +107,23 @@ END
 build_release() {
     release=$program/releases/$(date -u +%Y%m%dT%H%M%S)-$$
     mkdir -p "$program/releases"
+    for each in "$program"/current/lib/python*/site-packages/pyiceberg; do
+        [ ! -d "$each" ] || lock=requirements-tables.lock
+    done
     trap 'rm -rf "$release"' EXIT
     if [ -n "$wheelhouse" ]; then
         "$python" -m venv "$release"
-        "$release/bin/python" -m pip install --quiet --disable-pip-version-check \
-            --no-index --find-links "$wheelhouse" data-file-processor
+        pip="$release/bin/python -m pip install --quiet --disable-pip-version-check --no-index"
+        # Whoever may write there chooses our code; but what the lock file knows is compared by hash.
+        if [ -e "$here/../$lock" ]; then
+            $pip --find-links "$wheelhouse" --require-hashes --requirement "$here/../$lock"
+            $pip --find-links "$wheelhouse" --no-deps data-file-processor
+        else
+            $pip --find-links "$wheelhouse" data-file-processor
+        fi
     else
         [ -e "$here/../pyproject.toml" ] || die "no sources around this script: say --wheelhouse"
-        "$here/make-release.sh" "$python" "$release"
+        "$here/make-release.sh" "$python" "$release" "$lock"
     fi
     "$release/bin/processor" --help >/dev/null
     trap - EXIT

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Make a virtual environment with a current pip: make-venv.sh PYTHON DIRECTORY
+# Make a virtual environment with what builds and installs, chosen by hash: make-venv.sh PYTHON DIRECTORY
 # Debian splits venv from Python; where it is missing and may be installed, it is.
 set -eu
 python=$1
@@ -14,4 +14,5 @@ if ! "$python" -m venv "$directory" 2>/dev/null; then
         exit 1
     fi
 fi
-"$directory/bin/python" -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+"$directory/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes \
+    --requirement "$(dirname "$0")/build.lock"

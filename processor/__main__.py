@@ -10,6 +10,7 @@ def main() -> None:
 
     _occupy_standard_streams()
     if sys.argv[1:] in (["run"], ["run", "--once"], ["run", "--once", "--json"]):
+        sys.dont_write_bytecode = True  # it writes nothing but what is promised; installing has compiled
         from processor.daemon.malloc import begin_small, without_tables  # noqa: PLC0415
 
         begin_small()

@@ -19,9 +19,12 @@ from processor.domain.conversion import Column, DataFormat, Receipt
 from processor.domain.errors import DeliveryError, refused
 from processor.domain.files import FileMetadata, FileType, Kind
 from processor.streams.frames import Begin, Content, Data, End, Failed, Frame, Restart
+from processor.trees.open_writers import file_system_of
 
 _HEAD_BYTES = 4096
 _PIPE_BYTES = 1 << 20
+_SHARED_MEMORY = "/dev/shm"  # noqa: S108 - a directory of its own is made in it
+_IN_MEMORY = frozenset({"tmpfs", "ramfs"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +90,23 @@ def piped(source: Path, target: Path) -> Iterator[tuple[Path, Path]]:
         yield source, Path(held, "parquet") if to_pipe else target
 
 
-def _memory() -> str | None:
-    return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 - a directory of its own in it
+def _memory() -> str:
+    """Return a directory in memory: nothing of a stranger's file is written to a disk. Raises DeliveryError."""
+    try:
+        fd = os.open(_SHARED_MEMORY, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise _no_memory(str(error.strerror)) from error
+    try:
+        if not os.access(_SHARED_MEMORY, os.W_OK | os.X_OK) or file_system_of(fd) not in _IN_MEMORY:
+            raise _no_memory("it is no tmpfs that can be written to")
+    finally:
+        os.close(fd)
+    return _SHARED_MEMORY
+
+
+def _no_memory(reason: str) -> DeliveryError:
+    hint = f"mount a tmpfs at {_SHARED_MEMORY}, or name files instead of `-` and pipes"
+    return refused("convert.no-memory", f"{_SHARED_MEMORY}: {reason}", hint)
 
 
 def batch(settings: Settings, lines: Iterable[str], *, force: bool = False) -> Iterator[str]:

@@ -66,10 +66,17 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class _Request:
+class PlanRequest:
+    """Look at a data file, without converting it."""
+
     root: bytes
     file: FileMetadata
     options: ConversionOptions
+
+    @property
+    def cpu_seconds(self) -> float:
+        """Return how much CPU time the file is worth. See engine.pool."""
+        return self.options.cpu_seconds(self.file.size_bytes)
 
 
 def plan_files(settings: Settings, paths: Iterable[Path], progress: ProgressLine) -> Plan:
@@ -124,7 +131,7 @@ def _plan(worker: LocalWorker, settings: Settings, path: Path, progress: Progres
 
 def _of_table(worker: LocalWorker, settings: Settings, plan: FilePlan, root: bytes, file: FileMetadata) -> FilePlan:
     try:
-        table = worker.call(_look, _Request(root, file, file.reading(settings.conversion)))
+        table = worker.call(_look, PlanRequest(root, file, file.reading(settings.conversion)))
     except DeliveryError as error:
         return replace(plan, failure=error.failure)
     return replace(plan, reading=(*plan.reading, *table.facts), columns=table.columns, failure=table.refusal)
@@ -178,7 +185,7 @@ def _relative_to_watched(settings: Settings, file: FileMetadata) -> FileMetadata
     return replace(file, relative_path=file.path.removeprefix(root)) if file.path.startswith(root) else file
 
 
-def _look(request: _Request) -> TablePlan:
+def _look(request: PlanRequest) -> TablePlan:
     """Return how the file would be read, its columns and why it would be refused; runs in the worker."""
     data = request.file.kind.data
     assert data is not None, "only data files are looked at"

@@ -108,7 +108,7 @@ class ForkServer:
             fds = (theirs.fileno(), self._inbox_end.fileno())
             with theirs:
                 self._program = subprocess.Popen(
-                    [sys.executable, "-c", _PROGRAM, *map(str, fds), *sys.path],
+                    [sys.executable, "-B", "-c", _PROGRAM, *map(str, fds), *sys.path],
                     env=clean_environment(),
                     pass_fds=fds,
                     stdin=subprocess.DEVNULL,

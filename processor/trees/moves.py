@@ -196,8 +196,12 @@ def _rename_back(source_fd: int, name: bytes, directory_fd: int, old_name: bytes
 
 
 def _copy_in(held: Held, seen: Seen, target_fd: int, name: bytes) -> None:
-    """Copy to another file system; the source goes when the copy is durable, and only if it is what was copied."""
-    os.close(_copy(held, target_fd, name, sole=True, check=lambda: last_look(held, seen)))
+    """Copy to another file system; the source goes when the copy is durable, and only if it is what was copied.
+
+    A copy may be there already: of a daemon that was killed before the source went.
+    """
+    if not _is_copied(held, target_fd, name):
+        os.close(_copy(held, target_fd, name, sole=True, check=lambda: last_look(held, seen)))
     try:
         sync(target_fd)
         delete(held, seen)
@@ -206,6 +210,20 @@ def _copy_in(held: Held, seen: Seen, target_fd: int, name: bytes) -> None:
     except (OSError, ExchangedError):
         os.unlink(name, dir_fd=target_fd)
         raise
+
+
+def _is_copied(held: Held, target_fd: int, name: bytes) -> bool:
+    """Tell whether a file in one of our own directories has the time and every byte of this one."""
+    try:
+        with hold(target_fd, name) as there:
+            ours, its = os.fstat(held.fd), os.fstat(there.fd)
+            if (ours.st_size, ours.st_mtime_ns) != (its.st_size, its.st_mtime_ns):
+                return False
+            places = range(0, ours.st_size, _PIECE_BYTES)
+            pieces = ((os.pread(fd, _PIECE_BYTES, at) for fd in (held.fd, there.fd)) for at in places)
+            return all(len(set(pair)) == 1 for pair in pieces)
+    except (OSError, ExchangedError):
+        return False
 
 
 def _copy(held: Held, target_fd: int, name: bytes, *, sole: bool, check: Callable[[], None] = lambda: None) -> int:

@@ -197,8 +197,10 @@ def _fill(directory: Path, release: Path) -> None:
             release.mkdir(exist_ok=True)
             shutil.copy(path, release)
     pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*pip, "wheel", "--wheel-dir", directory, release], check=True)
-    subprocess.run([*pip, "download", "--no-deps", "--dest", directory, "pip", "setuptools>=77"], check=True)
+    chosen = ["--require-hashes", "--requirement"]
+    subprocess.run([*pip, "wheel", "--wheel-dir", directory, *chosen, DEPLOY.parent / "requirements.lock"], check=True)
+    subprocess.run([*pip, "download", "--dest", directory, *chosen, DEPLOY / "build.lock"], check=True)
+    subprocess.run([*pip, "wheel", "--wheel-dir", directory, "--no-deps", release], check=True)
 
 
 @pytest.fixture

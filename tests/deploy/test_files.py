@@ -86,13 +86,39 @@ def test_the_package_brings_what_the_program_makes_of_itself() -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_the_lock_file_has_every_dependency_in_the_version_that_is_asked_for() -> None:
-    project = tomllib.loads((DEPLOY.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    lock = (DEPLOY.parent / "requirements.lock").read_text(encoding="utf-8")
+@pytest.mark.parametrize(
+    ("name", "extras"),
+    [
+        ("requirements.lock", []),
+        ("requirements-tables.lock", ["tables"]),
+        ("requirements-run.lock", ["tables", "embedded"]),
+        ("requirements-dev.lock", ["tables", "embedded", "dask"]),
+    ],
+)
+def test_the_lock_files_have_every_dependency_by_hash_in_a_version_that_is_asked_for(
+    name: str, extras: list[str]
+) -> None:
+    project = tomllib.loads((DEPLOY.parent / "pyproject.toml").read_text(encoding="utf-8"))
+    lock = (DEPLOY.parent / name).read_text(encoding="utf-8")
     locked = dict(re.findall(r"^([a-z0-9-]+)==([^ \\;]+)", lock, re.MULTILINE))
-    for wanted in map(Requirement, project["dependencies"]):
-        assert wanted.specifier.contains(locked[wanted.name]), wanted
-    assert lock.count("--hash=sha256:") > len(locked), "each file has its hash"
+    optional = project["project"]["optional-dependencies"]
+    wanted = [*project["project"]["dependencies"], *(each for extra in extras for each in optional[extra])]
+    if "dask" in extras:
+        wanted += project["dependency-groups"]["dev"]
+    for each in map(Requirement, wanted):
+        assert each.specifier.contains(locked[each.name]), each
+    blocks = re.split(r"^(?=[a-z0-9-]+==)", lock, flags=re.MULTILINE)[1:]
+    assert [block for block in blocks if "--hash=sha256:" not in block] == []
+
+
+def test_every_dependency_has_an_upper_bound() -> None:
+    project = tomllib.loads((DEPLOY.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    wanted = [
+        *project["dependencies"],
+        *(each for extra in project["optional-dependencies"].values() for each in extra),
+    ]
+    bounds = {each.name: {specifier.operator for specifier in each.specifier} for each in map(Requirement, wanted)}
+    assert [name for name, operators in bounds.items() if not operators & {"<", "<=", "=="}] == []
 
 
 def test_no_text_recommends_the_package_of_another_project() -> None:

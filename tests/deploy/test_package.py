@@ -1,8 +1,11 @@
 """The .deb: built without a network, installed in a copy of the machine, as Debian would."""
 
+import json
 import os
+import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,9 +28,24 @@ WaitUntil = Callable[..., object]
 def package(wheelhouse: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     output = tmp_path_factory.mktemp("dist")
     offline = os.environ | QUICK | {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(wheelhouse)}
+    offline["CYCLONEDX"] = str(Path(sys.executable).with_name("cyclonedx-py"))
     subprocess.run([DEPLOY / "build-deb.sh", output], check=True, env=offline)
     [built] = output.glob("data-file-processor_*.deb")
     return built
+
+
+def test_the_list_of_what_is_in_it_names_what_is_locked_and_nothing_else(package: Path) -> None:
+    [path] = package.parent.glob("*.cdx.json")
+    bill = json.loads(path.read_bytes())
+    assert bill["bomFormat"] == "CycloneDX"
+    listed = {re.sub("[._]", "-", each["name"].lower()): each["version"] for each in bill["components"]}
+    locked = dict(
+        re.findall(r"^([a-z0-9-]+)==([^ \\;]+)", (DEPLOY.parent / "requirements.lock").read_text(), re.MULTILINE)
+    )
+    listed.pop("data-file-processor", None)
+    assert listed.items() <= locked.items()
+    assert {"boto3", "duckdb", "pykka", "orjson"} <= listed.keys()
+    assert bill["metadata"]["component"]["name"] == "data-file-processor"
 
 
 def test_it_brings_what_an_operator_copies_from(package: Path) -> None:
@@ -42,6 +60,8 @@ def test_it_brings_what_an_operator_copies_from(package: Path) -> None:
     )
     for name in (
         "README.md",
+        "requirements.lock",
+        "sbom.cdx.json",
         "docs/OPERATIONS.md",
         "changelog.gz",
         "copyright",

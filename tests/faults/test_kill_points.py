@@ -1,6 +1,5 @@
-"""The daemon killed before a call that changes something: a few of them here, each of them by `make torture`."""
+"""The daemon killed before a call that changes something: a few of them here, all of them by `make kill-points`."""
 
-import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -8,7 +7,7 @@ import pytest
 
 from processor.store.settings import StoreSettings
 from tests.e2e import warm
-from tests.faults.kill_points import WAYS, Scan, scan
+from tests.faults.kill_points import Scan, scan
 from tests.faults.orphans import adopt_orphans, own_children, strays
 
 MakeScan = Callable[[str], Scan]
@@ -33,13 +32,3 @@ def test_a_death_before_a_call_loses_nothing_and_sends_nothing_twice(make_scan: 
     each.expected["object that never was"] = "x"
     found = scan(each, (each.calls * 9 // 10,))
     assert [wrong.partition("): ")[2] for wrong in found.violations] == ["object that never was: None instead of x"]
-
-
-@pytest.mark.torture
-@pytest.mark.timeout(7200)
-@pytest.mark.parametrize("way", WAYS)
-def test_a_death_before_any_call_loses_nothing_and_sends_nothing_twice(make_scan: MakeScan, way: str) -> None:
-    found = scan(make_scan(way), itertools.count(1))
-    print(f"{way}: {found.points.total()} points, {found.puts} PUTs, {found.repeated} repeated; {dict(found.points)}")
-    assert found.violations == []
-    assert found.points.total() > 100

@@ -7,6 +7,10 @@ import tarfile
 from pathlib import Path
 
 import pyarrow.parquet as pq
+import pytest
+
+from processor.commands import convert
+from processor.domain.errors import DeliveryError
 
 
 def processor(
@@ -128,3 +132,11 @@ def test_notes_of_a_table_stand_beside_its_parquet(tmp_path: Path) -> None:
     lines = notes.read_bytes().splitlines() + (rejects.read_bytes().splitlines() if rejects.exists() else [])
     assert sum(b'"text"' in line for line in lines) == 3
     assert notes.read_bytes().splitlines()[0] == b'{"line":1,"text":"Prices","taken_for":"preamble"}'
+
+
+@pytest.mark.parametrize("place", ["/dev/shm/missing", "/proc"])
+def test_what_comes_through_a_pipe_is_never_put_on_a_disk(monkeypatch: pytest.MonkeyPatch, place: str) -> None:
+    monkeypatch.setattr(convert, "_SHARED_MEMORY", place)
+    with pytest.raises(DeliveryError) as refused, convert.piped(Path("-"), Path("out.parquet")):
+        pass
+    assert refused.value.failure.code == "convert.no-memory"

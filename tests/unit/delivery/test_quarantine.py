@@ -180,6 +180,7 @@ def test_killed_at_any_call_it_is_done_when_repeated(
         assert (left, read(os.path.join(root, b"a"))) == ([b"a"], b"content")
     else:
         assert (left, read(os.path.join(errors, b"a"))) == ([], b"content")
+        assert sorted(os.listdir(errors)) == [b"a", b"a.reason.json"][: 2 if move == "aside" else 1], "nothing twice"
     assert not [name for name in os.listdir(root) if is_passing(name)]
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from processor.commands.plan import PlanRequest
 from processor.confined.entrypoint import ConvertRequest, ExtractRequest
 from processor.domain.archives import ExtractionOptions
 from processor.domain.conversion import ConversionOptions
@@ -94,6 +95,6 @@ def test_requests_for_files_are_budgeted_by_size() -> None:
     file = FileMetadata(b"/d/a", b"a", 500, 0, 0)
     convert = ConvertRequest("", b"/d", file, ConversionOptions(cpu_seconds_per_mb=3), ())
     extract = ExtractRequest("", b"/d", replace(file, size_bytes=10**7), ExtractionOptions(), ())
-    assert isinstance(convert, Budgeted)
-    assert isinstance(extract, Budgeted)
-    assert (convert.cpu_seconds, extract.cpu_seconds) == (6, 300)
+    planned = PlanRequest(b"/d", file, convert.options)
+    assert all(isinstance(each, Budgeted) for each in (convert, extract, planned))
+    assert (convert.cpu_seconds, extract.cpu_seconds, planned.cpu_seconds) == (6, 300, 6)

@@ -13,11 +13,13 @@ from processor.config import Settings
 from processor.confined.entrypoint import ExtractRequest, stream_extraction
 from processor.confined.formats import plan as plan_of
 from processor.confined.formats.base import TablePlan
+from processor.daemon.factories import selection
 from processor.domain.conversion import Column, ConversionOptions, Facts, Receipt
 from processor.domain.errors import DeliveryError, Failure
 from processor.domain.files import FileMetadata, FileType
 from processor.domain.keys import escape
 from processor.domain.object_keys import key_of
+from processor.domain.selection import LEFT_OUT
 from processor.streams.frames import Bad, Begin, Content, Data, End, Failed, Restart, Skipped
 from processor.streams.source import open_file
 
@@ -81,11 +83,16 @@ class PlanRequest:
 
 def plan_files(settings: Settings, paths: Iterable[Path], progress: ProgressLine) -> Plan:
     """Return the plan of every file; directories are gone through, archives opened. What is no file is said, too."""
+    selected, root = selection(settings), os.fsencode(settings.watch_path) + b"/"
 
     def each() -> Iterator[FilePlan]:
         with LocalWorker(settings) as worker:
             for path in files_below(paths):
-                found = _plan(worker, settings, path, progress)
+                place = os.path.abspath(os.fsencode(path))
+                if place.startswith(root) and selected.leaves_out(place.removeprefix(root)):
+                    found = FilePlan(path, "", "left out", path.lstat().st_size, "", note=LEFT_OUT)
+                else:
+                    found = _plan(worker, settings, path, progress)
                 plan.planned += 1
                 plan.refused += found.failure is not None or any(member.failure for member in found.members)
                 yield found

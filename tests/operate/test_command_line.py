@@ -177,11 +177,12 @@ def test_a_plan_opens_archives_and_says_what_is_no_file(tmp_path: Path, here: Te
         link.type, link.linkname = tarfile.SYMTYPE, "t.csv"
         archive.addfile(link)
     (tmp_path / "link.csv").symlink_to("a.tar.gz")
+    (tmp_path / "t.csv.part").write_text("id\n1\n")
     done = here("plan", ".", "--json")
     assert done.returncode == 1
     document = json.loads(done.stdout)
     agrees("plan", document)
-    archive_plan, link_plan = document["files"]
+    archive_plan, link_plan, part_plan = document["files"]
     members = {member["member"]: member for member in archive_plan["members"]}
     assert members["t.csv"]["key"] == "a.tar.gz/t.csv.parquet"
     assert [column["type"] for column in members["t.csv"]["columns"]] == ["BIGINT", "DATE"]
@@ -189,6 +190,7 @@ def test_a_plan_opens_archives_and_says_what_is_no_file(tmp_path: Path, here: Te
     assert members["bad.json"]["failure"]["code"]
     assert members["link"]["note"]
     assert "never delivered" in link_plan["note"]
+    assert (part_plan["type"], part_plan["note"]) == ("left out", "left out by INCLUDE or EXCLUDE")
     text = here("plan", ".").stdout
     assert "    t.csv: parquet, " in text
     assert "a symbolic link to a.tar.gz" in text

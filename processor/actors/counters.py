@@ -51,6 +51,8 @@ class Counters:
     unreadable: dict[int, bytes] = field(default_factory=dict)  # row and path: pending, but may not be read
     objects: int = 0
     object_bytes: int = 0
+    rejected_rows: int = 0  # in <key>.rejects.jsonl of delivered tables
+    notes: int = 0  # in <key>.notes.jsonl
     step_seconds: defaultdict[str, Spread] = field(default_factory=lambda: defaultdict(Spread))
     in_flight: int = 0
     arrived_ms: int = 0  # when the last new or changed file was found; 0: never
@@ -118,6 +120,11 @@ class Counters:
         """Count an object that is stored and verified."""
         self.objects += 1
         self.object_bytes += size_bytes
+
+    def count_beside(self, rejected: int, notes: int) -> None:
+        """Count the lines of a delivered table that are none of its rows."""
+        self.rejected_rows += rejected
+        self.notes += notes
 
     def count_completed(self, job: Job, now_ms: int, *, uploaded: bool) -> None:
         """Count a job that came home."""

@@ -143,6 +143,8 @@ class ObjectStored:
     details: Mapping[str, object]
     size_bytes: int
     feed: FeedMark | None = None
+    rejected: int = 0  # lines in the rejects of this table
+    notes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +158,8 @@ class FileStored:
     job: Job
     sizes: tuple[int, ...]
     tables: tuple[TableObject, ...] = ()  # those of the objects that belong to tables
+    rejected: int = 0  # lines in the rejects of the tables
+    notes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

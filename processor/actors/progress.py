@@ -296,11 +296,12 @@ class Progress(BaseActor):
                 return [recorded.set, lambda: _add_bytes(flight, part.size_bytes)]
             case UploadClosed(_, key):
                 self._ledger.upload_closed(row, key)
-            case ObjectStored(_, member, content, details, size_bytes, feed):
+            case ObjectStored(_, member, content, details, size_bytes, feed, rejected, notes):
                 self._ledger.object_stored(row, member, content, details, size_bytes, feed)
                 counted = None if feed is None or content in (Content.REJECTS, Content.NOTES) else feed.name
                 return [
                     lambda: self.counters.count_stored(size_bytes),
+                    lambda: self.counters.count_beside(rejected, notes),
                     lambda: self.counters.count_feed(counted, "completed"),
                 ]
             case KeysWanted(job, member, keys, answer):
@@ -340,6 +341,7 @@ class Progress(BaseActor):
     def _apply_file_stored(self, message: FileStored, flight: Flight) -> list[Effect]:
         job = message.job
         effects: list[Effect] = [partial(self.counters.count_stored, size) for size in message.sizes]
+        effects.append(lambda: self.counters.count_beside(message.rejected, message.notes))
         while job.current is not Step.PROGRESS_UPDATE:
             job, step = job.after(job.current), job.current
             effects.append(partial(self._stepped, flight, job, step))

@@ -124,7 +124,8 @@ class Uploader(Stage):
             return False
         job = job.reached(Milestone.MANIFEST)
         sizes = tuple(entry.stored.size_bytes for entry in entries)
-        self.routes.progress.tell(FileStored(job, sizes, recorder.held_of_tables))
+        rejected, notes = sum(entry.rejected_rows for entry in entries), sum(entry.notes for entry in entries)
+        self.routes.progress.tell(FileStored(job, sizes, recorder.held_of_tables, rejected, notes))
         return True
 
     def _report_objects(self, job: Job, recorder: "_Recorder") -> None:
@@ -420,5 +421,9 @@ class _Recorder:
         self._record(member.member, _NO_CONTENT, Omission(member.name, member.reason), 0)
 
     def _record(self, member: int, content: int, entry: ManifestObject | Omission, size_bytes: int) -> None:
-        feed = entry.feed if isinstance(entry, ManifestObject) else None
-        self._tell(ObjectStored(self._job, member, content, entry_fields(entry), size_bytes, feed))
+        fields = entry_fields(entry)
+        if isinstance(entry, ManifestObject):
+            beside = entry.rejected_rows, entry.notes
+            self._tell(ObjectStored(self._job, member, content, fields, size_bytes, entry.feed, *beside))
+        else:
+            self._tell(ObjectStored(self._job, member, content, fields, size_bytes))

@@ -225,6 +225,9 @@ def _of_feeds(counters: Counters) -> Iterator[Metric]:
 def _of_work(counters: Counters) -> Iterator[Metric]:
     yield _counter("processor_objects", "Objects stored and verified.", counters.objects)
     yield _counter("processor_object_bytes", "Bytes of objects stored and verified.", counters.object_bytes)
+    rejected = "Rows of delivered tables that went to their rejects."
+    yield _counter("processor_rejected_rows", rejected, counters.rejected_rows)
+    yield _counter("processor_notes", "Lines around delivered tables that went to their notes.", counters.notes)
     steps = HistogramMetricFamily("processor_step_seconds", "Duration of steps.", labels=["step"])
     for step in Step:
         spread = counters.step_seconds.get(step, _NEVER)

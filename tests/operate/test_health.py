@@ -55,10 +55,10 @@ def scrape(daemon: Daemon) -> dict[tuple[str, tuple[tuple[str, str], ...]], floa
 
 
 def test_a_scrape_tells_what_happened_and_every_metric_is_documented(make_daemon: MakeDaemon) -> None:
-    daemon = make_daemon(HTTP_LISTEN="127.0.0.1:0")
-    (daemon.watch / "table.csv").write_text("id,name\n1,a\n")
+    daemon = make_daemon(HTTP_LISTEN="127.0.0.1:0", MALFORMED_ROWS="reject-object", CSV_NOTES="recognise")
+    (daemon.watch / "table.csv").write_text("# by hand\n# of a day\nid,name\n1,ab\n2,cd\n3,ef\n4,d,x\n5,gh\n")
     (daemon.watch / "text.txt").write_text("text")
-    (daemon.watch / "bad.csv").write_text("a,b\n1,2\n1,2,3\n")
+    (daemon.watch / "bad.json").write_text('{"a": 1')
     daemon.start()
     daemon.until_at_rest(3)
 
@@ -68,7 +68,9 @@ def test_a_scrape_tells_what_happened_and_every_metric_is_documented(make_daemon
     samples = scrape(daemon)
     assert samples["processor_files_total", (("outcome", "completed"), ("type", "database"))] == 1
     assert samples["processor_files_total", (("outcome", "completed"), ("type", "regular"))] == 1
-    assert samples["processor_failures_total", (("code", "csv.malformed-rows"),)] == 1
+    assert samples["processor_failures_total", (("code", "json.syntax"),)] == 1
+    assert samples["processor_rejected_rows_total", ()] == 1
+    assert samples["processor_notes_total", ()] == 2
     assert samples["processor_source_bytes_total", (("type", "regular"),)] == 4
     assert samples["processor_ledger_files", (("status", "completed"),)] == 2
     assert samples["processor_store_available", ()] == 1

@@ -177,11 +177,13 @@ def _verified(
     settings: Settings, store: S3Store, catalog: CatalogProcess, feeds: Feeds, name: str
 ) -> Iterator[TableFinding]:
     key_of = catalog_settings(settings).key
-    there = {
-        each.location if (key := key_of(each.location)) is None else key: each
-        for some in catalog.ask_many(ListDataFiles(name))
-        for each in some
-    }
+    there: dict[str, TableFile] = {}
+    twice: set[str] = set()
+    for some in catalog.ask_many(ListDataFiles(name)):
+        for each in some:
+            key = key_of(each.location) or each.location
+            if there.setdefault(key, each) is not each:
+                twice.add(key)
     known = states_in_table(settings.progress_db_path, name) if settings.progress_db_path.exists() else {}
     for head, entry in _delivered(store, feeds, name):
         key = entry.stored.key
@@ -190,6 +192,8 @@ def _verified(
         if found is None:
             finding = state if state in ("waiting", "refused") else "missing"
             yield TableFinding(name, key, finding, "a manifest names it, the table does not")
+        elif key in twice:  # as a commit does that is repeated without asking
+            yield TableFinding(name, key, "different", "the table names it more than once: so its rows count")
         elif difference := _difference(found, head, entry, digest):
             yield TableFinding(name, key, "different", difference)
         else:

@@ -127,6 +127,7 @@ def zipped(**members: str) -> bytes:
     return packed.getvalue()
 
 
+@pytest.mark.timeout(600)
 def test_files_members_and_changes_are_rows_of_their_table_once(place: Place) -> None:
     place.drop("orders/a.csv", csv(1, 2))
     place.drop("orders/b/c.csv", csv(3))
@@ -168,7 +169,6 @@ def test_files_members_and_changes_are_rows_of_their_table_once(place: Place) ->
 
     (place.daemon.home / "ledger.catalog.db").unlink()  # the catalog is lost
     assert "3 objects wait for their tables again" in command(place.daemon, "rebuild")
-    assert "0 files entered" in command(place.daemon, "rebuild"), "nothing else is new"
     place.drop("orders/none.csv", "id,amount,booked,at\n")
     place.once()
     assert place.ids() == [1, 2, 3, 12]
@@ -177,7 +177,9 @@ def test_files_members_and_changes_are_rows_of_their_table_once(place: Place) ->
 
 
 def see_planted_digests(place: Place) -> None:
-    """Change a digest in the ledger and one in a manifest: both are told."""
+    """Change a digest in the ledger and one in a manifest, register an object twice: each is told."""
+    paths = place.table().inspect.files()["file_path"].to_pylist()
+    place.table().add_files([path for path in paths if "/mail.zip/" in path], check_duplicate_files=False)
     with sqlite3.connect(place.daemon.ledger) as ledger:
         ledger.execute("UPDATE table_files SET sha256='0' WHERE s3_key LIKE 'orders/a.csv%'")
     manifest = "_manifests/orders/b/c.csv.json"
@@ -186,11 +188,14 @@ def see_planted_digests(place: Place) -> None:
     place.objects.client.put_object(Bucket=place.objects.name, Key=manifest, Body=other)
     found = json.loads(warm.run(["verify", "--tables", "--json"], place.daemon.home, place.daemon.environment).stdout)
     details = sorted(each["detail"] for each in found["differing"] if each["finding"] == "different")
-    assert len(details) == 2
-    assert details[0].startswith("its snapshot names a source of SHA-256")
-    assert details[1].startswith("the ledger registered an object of SHA-256 0,")
+    assert [each.split(" of SHA-256")[0] for each in details] == [
+        "its snapshot names a source",
+        "the ledger registered an object",
+        "the table names it more than once: so its rows count",
+    ]
 
 
+@pytest.mark.timeout(600)
 def test_a_rest_catalog_that_refuses_is_out_comes_back_and_loses_a_table(
     make_daemon: MakeDaemon, tmp_path: Path
 ) -> None:

@@ -39,8 +39,8 @@ class ChosenFiles:
         status = Status.FAILED if self.code is not None else self.status
         if status is not None:
             # Few fail or are on their way: their index is the short way; through many, time's index is.
-            column = "f.status" if status in (Status.FAILED, Status.IN_PROGRESS) else "+f.status"
-            parts.append((f"{column}=?", (str(status),)))
+            unindexed = "" if status in (Status.FAILED, Status.IN_PROGRESS) else "+"
+            parts.append((f"{unindexed}f.status=?", (str(status),)))
         if self.code is not None:
             parts.append((f"{CODE}=?", (self.code,)))
         if self.feed is not None:

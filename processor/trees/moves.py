@@ -27,7 +27,7 @@ _PASSING = re.compile(rb"\.processor-(leaving|partial)-[0-9a-f]{32}")
 
 def is_passing(name: bytes) -> bool:
     """Tell whether a name is one that files bear for a moment, on their way in or out."""
-    return _PASSING.fullmatch(name) is not None
+    return name.startswith(b".processor-") and _PASSING.fullmatch(name) is not None
 
 
 def variants(name: bytes) -> Iterator[bytes]:

@@ -17,6 +17,7 @@ class Age:
 
     def __init__(self, quiet_seconds: float) -> None:
         self._trusted_seconds = quiet_seconds + _MARGIN_SECONDS
+        self._trusted_ns = self._trusted_seconds * _NANOSECONDS
         self._offset: float | None = None
         self._distrusted_until = float("-inf")
         self._wall_ns = 0
@@ -38,4 +39,4 @@ class Age:
         if self._now < self._distrusted_until:
             return False
         changed_ns = max(found.mtime_ns, found.ctime_ns)
-        return self._wall_ns - changed_ns >= self._trusted_seconds * _NANOSECONDS
+        return self._wall_ns - changed_ns >= self._trusted_ns

@@ -18,12 +18,14 @@ class InitialFiles:
 
     def __init__(self) -> None:
         self._buckets = [array("Q") for _ in range(1 << _BUCKET_BITS)]
+        self._count = 0
 
     def add(self, found: FoundFile) -> None:
         """Remember the file as it is now."""
         mark = _mark(found)
         bucket = self._bucket(mark)
         bucket.insert(bisect_left(bucket, mark), mark)
+        self._count += 1
 
     def __contains__(self, found: FoundFile) -> bool:
         """Tell whether the file is as it was remembered: same path, inode, size and modification time."""
@@ -34,7 +36,7 @@ class InitialFiles:
 
     def __len__(self) -> int:
         """Return how many files are remembered."""
-        return sum(len(bucket) for bucket in self._buckets)
+        return self._count
 
     def _bucket(self, mark: int) -> "array[int]":
         return self._buckets[mark >> (_HASH_BITS - _BUCKET_BITS)]

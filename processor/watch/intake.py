@@ -118,15 +118,11 @@ class EntryIntake:
         return None
 
     def _is_whole(self, found: FoundFile, reason: Reason) -> bool:
-        match reason:
-            case Reason.CLOSED:
-                return not self._settings.settle_seconds
-            case Reason.WRITTEN | Reason.TOUCHED:
-                return False
-            case Reason.LISTED | Reason.INITIAL:
-                # One that is known to be open is asked about at its time; of others whoever reads them finds out.
-                waits = self._settling.open_seconds(found.relative_path, self._now) is not None
-                return not waits and self._age.is_old(found)
+        if reason is Reason.LISTED or reason is Reason.INITIAL:
+            # One that is known to be open is asked about at its time; of others whoever reads them finds out.
+            waits = self._settling.open_seconds(found.relative_path, self._now) is not None
+            return not waits and self._age.is_old(found)
+        return reason is Reason.CLOSED and not self._settings.settle_seconds
 
     def _wait_for(self, found: FoundFile, reason: Reason) -> None:
         closed = reason is Reason.CLOSED
@@ -139,7 +135,7 @@ class EntryIntake:
 
     def _wanted(self, found: FoundFile) -> FoundFile | None:
         """Return it unless it was there from the start (while that is still being found out, nothing was)."""
-        return None if not self.collects_initial and found in self._initial else found
+        return None if self._initial and not self.collects_initial and found in self._initial else found
 
     def events_lost(self) -> None:
         """Forget who was told to be writing: that it was closed may have been among what was lost."""

@@ -9,6 +9,7 @@ import errno
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Protocol
 
 from processor.trees.beneath import GONE, open_child, open_directory
@@ -62,10 +63,8 @@ class Walk:
     def step(self, limit: int) -> list[Sighting]:
         """Look at about `limit` entries and return those that are not directories, with their lstat."""
         seen: list[Sighting] = []
-        for _ in range(limit):
-            if self.done:
-                break
-            self._one(self._levels[-1], seen)
+        while limit > 0 and self._levels:
+            limit -= self._some(self._levels[-1], limit, seen)
         return seen
 
     def close(self) -> None:
@@ -73,28 +72,36 @@ class Walk:
         while self._levels:
             self._leave()
 
-    def _one(self, level: _Level, seen: list[Sighting]) -> None:
-        path = level.prefix
+    def _some(self, level: _Level, limit: int, seen: list[Sighting]) -> int:
+        """Look at up to `limit` entries of one directory, as far as the next one in it; return the steps taken."""
+        prefix, count = level.prefix, 0
+        path = prefix
         try:
-            entry = next(level.entries, None)
-            if entry is None:
+            for entry in islice(level.entries, limit):
+                count += 1
+                path = prefix + os.fsencode(entry.name)
+                if len(path) > self._longest:
+                    self._gate.trouble(path, OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG)))
+                elif entry.is_dir(follow_symlinks=False):
+                    self._below(level, path, entry.name)
+                    return count
+                else:
+                    seen.append((path, entry.stat(follow_symlinks=False)))
+            if count < limit:
                 self._finish(level)
-                return
-            path += os.fsencode(entry.name)
-            if len(path) > self._longest:
-                self._gate.trouble(path, OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG)))
-            elif not entry.is_dir(follow_symlinks=False):
-                seen.append((path, entry.stat(follow_symlinks=False)))
-            elif len(self._levels) <= _OPEN_LEVELS:
-                self._descend(level, path)
-            else:
-                level.later.append(os.fsencode(entry.name))
         except FileNotFoundError:
             pass  # gone while we were looking
         except OSError as error:
-            self._gate.trouble(level.prefix[:-1], error)
-            if path == level.prefix:  # the directory itself could not be read on
+            self._gate.trouble(prefix[:-1], error)
+            if path == prefix:  # the directory itself could not be read on
                 self._finish(level)
+        return count or 1
+
+    def _below(self, level: _Level, path: bytes, name: str) -> None:
+        if len(self._levels) <= _OPEN_LEVELS:
+            self._descend(level, path)
+        else:
+            level.later.append(os.fsencode(name))
 
     def _finish(self, level: _Level) -> None:
         """Go on with the directories that were put off, or leave."""

@@ -36,7 +36,20 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 # The first come first: a file that takes long and comes last leaves all processors but one idle.
-ROOMS = ("deploy", "cluster", "faults", "e2e", "operate", "contract", "attacks", "certainty", "golden", "tools", "unit")
+ROOMS = (
+    "deploy",
+    "cluster",
+    "faults",
+    "e2e",
+    "operate",
+    "contract",
+    "attacks",
+    "certainty",
+    "golden",
+    "tools",
+    "unit",
+    "actors",
+)
 # These wait for processes, timers and sockets: on a machine that others load, too, one wait in thousands is too long.
 WAITING = {
     "deploy": "waits for installed programs on a shared machine",

@@ -28,7 +28,11 @@ class TableBatches:
         counters: Counters,
         chance: Random,
         log: FilteringBoundLogger,
+        *,
+        enabled: bool,
     ) -> None:
+        """Take `enabled` as: there is a catalog."""
+        self._enabled = enabled
         self._interval = interval_seconds
         self._send = send
         self._counters = counters
@@ -46,7 +50,12 @@ class TableBatches:
 
     def due(self, now: float) -> bool:
         """Tell whether a batch is to be made."""
-        return self.may_wait and self.in_flight is None and now >= self._next
+        return self._enabled and self.may_wait and self.in_flight is None and now >= self._next
+
+    def busy(self, *, draining: bool) -> bool:
+        """Tell whether to stay for the tables: not for a catalog that is out."""
+        waits = self.may_wait and not self.out and not draining
+        return self._enabled and (self.in_flight is not None or waits)
 
     def begin(self, batch: Batch | None, now: float) -> None:
         """Send the batch that was made; None: nothing waits."""

@@ -9,32 +9,32 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 
 from processor.confined.formats import duckdb_session
-from processor.confined.formats.csv.analysis import PIECE_BYTES
-from processor.confined.formats.csv.fast.speculative import SpeculationFailedError, SpeculativeTable
-from processor.streams.source import Source
+from processor.confined.formats.csv.declared import csv_declaration, is_changed
+from processor.confined.formats.csv.fast.speculative import Speculation, may_speculate, speculate
+from processor.confined.formats.csv.readings import RowReading, by_duckdb, text_path
+from processor.confined.formats.csv.strategies import CsvInput
+from processor.confined.formats.csv.text import PIECE_BYTES
 
 _INTERRUPT_AGAIN_SECONDS = 0.05
-_MOST_COLUMNS = 1000
+_MOST_COLUMNS = 1000  # DuckDB alone takes nearly all the memory there is for more
 
 
-def is_large_file(source: Source) -> bool:
-    """Tell whether `source` is a plain file that is not decided on whole."""
-    return source.path_fd is not None and source.size_bytes is not None and source.size_bytes > PIECE_BYTES
+def concurrent(csv: CsvInput) -> RowReading | None:
+    """Let DuckDB read a large plain file as it stands, while another thread checks it."""
+    size, is_file = csv.source.size_bytes, csv.source.path_fd is not None
+    is_large = is_file and size is not None and size > PIECE_BYTES
+    if not is_large or is_changed(csv_declaration(csv.options)) or not may_speculate(csv):
+        return None
+    found = speculate(csv, most_columns=_MOST_COLUMNS)
+    return by_duckdb(found.analysis, found.ending, lambda: _checked_path(found), lambda: found.structure)
 
 
-class ConcurrentTable(SpeculativeTable):
-    """A table that DuckDB reads from the file."""
-
-    def check_width(self) -> None:
-        """Leave very wide tables to the careful way: DuckDB alone takes nearly all the memory there is for them."""
-        if self.layout.width > _MOST_COLUMNS:
-            raise SpeculationFailedError
-
-    @contextmanager
-    def _path(self) -> Iterator[str]:
-        checking = _beside(self.checked()) if self.rows_passed is None else nullcontext()  # else all has been checked
-        with checking, super()._path() as path:
-            yield path
+@contextmanager
+def _checked_path(found: Speculation) -> Iterator[str]:
+    is_checked = found.structure is not None  # by an earlier reading
+    checking = nullcontext() if is_checked else _beside(found.checked(found.new_check()))
+    with checking, text_path(found.analysis) as path:
+        yield path
 
 
 @contextmanager

@@ -7,53 +7,48 @@ here, each piece after it has been checked.
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from processor.confined.formats.csv.analysis import PIECE_BYTES
-from processor.confined.formats.csv.fast.speculative import SpeculationFailedError, SpeculativeTable
+from processor.confined.formats.csv.declared import csv_declaration, is_changed
+from processor.confined.formats.csv.fast.speculative import (
+    Speculation,
+    SpeculationFailedError,
+    may_speculate,
+    speculate,
+)
 from processor.confined.formats.csv.feed.multi_pipe import BUFFER_BYTES, RelayError, relayed
-from processor.confined.formats.csv.reader.uniformity import StructureCheck, behind_lines, direct_reading
-from processor.confined.formats.parquet.write import Reading
+from processor.confined.formats.csv.reader.uniformity import behind_lines
+from processor.confined.formats.csv.readings import RowReading, by_duckdb
+from processor.confined.formats.csv.strategies import CsvInput
+from processor.confined.formats.csv.text import PIECE_BYTES
 from processor.confined.formats.pipe_feed import piped
-from processor.streams.source import Source, about_bytes
+from processor.streams.source import about_bytes
 
 
-def is_costly_to_read(source: Source) -> bool:
-    """Tell whether `source` is large and no plain file."""
-    return source.path_fd is None and is_large(source)
-
-
-def is_large(source: Source) -> bool:
-    """Tell whether `source` may be more than what is decided on whole."""
-    return source.size_bytes is None or source.size_bytes > PIECE_BYTES
-
-
-class InlineTable(SpeculativeTable):
-    """A table that DuckDB gets over pipes."""
-
-    def direct(self) -> Reading:
-        """Return the reading by DuckDB itself, with as many threads as it may have."""
-        if self.options.threads == 1:
-            return super().direct()
-        assert self.structure is not None
-        nulls = ("", *self.options.null_tokens)
-        return direct_reading(
-            self._paths, self.dialect, self.structure, self.layout.width, 0, nulls, buffer_bytes=BUFFER_BYTES
+def inline(csv: CsvInput) -> RowReading | None:
+    """Check a large text that is no plain file, or that DuckDB can not read as it stands, on its way to DuckDB."""
+    is_large = csv.source.size_bytes is None or csv.source.size_bytes > PIECE_BYTES
+    is_made = csv.source.path_fd is None or is_changed(csv_declaration(csv.options))
+    if not (is_large and is_made and may_speculate(csv)):
+        return None
+    found = speculate(csv)
+    if csv.options.threads == 1:
+        return by_duckdb(
+            found.analysis, found.ending, lambda: piped(found.checked(found.new_check())), lambda: found.structure
         )
+    return by_duckdb(
+        found.analysis, found.ending, lambda: _paths(found), lambda: found.structure, buffer_bytes=BUFFER_BYTES
+    )
 
-    @contextmanager
-    def _path(self) -> Iterator[str]:
-        with piped(self.checked()) as path:
-            yield path
 
-    @contextmanager
-    def _paths(self) -> Iterator[list[str]]:
-        skip = self.skipped_lines()
-        check = StructureCheck(self.dialect, self.layout.width, skip)
-        pieces = _without_lines(self.checked(check), skip)
-        try:
-            with relayed(pieces, check.behind_a_row, about_bytes(self.source), self.options.threads) as paths:
-                yield paths
-        except RelayError as error:
-            raise SpeculationFailedError from error
+@contextmanager
+def _paths(found: Speculation) -> Iterator[list[str]]:
+    """Yield pipes, one for each thread that DuckDB may have."""
+    check, text = found.new_check(), found.analysis.text
+    pieces = _without_lines(found.checked(check), found.analysis.skipped_lines)
+    try:
+        with relayed(pieces, check.behind_a_row, about_bytes(text.source), text.options.threads) as paths:
+            yield paths
+    except RelayError as error:
+        raise SpeculationFailedError from error
 
 
 def _without_lines(pieces: Iterator[bytes], count: int) -> Iterator[bytes]:

@@ -161,7 +161,7 @@ class _Rows:
 def direct_reading(
     path: Callable[[], AbstractContextManager[str | list[str]]],
     dialect: Dialect,
-    structure: Structure,
+    ending: bytes,
     width: int,
     skip: int,
     nulls: tuple[str, ...],
@@ -170,7 +170,7 @@ def direct_reading(
 ) -> Callable[[], AbstractContextManager[str]]:
     """Return a reading for `write_table`: DuckDB reads what `path` yields, with nothing left to guess."""
     # DuckDB 2.0 errs when it is told of CRLF and finds it by itself; of the others it must be told.
-    newline = "" if structure.ending == b"\r\n" else structure.ending.decode()
+    newline = "" if ending == b"\r\n" else ending.decode()
 
     @contextmanager
     def reading() -> Iterator[str]:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from processor.confined.formats.csv.analysis import PIECE_BYTES
+from processor.confined.formats.csv.text import PIECE_BYTES
 from processor.domain.errors import DeliveryError
 from tests.unit.confined.formats.csv.csv_tables import convert
 

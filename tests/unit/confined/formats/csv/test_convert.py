@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from processor.confined.formats.csv.analysis import PIECE_BYTES
 from processor.confined.formats.csv.convert import plan_csv
+from processor.confined.formats.csv.text import PIECE_BYTES
 from processor.domain.conversion import ConversionOptions, CsvNotes, DataFormat, Typing
 from processor.domain.errors import DeliveryError
 from processor.streams.source import BytesSource

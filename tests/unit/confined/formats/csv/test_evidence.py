@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from processor.confined.formats.csv.analysis import PIECE_BYTES
 from processor.confined.formats.csv.convert import convert_csv
 from processor.confined.formats.csv.layout.header import name_columns
+from processor.confined.formats.csv.text import PIECE_BYTES
 from processor.domain.conversion import ConversionOptions, DataFormat, MalformedRows
 from processor.domain.errors import DeliveryError
 from processor.streams.source import BytesSource

@@ -6,9 +6,10 @@ import pytest
 
 from processor.confined.formats import convert, duckdb_session
 from processor.confined.formats.csv import convert as csv_convert
-from processor.confined.formats.csv.fast.concurrent_check import ConcurrentTable
-from processor.domain.conversion import ConversionOptions, DataFormat, Receipt
+from processor.confined.formats.csv.readings import RowReading
+from processor.domain.conversion import ConversionOptions, DataFormat, Facts, Receipt
 from processor.domain.errors import DeliveryError
+from processor.streams.output import Output
 from processor.streams.source import open_file
 from tests.unit.confined.formats.tables import MemoryOutput
 
@@ -25,7 +26,7 @@ def converted(directory: Path, text: bytes, output: MemoryOutput, threads: int =
 def test_the_same_is_written_as_by_the_careful_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     quick, careful = MemoryOutput(), MemoryOutput()
     receipt = converted(tmp_path, TABLE.encode(), quick)
-    monkeypatch.setattr(csv_convert, "is_large_file", lambda _: False)
+    monkeypatch.setenv("PROCESSOR_FAST_PATHS", "off")
     assert converted(tmp_path, TABLE.encode(), careful) == receipt
     assert quick.table().equals(careful.table())
     assert (receipt.rows, quick.begun) == (ROWS, 1)
@@ -60,16 +61,16 @@ def test_a_text_that_turns_out_to_be_no_utf_8_is_refused_with_its_line(tmp_path:
 
 def test_a_text_that_is_broken_early_is_not_read_to_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ends: list[str] = []
-    write = ConcurrentTable.write
+    write = csv_convert.write
 
-    def noted(self: ConcurrentTable, *arguments: object) -> Receipt:
+    def noted(rows: RowReading, output: Output, metadata: Facts) -> Receipt:
         try:
-            return write(self, *arguments)  # type: ignore[arg-type]
+            return write(rows, output, metadata)
         except Exception as error:
             ends.append(type(error.__cause__).__name__)
             raise
 
-    monkeypatch.setattr(ConcurrentTable, "write", noted)
+    monkeypatch.setattr(csv_convert, "write", noted)
     lines = TABLE.splitlines()
     lines[5000:5000] = ["1,2,2024-01-01,"]  # DuckDB would read on
     with pytest.raises(DeliveryError):

@@ -28,7 +28,7 @@ _MOST_COLUMNS = 25_000
 Fields = list[bytes | None]
 
 
-def begin(text: DelimitedText, data_format: DataFormat, piece: bytes, *, is_whole: bool) -> Surveyed:
+def survey_beginning(text: DelimitedText, data_format: DataFormat, piece: bytes, *, is_whole: bool) -> Surveyed:
     """Decide the dialect and the table by the first piece, or all, of `text`. Raises DeliveryError `csv.empty`."""
     reading = _read_piece(text, piece, data_format)
     if reading.layout is None:
@@ -112,7 +112,7 @@ def analyse_all(found: Surveyed) -> Analysis:
 
 
 def _survey_all(found: Surveyed) -> tuple[Surveyed, Misfits]:
-    seen = found.no_misfits()
+    seen = found.new_misfits()
     watched = seen.watch(found.passages(), FIRST_RECORDS)
     survey = Survey().add_all(watched, found.layout.width, Grammar(found.dialect))
     found = replace(found, survey=survey, is_whole=True)
@@ -177,12 +177,12 @@ def _find_misfits(found: Surveyed, header: Header, seen: Misfits | None) -> Misf
     """Return the rows that do not have the table's width; those behind the first ones may have been `seen`."""
     if set(found.survey.widths) == {found.layout.width}:
         return None
-    misfits = found.no_misfits()
+    misfits = found.new_misfits()
     for record in found.survey.first:
         _judge(record, found.layout, header, misfits)
     if found.survey.total > len(found.survey.first):
         if seen is None or not seen.is_for(found.repair):
-            seen = found.no_misfits()
+            seen = found.new_misfits()
             for _ in seen.watch(found.passages(), FIRST_RECORDS):
                 pass
         misfits.join(seen, found.layout.footer)

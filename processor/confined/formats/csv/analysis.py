@@ -71,7 +71,7 @@ class Surveyed:
         chunks, width = self.text.chunks(), self.layout.width
         return passages(chunks, self.dialect, width, nulls=self.text.nulls, singly=FIRST_RECORDS)
 
-    def no_misfits(self) -> Misfits:
+    def new_misfits(self) -> Misfits:
         """Return what collects malformed rows, empty."""
         return Misfits(self.repair, is_kept=self.text.keeps_malformed, has_comments=self.layout.comments)
 

@@ -30,7 +30,7 @@ from processor.domain.errors import DeliveryError, Failure
 from processor.streams.output import Output
 from processor.streams.source import Source
 
-_TRIED: tuple[Strategy, ...] = (concurrent, inline, verified)  # their readings may turn out wrong
+_BY_DUCKDB: tuple[Strategy, ...] = (concurrent, inline, verified)  # their readings may turn out wrong
 
 
 def convert_csv(
@@ -42,7 +42,7 @@ def convert_csv(
 ) -> Receipt:
     """Convert `source` to Parquet. Raises DeliveryError (`csv.*`) for what can not be read with certainty."""
     csv = CsvInput(source, data_format, options)
-    for strategy in _TRIED:
+    for strategy in _BY_DUCKDB:
         try:
             if (rows := strategy(csv)) is not None:
                 return write(rows, output, metadata)

@@ -1,4 +1,4 @@
-"""Readings of a table's rows: by DuckDB, by our reader, from memory."""
+"""Readings of a table: by DuckDB, by our reader, from memory."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -26,7 +26,7 @@ class RowReading:
     count: Callable[[], int | None]  # rows of the last whole reading
     records: Callable[[int], tuple[int, int]]
     sample: Sample
-    holds_all: bool = False  # the sample does
+    is_sample_all: bool = False
 
 
 def by_duckdb(
@@ -95,7 +95,7 @@ def by_our_reader(analysis: Analysis, *, in_memory: bool = False) -> RowReading:
         few=in_memory,
     )
     sample = analysis.sample() if kept is None else [[v if v is None else v.decode() for v in row] for row in kept]
-    return RowReading(analysis, piped_rows.reading, lambda: piped_rows.count, records, sample, holds_all=in_memory)
+    return RowReading(analysis, piped_rows.reading, lambda: piped_rows.count, records, sample, is_sample_all=in_memory)
 
 
 def _few_rows(analysis: Analysis, output_rows: Callable[[], OutputRows]) -> Iterator[Row]:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, partial
 
-from processor.confined.formats.csv.analyse import analyse_all, analyse_beginning, begin, check_width
+from processor.confined.formats.csv.analyse import analyse_all, analyse_beginning, check_width, survey_beginning
 from processor.confined.formats.csv.analysis import Analysis, Surveyed
 from processor.confined.formats.csv.reader.uniformity import Structure, check_structure
 from processor.confined.formats.csv.readings import RowReading, by_duckdb, by_our_reader, text_path
@@ -49,7 +49,7 @@ class CsvInput:
 
     def _begin(self, text: DelimitedText) -> Surveyed:
         piece, is_whole = text.first_piece()
-        found = begin(text, self.data_format, piece, is_whole=is_whole)
+        found = survey_beginning(text, self.data_format, piece, is_whole=is_whole)
         check_width(found)
         return found
 

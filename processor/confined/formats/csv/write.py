@@ -28,7 +28,7 @@ def _write_table(rows: RowReading, output: Output, metadata: Facts) -> Receipt:
         output,
         metadata,
         sample=None if csv.null_quoted else rows.sample,
-        is_whole=rows.holds_all and not csv.null_quoted,
+        is_whole=rows.is_sample_all and not csv.null_quoted,
         passthrough=analysis.surplus_columns(),
         facts=analysis.facts(),
         rows_read=rows.count,

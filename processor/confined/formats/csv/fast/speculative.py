@@ -8,7 +8,7 @@ reads the text.
 from collections.abc import Iterator
 
 from processor.confined.formats.base import fast_paths
-from processor.confined.formats.csv.analyse import analyse_beginning, begin, check_width
+from processor.confined.formats.csv.analyse import analyse_beginning, check_width, survey_beginning
 from processor.confined.formats.csv.analysis import Analysis
 from processor.confined.formats.csv.declared import csv_declaration, is_of_utf8
 from processor.confined.formats.csv.declared_text import DeclaredText
@@ -61,7 +61,7 @@ def speculate(csv: CsvInput, *, most_columns: int | None = None) -> Speculation:
     piece, is_whole = text.first_piece()
     if not Utf8Check().add(piece):
         raise SpeculationFailedError
-    found = begin(text, csv.data_format, piece, is_whole=is_whole)
+    found = survey_beginning(text, csv.data_format, piece, is_whole=is_whole)
     if most_columns is not None and found.layout.width > most_columns:
         raise SpeculationFailedError
     check_width(found)

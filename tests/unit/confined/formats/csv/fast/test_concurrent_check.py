@@ -74,7 +74,7 @@ def test_a_text_that_is_broken_early_is_not_read_to_its_end(tmp_path: Path, monk
     lines = TABLE.splitlines()
     lines[5000:5000] = ["1,2,2024-01-01,"]  # DuckDB would read on
     with pytest.raises(DeliveryError):
-        converted(tmp_path, "\n".join(lines * 20).encode(), MemoryOutput(), threads=1)
+        converted(tmp_path, "\n".join(lines + lines[1:] * 20).encode(), MemoryOutput(), threads=1)
     assert ends == ["InterruptException"]
 
 

@@ -77,7 +77,7 @@ class PassingSource:
 
 LINES = [b"%d,name %d,2024-01-%02d\n" % (number, number % 77, number % 28 + 1) for number in range(25_000)]
 TABLE = b"id,name,day\n" + b"".join(LINES)
-LOOKS_AT_ITS_BEGINNING, READ_ONCE = 3, 1
+LOOKS_AT_ITS_BEGINNING, READ_ONCE = 2, 1
 
 
 @pytest.mark.parametrize(

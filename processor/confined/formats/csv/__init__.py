@@ -15,9 +15,9 @@ declared       Read a text as its feed declares it
 declared_text  Take out the lines that a feed declares to be no rows
 encoding       Decide a text's encoding over all bytes; yield UTF-8
 grammar        Regular expressions for the records and fields of a dialect
-readings       Readings of a table: by DuckDB, by our reader, from memory
+readings       Readings of a table: by DuckDB, our reader, from memory
 report         Facts and refusals about an analysed table
 strategies     Ways to read a CSV, each of which may decline
-text           A delimited text: its source, its encoding, and what is declared
-write          Write an analysed table, its rejects and its notes
+text           A delimited text: source, encoding, and what is declared
+write          Write an analysed table; account for every record
 """

@@ -1,4 +1,4 @@
-"""Readings of a table: by DuckDB, by our reader, from memory."""
+"""Readings of a table: by DuckDB, our reader, from memory."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager

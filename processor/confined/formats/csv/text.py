@@ -1,4 +1,4 @@
-"""A delimited text: its source, its encoding, and what is declared."""
+"""A delimited text: source, encoding, and what is declared."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""Write an analysed table, its rejects and its notes; account for every record."""
+"""Write an analysed table; account for every record."""
 
 from collections.abc import Iterable
 from dataclasses import replace

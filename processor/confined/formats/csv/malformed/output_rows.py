@@ -84,7 +84,7 @@ class OutputRows:
                 Ragged(range(len(lines)), lines, [0] * len(lines), self._repair.dialect, self._nulls)
             )
             count -= len(lines)
-        yield from repeat([None], count)
+        yield from repeat([None] * (1 + self._surplus), count)
 
     def _above_footer(self, passages: Iterable[Passage]) -> Iterator[Passage]:
         """Yield the passages, those of several widths one by one where they may be below the table."""

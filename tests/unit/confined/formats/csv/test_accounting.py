@@ -40,6 +40,20 @@ def test_the_owners_of_all_records_add_up(lines: list[str], notes: str, malforme
     )
 
 
+@settings(max_examples=examples(60))
+@given(st.lists(st.sampled_from(["a", "", "b,c", '"d"']), max_size=8), st.sampled_from(["keep", "reject-object"]))
+def test_blank_lines_are_rows_beside_rows_that_are_longer_than_one_column(lines: list[str], malformed: str) -> None:
+    text = "\n".join(["name", *lines, "end", "last"]) + "\n"
+    found = convert(text.encode(), malformed, notes="refuse")
+    assert len(found.rows) + len(found.rejected) == len(lines) + 2
+
+
+def test_many_blank_lines_are_rows_with_nothing_beyond_the_column() -> None:
+    found = convert(b"name\na\n" + b"\n" * 3000 + b"b,c\n", "keep", notes="refuse")
+    assert found.rows[:3] == [("a", None), (None, None), (None, None)]
+    assert (len(found.rows), found.rows[-1]) == (3002, ("b", ["c"]))
+
+
 def test_notes_are_verbatim_with_what_they_were_taken_for() -> None:
     found = convert(f"Prices, of May\n\nid,name,price\n{ROWS}# half\n{ROWS}Total: 24\n".encode())
     assert found.noted == [

@@ -8,7 +8,6 @@ import contextlib
 import hashlib
 import importlib
 import os
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -40,6 +39,7 @@ from processor.streams.inbox import send_pipe
 from processor.streams.pipes import wide_pipe
 from processor.streams.ranges import fetched_source
 from processor.streams.source import BytesSource, Source, open_file
+from processor.streams.threads import BoundedThread
 from processor.streams.worker_end import worker_end
 
 _SAMPLES = {
@@ -259,7 +259,7 @@ class _FramedOutput:
         self._frames.write(End(self._size_bytes, self._digest.hexdigest(), receipt, held))
 
 
-class _Pump(threading.Thread):
+class _Pump(BoundedThread):
     """Moves what arrives on a pipe into frames, while the converter works."""
 
     def __init__(self, read_end: int, put: Callable[[bytes], None]) -> None:

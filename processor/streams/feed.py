@@ -1,11 +1,11 @@
 """Give a source to a reader that needs a descriptor."""
 
 import os
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from processor.streams.source import Source
+from processor.streams.threads import BoundedThread
 
 _PIECE_BYTES = 128 << 10
 
@@ -22,7 +22,7 @@ def readable_fd(source: Source) -> Iterator[int]:
         return
     read_end, write_end = os.pipe()
     errors: list[Exception] = []
-    feeder = threading.Thread(target=_feed, args=(source, write_end, errors), name="feed", daemon=True)
+    feeder = BoundedThread(target=_feed, args=(source, write_end, errors), name="feed", daemon=True)
     feeder.start()
     try:
         yield read_end

@@ -17,6 +17,7 @@ from concurrent.futures import Future
 from typing import BinaryIO, cast
 
 from processor.domain.errors import DeliveryError
+from processor.streams.threads import BoundedThread
 
 PIECE_BYTES = 4 << 20
 _REQUEST = struct.Struct(">QI")
@@ -106,7 +107,7 @@ class _RangeReader(io.RawIOBase):
         return len(taken)
 
 
-class RangeServer(threading.Thread):
+class RangeServer(BoundedThread):
     """The parent's side: answers from `fetch` until the worker closes its end or dies."""
 
     def __init__(self, arrived: "Future[int]", fetch: Fetch) -> None:

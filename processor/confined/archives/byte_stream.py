@@ -8,6 +8,7 @@ from typing import BinaryIO
 
 from processor.confined.archives.codecs import PIECE_BYTES
 from processor.confined.archives.errors import CorruptError, broken, unreadable
+from processor.streams.threads import BoundedThread
 
 _AHEAD_PIECES = 16
 
@@ -109,7 +110,7 @@ def read_ahead(pieces: Iterator[bytes]) -> Generator[bytes, None, None]:
     """
     made: queue.Queue[bytes | BaseException | None] = queue.Queue(_AHEAD_PIECES)
     stop = threading.Event()
-    maker = threading.Thread(target=_make, args=(pieces, made, stop), name="read-ahead", daemon=True)
+    maker = BoundedThread(target=_make, args=(pieces, made, stop), name="read-ahead", daemon=True)
     maker.start()
     try:
         while (piece := made.get()) is not None:

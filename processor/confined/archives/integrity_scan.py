@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 
 from processor.confined.archives.errors import CorruptError, broken, unreadable
 from processor.confined.archives.limits import Meter
+from processor.streams.threads import BoundedThread
 
 
 class IntegrityScan:
@@ -29,7 +30,7 @@ class IntegrityScan:
     def begin(self) -> None:
         """Begin to read, unless that was done before."""
         if self._thread is None and not self.done:
-            self._thread = threading.Thread(target=self._read, name="proof", daemon=True)
+            self._thread = BoundedThread(target=self._read, name="proof", daemon=True)
             self._thread.start()
 
     def wait(self) -> None:

@@ -2,11 +2,11 @@
 
 import fcntl
 import os
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 
 from processor.confined.formats.dialect import Dialect
+from processor.streams.threads import BoundedThread
 
 Row = Sequence[bytes | None]
 # What stands for NULL on a pipe of which all values are quoted, so that it can not be one.
@@ -37,7 +37,7 @@ def piped(blocks: Iterator[bytes]) -> Iterator[str]:
     """Write `blocks` to a pipe from a thread; yields the path of its other end. Their failure is raised on leaving."""
     read_end, write_end = os.pipe()
     feeder = _Feeder(blocks, write_end)
-    thread = threading.Thread(target=feeder.run, daemon=True)
+    thread = BoundedThread(target=feeder.run, daemon=True)
     thread.start()
     try:
         yield f"/dev/fd/{read_end}"

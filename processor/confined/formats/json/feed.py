@@ -4,9 +4,10 @@ The lines go through the CSV reader, which stays bounded on a pipe where DuckDB'
 """
 
 import os
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+from processor.streams.threads import BoundedThread
 
 _BLOCK_BYTES = 1 << 18
 _SHORTEST_LIMIT = 4 << 20
@@ -24,7 +25,7 @@ class JsonFeed:
     def relation(self, longest_bytes: int) -> Iterator[str]:
         """Feed a pipe while it is read; yields SQL that stands after FROM. A failure of the rows is raised here."""
         read_end, write_end = os.pipe()
-        thread = threading.Thread(target=self._run, args=(write_end,), name="json-feed", daemon=True)
+        thread = BoundedThread(target=self._run, args=(write_end,), name="json-feed", daemon=True)
         thread.start()
         try:
             yield lines_of(f"/dev/fd/{read_end}", longest_bytes)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from processor.confined.formats.parquet.copy import Written
-from processor.confined.formats.sql import literal, quoted
+from processor.confined.formats.sql import leaf_count, literal, of_structure, quoted
 from processor.confined.formats.types.checks import cast, check
 from processor.confined.formats.types.evidence import Evidence
 from processor.confined.formats.types.infer import LONGEST_TYPED, TEXT, ColumnType, TypeKind
@@ -81,7 +81,7 @@ class NestedColumn:
 
 def nested_columns(structures: Mapping[str, Structure]) -> list[NestedColumn]:
     """Return the columns; where they have too many leaves together, these can only be texts."""
-    counts = {name: sum(1 for _ in _paths(structure)) for name, structure in structures.items()}
+    counts = {name: leaf_count(structure) for name, structure in structures.items()}
     columns = [
         NestedColumn(name, structure, tuple(Evidence() for _ in range(counts[name])))
         for name, structure in structures.items()
@@ -157,7 +157,7 @@ class _Checked:
             inner = self.typed(structure[0], item, depth + 1)
             return value if inner == item else f"list_transform({value}, lambda {item}: {inner})"
         if isinstance(structure, dict):
-            return self._struct(structure, value, depth)
+            return of_structure(value, structure, f"s{depth}", lambda name: self._struct(structure, name, depth + 1))
         index, found = next(self._types)
         if found == TEXT:
             return value

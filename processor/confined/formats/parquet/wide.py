@@ -8,13 +8,13 @@ looks at.
 
 import os
 import struct
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
 from processor.confined.formats.parquet.thrift import Struct, ThriftReader, encode
 from processor.domain.errors import refused, transient
+from processor.streams.threads import BoundedThread
 
 _MAGIC = b"PAR1"
 _PIECE = 1 << 20
@@ -54,7 +54,7 @@ class Stripes:
         base = self._written
         read_end, write_end = os.pipe()
         tail, failures = bytearray(), list[OSError]()
-        pump = threading.Thread(target=self._pass_on, args=(read_end, tail, failures))
+        pump = BoundedThread(target=self._pass_on, args=(read_end, tail, failures))
         pump.start()
         try:
             yield write_end

@@ -6,10 +6,10 @@ back and compared.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from processor.confined.formats.sql import literal, quoted
+from processor.confined.formats.sql import literal, of_structure, quoted
 from processor.confined.formats.types.checks import cast, check
 from processor.confined.formats.types.infer import LONGEST_TYPED, ColumnType, TypeKind
 from processor.domain.column_types import struct_fields
@@ -59,10 +59,13 @@ def declared_value(column: ColumnDeclaration, type_: str, text: str, surprise: s
         inner = declared_value(column, type_[:-2], element, surprise, depth + 1)
         return f"list_transform({text}, lambda {element}: {inner})"
     if fields := struct_fields(type_):
-        packed = ", ".join(
-            f"{name} := {declared_value(column, of, f'{text}.{name}', surprise, depth)}" for name, of in fields
-        )
-        return f"CASE WHEN {text} IS NULL THEN NULL ELSE struct_pack({packed}) END"
+
+        def packed(value: str) -> str:
+            texts = [(name, declared_value(column, of, f"{value}.{name}", surprise, depth + 1)) for name, of in fields]
+            values = ", ".join(f"{name} := {text}" for name, text in texts)
+            return f"CASE WHEN {value} IS NULL THEN NULL ELSE struct_pack({values}) END"
+
+        return of_structure(text, structure_of(type_), f"s{depth}", packed)
     if type_ == "VARCHAR":
         return text
     cast_ = _check(column, type_, text, "", Marks()).cast
@@ -77,7 +80,12 @@ def holds_declared(column: ColumnDeclaration, type_: str, text: str, depth: int 
         inner = holds_declared(column, type_[:-2], element, depth + 1)
         return f"coalesce(len(list_filter({text}, lambda {element}: NOT ({inner}))) = 0, true)"
     if fields := struct_fields(type_):
-        return "(" + " AND ".join(holds_declared(column, of, f"{text}.{name}", depth) for name, of in fields) + ")"
+
+        def all_hold(value: str) -> str:
+            hold = (holds_declared(column, of, f"{value}.{name}", depth + 1) for name, of in fields)
+            return f"({' AND '.join(hold)})"
+
+        return of_structure(text, structure_of(type_), f"s{depth}", all_hold)
     if type_ == "VARCHAR":
         return "true"
     cast_ = _check(column, type_, text, "", Marks()).cast
@@ -112,22 +120,39 @@ def restructured(text: str, found: object, wanted: object, surprise: Callable[[s
             return f"list_transform({text}, lambda {each}: {value})"
         case [inner], _:
             return f"CASE WHEN {text} IS NULL THEN NULL ELSE [{restructured(text, found, inner, surprise, depth)}] END"
-        case dict(), dict():
+        case dict() as fields, dict():
             if unknown := found.keys() - wanted.keys():
                 raise StructureDiffersError(f"has {', '.join(map(repr, sorted(unknown)))}")
-            values = {name: f"{text}.{quoted(name)}" for name in found}
-        case dict(), "VARCHAR":
-            found, values = {"#text": "VARCHAR"}, {"#text": text} if "#text" in wanted else {}
+
+            def of_fields(value: str) -> str:
+                values = {name: f"{value}.{quoted(name)}" for name in found}
+                return f"CASE WHEN {value} IS NULL THEN NULL ELSE {_packed(values, found, fields, surprise, depth)} END"
+
+            return of_structure(text, found, f"s{depth}", of_fields)
+        case dict() as fields, "VARCHAR":
+            has_place = "#text" in fields
+            lost = "" if has_place else f" WHEN {text} <> '' THEN {surprise(text)}"
+            values = {"#text": text} if has_place else {}
+            only_text = _packed(values, {"#text": "VARCHAR"}, fields, surprise, depth)
+            return f"CASE WHEN {text} IS NULL THEN NULL{lost} ELSE {only_text} END"
         case _:
             raise StructureDiffersError("is a list" if isinstance(found, list) else "has structures")
-    packed = ", ".join(
-        f"{quoted(name)} := {restructured(values[name], found[name], of, surprise, depth)}"
+
+
+def _packed(
+    values: Mapping[str, str],
+    found: Mapping[str, object],
+    wanted: Mapping[str, object],
+    surprise: Callable[[str], str],
+    depth: int,
+) -> str:
+    fields = (
+        f"{quoted(name)} := {restructured(values[name], found[name], of, surprise, depth + 1)}"
         if name in values
         else f"{quoted(name)} := NULL::{_type_of(of)}"
         for name, of in wanted.items()
     )
-    lost = "" if values else f" WHEN {text} <> '' THEN {surprise(text)}"
-    return f"CASE WHEN {text} IS NULL THEN NULL{lost} ELSE struct_pack({packed}) END"
+    return f"struct_pack({', '.join(fields)})"
 
 
 def _type_of(structure: object) -> str:

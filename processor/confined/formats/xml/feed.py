@@ -2,7 +2,6 @@
 
 import fcntl
 import os
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, BinaryIO
@@ -16,6 +15,7 @@ from processor.confined.formats.xml.records import UnexpectedShape, element_xml
 from processor.confined.formats.xml.scan import Scan
 from processor.confined.formats.xml.table import Table
 from processor.domain.errors import refused
+from processor.streams.threads import BoundedThread
 
 _SMALLEST_BUFFER = 4 << 20
 _LARGEST_LINE = 48 << 20
@@ -64,7 +64,7 @@ class XmlFeed:
             fcntl.fcntl(write_end, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
         self.rows = None
         writer = _Writer(self._open, self._table, write_end, self._buffer_size // 2)
-        thread = threading.Thread(target=writer.run, name="xml-feed", daemon=True)
+        thread = BoundedThread(target=writer.run, name="xml-feed", daemon=True)
         thread.start()
         try:
             yield self._table.relation(_lines(read_end, self._buffer_size))

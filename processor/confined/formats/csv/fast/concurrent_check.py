@@ -14,6 +14,7 @@ from processor.confined.formats.csv.fast.speculative import Speculation, may_spe
 from processor.confined.formats.csv.readings import RowReading, by_duckdb, text_path
 from processor.confined.formats.csv.strategies import CsvInput
 from processor.confined.formats.csv.text import PIECE_BYTES
+from processor.streams.threads import BoundedThread
 
 _INTERRUPT_AGAIN_SECONDS = 0.05
 _MOST_COLUMNS = 1000  # DuckDB alone takes nearly all the memory there is for more
@@ -54,7 +55,7 @@ def _beside(check: Iterable[object]) -> Iterator[None]:
         raise beside.error
 
 
-class _Beside(threading.Thread):
+class _Beside(BoundedThread):
     def __init__(self, check: Iterable[object]) -> None:
         super().__init__(name="check", daemon=True)
         self.error: Exception | None = None

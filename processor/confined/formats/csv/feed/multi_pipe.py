@@ -13,6 +13,8 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from processor.streams.threads import BoundedThread
+
 # What one pipe gets, and the buffer that DuckDB reads it with. A share that fits in is read at once: so no thread of
 # DuckDB's that has come upon an error leaves one half read while another waits for the next.
 SHARE_BYTES = 4 << 20
@@ -56,7 +58,7 @@ def relayed(
         raise relay.error
 
 
-class _Relay(threading.Thread):
+class _Relay(BoundedThread):
     def __init__(self, pieces: Iterator[bytes], behind_a_row: Callable[[bytes], int], shares: int, pipes: int) -> None:
         super().__init__(name="relay", daemon=True)
         self.error: Exception | None = None

@@ -1,8 +1,12 @@
 """Texts within lists and structures earn types as columns do, and come back equal by value."""
 
+import subprocess
+import sys
+from pathlib import Path
 from random import Random
 from typing import Any
 
+import duckdb
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -133,3 +137,21 @@ def test_too_many_places_below_the_rows_stay_text(monkeypatch: pytest.MonkeyPatc
 def test_a_first_look_may_leave_most_of_a_large_document_unread() -> None:
     rows = f"<a>{'<t>1234567890</t>' * 14}</a>" * 60_000
     assert types_of(f"<r>{rows}</r>", "t") == "BIGINT[]"
+
+
+def test_deep_structures_do_not_take_memory_by_the_square(tmp_path: Path) -> None:
+    """Each level once took room for all below it, for each leaf: 2 GB for 6 KB of XML."""
+    fields = "".join(f"<f{number}>{number}</f{number}>" for number in range(8))
+    levels = "".join(f"<l{level}>{fields}" for level in range(6)) + "".join(
+        f"</l{level}>" for level in range(5, -1, -1)
+    )
+    (tmp_path / "deep.xml").write_text(f"<r><a>{levels}</a><a>{levels}</a></r>")
+    limited = (
+        "import resource, sys; resource.setrlimit(resource.RLIMIT_DATA, (600 << 20,) * 2);"
+        "from tests.tools.convert import main; sys.exit(main())"
+    )
+    command = [sys.executable, "-c", limited, str(tmp_path / "deep.xml"), str(tmp_path / "deep.parquet")]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert ended.stdout.strip() == "ok", ended.stderr
+    table = duckdb.sql(f"SELECT l0.l1.l2.l3.l4.l5.f7, l0.f0 FROM '{tmp_path}/deep.parquet'")
+    assert table.fetchall() == [(7, 0), (7, 0)]

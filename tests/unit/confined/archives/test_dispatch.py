@@ -490,6 +490,7 @@ def test_a_bad_member_costs_no_held_one() -> None:
     assert set(taken.bad) == {"bad.json"}
 
 
+@pytest.mark.fast_paths
 @pytest.mark.parametrize(("end", "readings"), [(b"", 1), (b"one,2\n", 3)], ids=["as promised", "a surprise"])
 def test_a_large_table_of_a_compressed_tar_is_read_as_it_passes(end: bytes, readings: int) -> None:
     source = CountedSource(gz(tar_of([(f"{n}.csv", LARGE_CSV + end) for n in range(3)])))

@@ -366,6 +366,7 @@ def test_irregular_rows_among_many_regular_ones_stay_in_their_places() -> None:
     assert rows_of("<r>" + "\n".join(rows) + "</r>") == [{"@n": str(i), "x": str(i)} for i in range(8000)]
 
 
+@pytest.mark.fast_paths
 @pytest.mark.parametrize(
     "row",
     [

@@ -1,6 +1,6 @@
 """Bytes in motion: sources and frames on pipes.
 
-feed           Give a source to a reader that needs a descriptor
+feed           Feed a pipe from a thread, for readers of descriptors
 frames         The frames of an object stream on a pipe
 inbox          Receive workers' pipes over one inherited socket pair
 object_stream  Read an object stream in the main process

@@ -1,28 +1,27 @@
-"""Give a source to a reader that needs a descriptor."""
+"""Feed a pipe from a thread, for readers of descriptors."""
 
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from processor.streams.source import Source
 from processor.streams.threads import BoundedThread
 
 _PIECE_BYTES = 128 << 10
+_BUFFER_BYTES = 256 << 10
 
 
 @contextmanager
-def readable_fd(source: Source) -> Iterator[int]:
-    """Yield a descriptor whose `/dev/fd/N` can be opened and read once: the plain file, or a pipe that a thread feeds.
+def fed_pipe(pieces: Iterator[bytes]) -> Iterator[int]:
+    """Yield the read end of a pipe that a thread fills with `pieces`; `/dev/fd/N` can be opened and read once.
 
-    The reader may leave before the end. What reading the source raised is raised when the context is left: until then
-    a pipe that ended early looks like one that is complete.
+    The reader may leave before the end. What the pieces raised is raised when the context is left, in place of what
+    the reader made of it: until then a pipe that ended early looks like one that is complete.
     """
-    if source.path_fd is not None:
-        yield source.path_fd
-        return
     read_end, write_end = os.pipe()
     errors: list[Exception] = []
-    feeder = BoundedThread(target=_feed, args=(source, write_end, errors), name="feed", daemon=True)
+    feeder = BoundedThread(target=_feed, args=(pieces, write_end, errors), name="feed", daemon=True)
     feeder.start()
     try:
         yield read_end
@@ -37,16 +36,24 @@ def readable_fd(source: Source) -> Iterator[int]:
         raise errors[0]
 
 
-def _feed(source: Source, write_end: int, errors: list[Exception]) -> None:
+def _feed(pieces: Iterator[bytes], write_end: int, errors: list[Exception]) -> None:
     try:
-        with source.open() as file:
-            while piece := file.read(_PIECE_BYTES):
-                left = memoryview(piece)
-                while left:
-                    left = left[os.write(write_end, left) :]
+        with open(write_end, "wb", buffering=_BUFFER_BYTES) as pipe:
+            try:
+                pipe.writelines(pieces)
+            except BrokenPipeError:
+                raise
+            except Exception as error:  # noqa: BLE001 - handed to the thread that reads
+                errors.append(error)  # before the pipe is closed: who reads to its end finds it
     except BrokenPipeError:
         pass  # the reader has had enough
-    except Exception as error:  # noqa: BLE001 - handed to the thread that reads
-        errors.append(error)
-    finally:
-        os.close(write_end)
+
+
+@contextmanager
+def readable_fd(source: Source) -> Iterator[int]:
+    """Yield a descriptor to read `source` from: of the plain file, or of a pipe as `fed_pipe` yields it."""
+    if source.path_fd is not None:
+        yield source.path_fd
+        return
+    with source.open() as file, fed_pipe(iter(partial(file.read, _PIECE_BYTES), b"")) as fd:
+        yield fd

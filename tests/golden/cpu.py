@@ -57,9 +57,11 @@ def _in_turn(trees: tuple[Path, Path], source: Path, rounds: int) -> tuple[float
 def _cpu_seconds(tree: Path, source: Path) -> float:
     """Return the CPU seconds of one conversion by the code in `tree`, the start of Python included."""
     tool = tree / "tests/tools/convert.py"
+    # Neither side has bytecode at first, and both have it from the second round on.
+    bytecode = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(source.parent / "bytecode")}
     process = subprocess.Popen(
         [sys.executable, str(tool), str(source), f"{source}.parquet"],
-        env=os.environ | {"PYTHONPATH": str(tree)},
+        env=os.environ | bytecode | {"PYTHONPATH": str(tree)},
         stdout=subprocess.DEVNULL,
         cwd=source.parent,
     )

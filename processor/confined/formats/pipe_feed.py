@@ -6,13 +6,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 
 from processor.confined.formats.dialect import Dialect
-from processor.streams.threads import BoundedThread
+from processor.streams.feed import fed_pipe
 
 Row = Sequence[bytes | None]
 # What stands for NULL on a pipe of which all values are quoted, so that it can not be one.
 NULL = "N"
 CLEAN = Dialect()
-_BLOCK_BYTES = 1 << 16
 
 
 @contextmanager
@@ -34,43 +33,9 @@ def filled(text: bytes) -> Iterator[str]:
 
 @contextmanager
 def piped(blocks: Iterator[bytes]) -> Iterator[str]:
-    """Write `blocks` to a pipe from a thread; yields the path of its other end. Their failure is raised on leaving."""
-    read_end, write_end = os.pipe()
-    feeder = _Feeder(blocks, write_end)
-    thread = BoundedThread(target=feeder.run, daemon=True)
-    thread.start()
-    try:
-        yield f"/dev/fd/{read_end}"
-    except Exception as error:
-        if feeder.error is not None:
-            raise feeder.error from error
-        raise
-    finally:
-        os.close(read_end)
-        thread.join()
-    if feeder.error is not None:
-        raise feeder.error
-
-
-class _Feeder:
-    def __init__(self, blocks: Iterator[bytes], write_end: int) -> None:
-        self.blocks = blocks
-        self.write_end = write_end
-        self.error: Exception | None = None
-
-    def run(self) -> None:
-        """Write all blocks; a failure leaves an open quote, so that no reader takes the rows so far for all."""
-        try:
-            with open(self.write_end, "wb", buffering=_BLOCK_BYTES) as pipe:
-                try:
-                    pipe.writelines(self.blocks)
-                except BrokenPipeError:
-                    raise
-                except Exception as error:  # noqa: BLE001 - handed to the reading's thread
-                    self.error = error
-                    pipe.write(b'"')
-        except BrokenPipeError:
-            pass  # the reader has had enough
+    """Yield the path of a pipe with `blocks`; see `fed_pipe`."""
+    with fed_pipe(blocks) as fd:
+        yield f"/dev/fd/{fd}"
 
 
 def encode_row(row: Row, dialect: Dialect = CLEAN, null: bytes = NULL.encode()) -> bytes:

@@ -2,11 +2,12 @@
 
 import io
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from processor.streams.feed import readable_fd
+from processor.streams.feed import fed_pipe, readable_fd
 from processor.streams.source import BytesSource, open_file
 
 
@@ -46,3 +47,13 @@ def test_a_source_that_fails_in_the_middle_fails_its_reader_in_the_end() -> None
 
     with pytest.raises(ValueError, match="damaged"), readable_fd(DamagedSource("x", bytes(1_000_000))) as fd:
         assert len(read(fd)) < 1_000_000
+
+
+def test_what_failed_the_pieces_is_raised_not_what_the_reader_made_of_it() -> None:
+    def pieces() -> Iterator[bytes]:
+        yield b"half a "
+        raise ValueError("damaged")
+
+    with pytest.raises(ValueError, match="damaged") as raised, fed_pipe(pieces()) as fd:
+        raise RuntimeError(f"not whole: {read(fd)!r}")
+    assert str(raised.value.__cause__) == "not whole: b'half a '"

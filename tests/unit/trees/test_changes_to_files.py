@@ -44,8 +44,6 @@ ALLOWED = {
     ),
     "commands/progress": (_SHOWN, {"shutil"}),
     "confined/entrypoint": ("opens /dev/null, for what a warm-up makes", {"open"}),
-    "confined/formats/json/feed": (_PIPE, {"open"}),
-    "confined/formats/pipe_feed": (_PIPE, {"open"}),
     "confined/formats/xml/namespaces": (_ELEMENTS, {".rename"}),
     "confined/formats/xml/parser": (_ELEMENTS, {".rename"}),
     "daemon/control_socket": ("the daemon's own socket, beside the ledger", {".unlink"}),
@@ -60,6 +58,7 @@ ALLOWED = {
         "the embedded server's own files, in the daemon's own directory",
         {".rename", "os.O_CREAT", "os.O_TRUNC", "os.O_WRONLY"},
     ),
+    "streams/feed": (_PIPE, {"open"}),
     "tables/open_catalog": ("the catalog's own database, beside the ledger", {"os.O_CREAT", "os.O_WRONLY"}),
 }
 

@@ -1,12 +1,13 @@
 """Deliver files from Linux to S3 as verified data.
 
-Nobody imports upward (setup.cfg holds it). From the ground up: `domain`; `trees`, `environment`; `config`, `logs`,
-`streams`; `sandbox`; `engine`, `feeds`, `ledger`, `store`; `confined`, `watch`; `delivery`; `remote`; `actors`;
-`daemon`; `commands`; `dashboard`; `cli`.
+Nobody imports upward (setup.cfg holds it). From the ground up: `domain`; `trees`; `config`, `logs`, `streams`;
+`sandbox`; `engine`, `feeds`, `ledger`, `store`; `confined`, `watch`; `delivery`; `remote`; `actors`; `daemon`;
+`commands`; `dashboard`; `cli`.
 
 actors/      Actors: who sends which message to whom
 cli/         The command line
 commands/    The commands: their work, without arguments and exit codes
+config/      Settings from the environment and `.env`
 confined/    Code that a stranger's bytes touch; runs in confined workers
 daemon/      The daemon: start, run, observe and stop all parts
 dashboard/   A read-only web page, in a process of its own
@@ -22,7 +23,5 @@ streams/     Bytes in motion: sources and frames on pipes
 tables/      Delivered Parquet becomes Iceberg tables
 trees/       Change directories that strangers may write to, by descriptor only
 watch/       Notice files, wait until they are whole, hand them over
-config       Settings, validated together
-environment  Read the environment and `.env`; find the ledger by them
 logs         Structured logs on stdout: JSON, or pretty for people
 """

@@ -1,10 +1,9 @@
 """The Checksummer: hash, detect the type, put delivered files away."""
 
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,7 +12,6 @@ import pykka
 from processor.actors.base import DeathNotice
 from processor.actors.messages import BringBack, BroughtBack, Drain, FilePutAway, HandedBack, Process, PutFileAway
 from processor.actors.stage import Stage
-from processor.config import EngineChoice, Settings
 from processor.delivery import quarantine
 from processor.delivery.digests import HashingStopped
 from processor.delivery.examine import examine_for_upload
@@ -33,17 +31,27 @@ _LARGE_BYTES = 64 << 20
 _WORTH_AWAKENING_BYTES = 32 << 20
 
 
+@dataclass(frozen=True, slots=True)
+class ChecksummerSettings:
+    """Where files lie and go; `part_size_bytes` is that of a file's upload, whose digests are taken on the way."""
+
+    root: bytes  # the watched directory
+    part_size_bytes: int
+    error_directory: bytes
+    after_upload_directory: bytes | None = None
+    local_workers: bool = True
+
+
 class Checksummer(Stage):
     """Takes `Process` and `PutFileAway`."""
 
-    def __init__(self, died: DeathNotice, settings: Settings, awaken: Callable[[], None]) -> None:
+    def __init__(self, died: DeathNotice, settings: ChecksummerSettings, awaken: Callable[[], None]) -> None:
         """Call `awaken` where it takes a while until a worker is needed: it can start meanwhile."""
         super().__init__(died, _THREADS)
         self._large = ThreadPoolExecutor(_THREADS, thread_name_prefix=f"{self.name}-large")
         self._draining = self._stopping = False
         self._settings = settings
         self._awaken = awaken
-        self._root = os.fsencode(settings.watch_path)
 
     def handle(self, message: Any) -> Any:
         """Hash, or put away."""
@@ -66,9 +74,9 @@ class Checksummer(Stage):
         large = _is_large(message.job.file)
         try:
             examined = examine_for_upload(
-                self._root,
+                self._settings.root,
                 message.job.file,
-                self._settings.file_part_size,
+                self._settings.part_size_bytes,
                 lambda: self._stopping or (large and self._draining),
             )
         except HashingStopped:
@@ -91,8 +99,7 @@ class Checksummer(Stage):
         super().on_stop()
 
     def _is_for_workers(self, file: FileMetadata) -> bool:
-        here = self._settings.engine is EngineChoice.LOCAL
-        return here and proposed_kind(file.name).type is not FileType.REGULAR
+        return self._settings.local_workers and proposed_kind(file.name).type is not FileType.REGULAR
 
     def _put_away(self, message: PutFileAway) -> None:
         file = message.file
@@ -117,27 +124,26 @@ class Checksummer(Stage):
     def _set_aside(self, message: PutFileAway) -> bytes | None:
         file = message.file
         return quarantine.set_aside(
-            self._root,
+            self._settings.root,
             file.relative_path,
-            os.fsencode(self._settings.error_directory),
+            self._settings.error_directory,
             _reason(message),
             _seen(file),
         )
 
     def _after_upload(self, message: PutFileAway) -> bool:
         """Delete or move a delivered file, never one that has changed since."""
-        file, settings = message.file, self._settings
+        file = message.file
         if message.after_upload is AfterUpload.KEEP:
             return False
-        move = message.after_upload is AfterUpload.MOVE and settings.after_upload_directory is not None
-        directory = os.fsencode(str(settings.after_upload_directory)) if move else None
-        quarantine.put_away(self._root, file.relative_path, directory, _seen(file))
+        directory = self._settings.after_upload_directory if message.after_upload is AfterUpload.MOVE else None
+        quarantine.put_away(self._settings.root, file.relative_path, directory, _seen(file))
         return True
 
     def _bring_back(self, message: BringBack) -> None:
         for row, relative_path in message.files:
             try:
-                status = quarantine.bring_back(self._root, relative_path, os.fsencode(self._settings.error_directory))
+                status = quarantine.bring_back(self._settings.root, relative_path, self._settings.error_directory)
             except OSError as error:
                 self.log.error("file.not-brought-back", path=escape(relative_path), reason=str(error))
             else:

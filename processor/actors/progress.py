@@ -12,6 +12,7 @@ It routes each message to the part that deals with it:
 import random
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -50,15 +51,30 @@ from processor.actors.outages import Outages, of_cluster, of_root
 from processor.actors.progress_state import Effect, ProgressState, now_ms
 from processor.actors.source_cleanup import SourceCleanup
 from processor.actors.table_batches import TableBatches
-from processor.config import CatalogType, Settings
 from processor.domain.declarations import Drift
 from processor.domain.errors import Failure
-from processor.domain.feeds import NO_FEEDS, Feeds
+from processor.domain.feeds import NO_FEEDS, AfterUpload, Feeds
 from processor.domain.keys import escape
+from processor.domain.notices import EventType
 from processor.domain.retry import RetryPolicy
 from processor.domain.tables import Batch
 from processor.ledger.records import Intake
 from processor.ledger.writer import Ledger
+
+
+@dataclass(frozen=True, slots=True)
+class ProgressSettings:
+    """How many files are on their way, what becomes of failed and delivered ones, and who is told.
+
+    `table_commit_seconds` is None where no catalog knows the tables.
+    """
+
+    max_concurrency: int
+    max_retries: int
+    retry_delay_seconds: float
+    after_upload: AfterUpload = AfterUpload.KEEP
+    events: frozenset[EventType] = frozenset()
+    table_commit_seconds: float | None = None
 
 
 class Progress(BaseActor):
@@ -67,7 +83,7 @@ class Progress(BaseActor):
     def __init__(
         self,
         died: DeathNotice,
-        settings: Settings,
+        settings: ProgressSettings,
         ledger: Ledger,
         counters: Counters,
         idle: Callable[[], None],
@@ -93,15 +109,14 @@ class Progress(BaseActor):
         self._cleanup = SourceCleanup(state)
         self._notices = _notices(settings, ledger, counters, notifier)
         self._batches = TableBatches(
-            settings.table_commit_interval / 1000,
+            settings.table_commit_seconds,
             self._tell_registrar,
             counters,
             chance,
             self.log,
-            enabled=settings.catalog not in (None, CatalogType.NONE),
         )
         self._orders = Orders(state, self._group, self._admission, self._batches)
-        policy = RetryPolicy(settings.max_retries, settings.retry_delay / 1000)
+        policy = RetryPolicy(settings.max_retries, settings.retry_delay_seconds)
         failures = JobFailures(state, self._outages, self._notices, self._cleanup, policy, chance)
         self._reports = JobReports(state, failures, self._outages, self._notices, self._batches, self._cleanup)
 
@@ -314,7 +329,7 @@ class Progress(BaseActor):
         return self._ledger.waits_for_others(self.counters.stuck(self._max_retries))
 
 
-def _notices(settings: Settings, ledger: Ledger, counters: Counters, notifier: Notifier | None) -> Notices:
+def _notices(settings: ProgressSettings, ledger: Ledger, counters: Counters, notifier: Notifier | None) -> Notices:
     if notifier is None:
         return Notices(ledger, counters, frozenset(), lambda _notices: None)
-    return Notices(ledger, counters, settings.events_to_tell, notifier.give)
+    return Notices(ledger, counters, settings.events, notifier.give)

@@ -23,16 +23,13 @@ class TableBatches:
 
     def __init__(
         self,
-        interval_seconds: float,
+        interval_seconds: float | None,
         send: Callable[[Batch], None],
         counters: Counters,
         chance: Random,
         log: FilteringBoundLogger,
-        *,
-        enabled: bool,
     ) -> None:
-        """Take `enabled` as: there is a catalog."""
-        self._enabled = enabled
+        """Make a batch at most once in `interval_seconds`; None: there is no catalog."""
         self._interval = interval_seconds
         self._send = send
         self._counters = counters
@@ -50,16 +47,16 @@ class TableBatches:
 
     def due(self, now: float) -> bool:
         """Tell whether a batch is to be made."""
-        return self._enabled and self.may_wait and self.in_flight is None and now >= self._next
+        return self._interval is not None and self.may_wait and self.in_flight is None and now >= self._next
 
     def busy(self, *, draining: bool) -> bool:
         """Tell whether to stay for the tables: not for a catalog that is out."""
         waits = self.may_wait and not self.out and not draining
-        return self._enabled and (self.in_flight is not None or waits)
+        return self._interval is not None and (self.in_flight is not None or waits)
 
     def begin(self, batch: Batch | None, now: float) -> None:
         """Send the batch that was made; None: nothing waits."""
-        self._next = now + self._interval
+        self._next = now + (self._interval or 0.0)
         if batch is None:
             self.may_wait = False
             return

@@ -3,8 +3,9 @@
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Event
 from typing import Any
@@ -29,7 +30,6 @@ from processor.actors.messages import (
     UploadsAborted,
 )
 from processor.actors.stage import Stage
-from processor.config import Settings
 from processor.delivery.file_upload import transfer_file
 from processor.delivery.manifest_upload import transfer_manifest
 from processor.delivery.object_stream import BadMembers, deliver_stream, object_request
@@ -64,16 +64,28 @@ _MEMBERS_EXPLAINED = 1000  # of an archive: the reasons for their types stand in
 _NO_CONTENT = 9  # in the ledger's `objects`: a member that is not a file
 
 
+@dataclass(frozen=True, slots=True)
+class UploaderSettings:
+    """Where files and the ledger lie, and how much is sent at the same time."""
+
+    root: bytes  # the watched directory
+    ledger: Path
+    max_concurrency: int
+    file_parts_in_flight: int  # of one regular file, straight from its pages
+    stream_part_size_bytes: int  # of an object that a worker makes: so much memory each such object takes here
+    stream_parts_in_flight: int
+    shared_root: bytes | None = None  # where workers on other hosts find `root`
+
+
 class Uploader(Stage):
     """Takes `Process` for every type, `StoreManifest`, `AbortUploads` and `ProbeStore`."""
 
     def __init__(
-        self, died: DeathNotice, settings: Settings, store: S3Store, elsewhere: Elsewhere | None = None
+        self, died: DeathNotice, settings: UploaderSettings, store: S3Store, elsewhere: Elsewhere | None = None
     ) -> None:
         super().__init__(died, Credits(settings.max_concurrency).total + 1)
         self._settings = settings
         self._store = store
-        self._root = os.fsencode(settings.watch_path)
         self._stopping = False
         self._elsewhere = elsewhere
         self._remote = None if elsewhere is None else self._remote_delivery(elsewhere)
@@ -140,13 +152,12 @@ class Uploader(Stage):
 
     def _remote_delivery(self, elsewhere: Elsewhere) -> RemoteDelivery:
         settings = self._settings
-        staging = Staging(self._store, self._root, settings.file_parts_in_flight, lambda: self._stopping)
-        shared = settings.shared_root
+        staging = Staging(self._store, self._settings.root, settings.file_parts_in_flight, lambda: self._stopping)
         return RemoteDelivery(
             self._store,
             elsewhere.engine,
             elsewhere.perform,
-            root=None if shared is None else os.fsencode(shared),
+            root=settings.shared_root,
             staging=staging,
             stopping=lambda: self._stopping,
         )
@@ -178,7 +189,7 @@ class Uploader(Stage):
         known: dict[str, Resumption],
         recorder: "_Recorder",
     ) -> None:
-        with open_file(self._root, job.file.relative_path) as source:
+        with open_file(self._settings.root, job.file.relative_path) as source:
             stored = transfer_file(
                 self._store,
                 request,
@@ -204,7 +215,7 @@ class Uploader(Stage):
                 request,
                 recorder=recorder,
                 resumption=known.get(request.key),
-                part_size_bytes=self._settings.stream_part_size,
+                part_size_bytes=self._settings.stream_part_size_bytes,
                 parts_in_flight=self._settings.stream_parts_in_flight,
                 unheard=unheard,
                 stopping=lambda: self._stopping,
@@ -233,7 +244,7 @@ class Uploader(Stage):
     def _store_manifest(self, job: Job) -> None:
         """Write the manifest from what Progress has recorded; with it the delivery is complete."""
         try:
-            with recorded_objects(self._settings.progress_db_path, job.row) as details:
+            with recorded_objects(self._settings.ledger, job.row) as details:
                 entries = map(entry_from, details)
                 transfer_manifest(self._store, _head(job), entries, supersedes=job.may_supersede)
         except DeliveryError as error:
@@ -282,9 +293,9 @@ class Uploader(Stage):
 
     def _problem_of_root(self) -> Failure | None:
         try:
-            os.close(open_root(self._root))
+            os.close(open_root(self._settings.root))
         except OSError as error:
-            return no_root(self._root, error)
+            return no_root(self._settings.root, error)
         return None
 
 

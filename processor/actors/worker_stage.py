@@ -4,12 +4,13 @@ import os
 import uuid
 from collections.abc import Callable
 from concurrent.futures import Future
+from dataclasses import dataclass
 from typing import TypeVar
 
 from processor.actors.base import DeathNotice
 from processor.actors.messages import Process
 from processor.actors.stage import Stage
-from processor.config import Settings
+from processor.config.choices import WorkerRenewal
 from processor.confined.entrypoint import ConvertRequest, ExtractRequest
 from processor.domain.errors import DeliveryError
 from processor.domain.jobs import Job
@@ -29,11 +30,21 @@ _Request = TypeVar("_Request", ConvertRequest, ExtractRequest)
 _Result = TypeVar("_Result")
 
 
+@dataclass(frozen=True, slots=True)
+class WorkerSettings:
+    """What a worker may read and how long it may be silent; smaller files than `least_elsewhere_bytes` stay here."""
+
+    root: bytes  # the watched directory
+    renewal: WorkerRenewal
+    silent_seconds: float
+    least_elsewhere_bytes: int = 0
+
+
 class WorkerStage(Stage):
     """A stage whose work is done by the pool; or, where there is an engine `elsewhere`, handed out by the Uploader."""
 
     def __init__(
-        self, died: DeathNotice, settings: Settings, pool: Pool, inbox: Inbox, elsewhere: Engine | None = None
+        self, died: DeathNotice, settings: WorkerSettings, pool: Pool, inbox: Inbox, elsewhere: Engine | None = None
     ) -> None:
         super().__init__(died, threads=1)
         self.elsewhere = elsewhere
@@ -47,9 +58,9 @@ class WorkerStage(Stage):
         stream_id = str(uuid.uuid4())
         arrived = self._inbox.expect(stream_id)
         asked = request(stream_id)
-        work = self._pool.submit(function, asked, self.settings.part_for_worker(asked.file.relative_path))
+        work = self._pool.submit(function, asked, self.settings.renewal.part_of(asked.file.relative_path))
         self._at_work = {each for each in (*self._at_work, work) if not each.done()}
-        return ObjectStream(stream_id, self._inbox, arrived, work, self.settings.worker_timeout / 1000)
+        return ObjectStream(stream_id, self._inbox, arrived, work, self.settings.silent_seconds)
 
     def threads_for(self, size_bytes: int) -> int:
         """Return how many threads a conversion may use: several for a large file that comes alone, else one.
@@ -61,9 +72,9 @@ class WorkerStage(Stage):
 
     def call(self, function: Callable[[_Request], _Result], request: _Request) -> _Result:
         """Return `function(request)` as computed by a worker. Raises DeliveryError."""
-        work = self._pool.submit(function, request, self.settings.part_for_worker(request.file.relative_path))
+        work = self._pool.submit(function, request, self.settings.renewal.part_of(request.file.relative_path))
         try:
-            return work.result(self.settings.worker_timeout / 1000)
+            return work.result(self.settings.silent_seconds)
         except DeliveryError:
             raise
         except Exception as error:
@@ -75,7 +86,7 @@ class WorkerStage(Stage):
 
         What a worker left open of an archive is found below its key: one whose members lie elsewhere is not handed out.
         """
-        worth_it = job.file.size_bytes >= self.settings.dask_min_size
+        worth_it = job.file.size_bytes >= self.settings.least_elsewhere_bytes
         return self.elsewhere is not None and worth_it and not is_scattered(job.file)
 
     def hand_out(self, message: Process, *works: Work) -> None:

@@ -57,7 +57,7 @@ def _below(here: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
 def _failed(last: str) -> Iterator[str]:
     """Yield failed files, absolute and relative to WATCH_PATH; nothing if they can not be found out."""
     with suppress(Exception):
-        from processor import config  # noqa: PLC0415
         from processor.commands.ledger import failed_paths  # noqa: PLC0415
+        from processor.config.load import load  # noqa: PLC0415
 
-        yield from [path for path in failed_paths(config.load()) if path.startswith(last)]
+        yield from [path for path in failed_paths(load()) if path.startswith(last)]

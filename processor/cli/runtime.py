@@ -10,19 +10,22 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from processor import config, environment, logs
+from processor import logs
 from processor.cli.output import complain, show
+from processor.config.environment import ConfigurationError, absolute, given
+from processor.config.load import load
+from processor.config.settings import Settings
 from processor.domain.errors import DeliveryError
 from processor.ledger.database import LedgerBusyError, LedgerDamagedError, LedgerTooNewError
 
 OK, FAILED, USAGE, CONFIGURATION = 0, 1, 2, 78
 
 
-def settings_for(*, log_to_stderr: bool = False, **otherwise: Any) -> config.Settings:
+def settings_for(*, log_to_stderr: bool = False, **otherwise: Any) -> Settings:
     """Return the settings and set up the logs, or exit; `otherwise` stands in for what a command does not need."""
     try:
-        settings = config.load(otherwise)
-    except config.ConfigurationError as error:
+        settings = load(otherwise)
+    except ConfigurationError as error:
         told = "\n".join(filter(None, (str(error), _mistakes_of_feeds())))
         complain(f"the configuration is not usable:\n{told}")
         sys.exit(CONFIGURATION)
@@ -35,10 +38,10 @@ def _mistakes_of_feeds() -> str:
     from processor.feeds.load import read_feeds  # noqa: PLC0415 - only where something is wrong
 
     try:
-        path = environment.given().get("feeds")
+        path = given().get("feeds")
         if path:
-            read_feeds(environment.absolute(Path(path)))
-    except config.ConfigurationError as error:
+            read_feeds(absolute(Path(path)))
+    except ConfigurationError as error:
         return str(error)
     return ""
 
@@ -52,7 +55,7 @@ def told_plainly() -> Iterator[None]:
         complain(error)
         configured = error.failure.code.startswith("store.")
         sys.exit(CONFIGURATION if configured else FAILED)
-    except config.ConfigurationError as error:
+    except ConfigurationError as error:
         complain(error)
         sys.exit(CONFIGURATION)
     except TimeoutError as error:

@@ -11,7 +11,7 @@ from typing import Any
 from processor.cli.output import Line, complain, in_colour, show, styled
 from processor.commands.humanize import plain, size, span, zoned
 from processor.commands.status import LedgerState, state, upload_rate
-from processor.environment import ConfigurationError, places
+from processor.config.environment import ConfigurationError, places
 
 OK, FAILED, CONFIGURATION = 0, 1, 78
 _REFRESH_SECONDS = 1.0

@@ -13,7 +13,7 @@ from typing import Annotated
 from processor.commands.local_worker import LocalWorker
 from processor.commands.output_directory import Directory, Overwriting, PartFile
 from processor.commands.progress import ProgressLine
-from processor.config import Settings
+from processor.config.settings import Settings
 from processor.confined.entrypoint import ConvertRequest, stream_conversion
 from processor.domain.conversion import Column, DataFormat, Receipt
 from processor.domain.errors import DeliveryError, refused

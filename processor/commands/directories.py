@@ -4,7 +4,8 @@ import os
 import tempfile
 from pathlib import Path
 
-from processor.config import EMBEDDED, Settings
+from processor.config.choices import EMBEDDED
+from processor.config.settings import Settings
 from processor.domain.feeds import AfterUpload
 from processor.trees.ownership import problem_of_private
 

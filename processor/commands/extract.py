@@ -1,19 +1,19 @@
 """`processor extract`: unpack one archive into a directory."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
 from processor.commands.local_worker import LocalWorker
 from processor.commands.output_directory import Directory, Overwriting, PartFile
 from processor.commands.progress import ProgressLine
-from processor.config import Settings
+from processor.config.settings import Settings
 from processor.confined.entrypoint import ExtractRequest, stream_extraction
 from processor.domain.errors import DeliveryError, Failure, refused
 from processor.domain.files import FileType
 from processor.domain.keys import escape, notes_key, parquet_key, rejects_key
 from processor.domain.members import Member
-from processor.feeds.patterns import member_patterns
+from processor.feeds.archives import extraction_options
 from processor.streams.frames import Bad, Begin, Content, Data, End, Failed, Frame, Restart, Skipped
 
 
@@ -51,8 +51,7 @@ def extract_by(
     if file.kind.type is not FileType.ARCHIVE:
         raise refused("extract.no-archive", f"{source}: {file.kind.mismatch or 'no archive by its name'}")
     directory.mkdir(parents=True, exist_ok=True)
-    patterns = member_patterns(settings.include, settings.exclude)
-    options = replace(settings.extraction, feeds=file.feeds, patterns=patterns, path=worker.feed_path(source))
+    options = extraction_options(settings).of_archive(file.feeds, worker.feed_path(source))
     stream = worker.stream(stream_extraction, lambda id_: ExtractRequest(id_, root, file, options, file.facts))
     writing = _MemberWriting(Directory(directory, Overwriting(source, force)))
     try:

@@ -8,7 +8,8 @@ from typing import Annotated
 
 from processor.commands.local_worker import LocalWorker
 from processor.commands.progress import ProgressLine
-from processor.config import ConfigurationError, Settings
+from processor.config.environment import ConfigurationError
+from processor.config.settings import Settings
 from processor.confined.entrypoint import ConvertRequest, stream_conversion
 from processor.confined.formats import plan
 from processor.confined.formats.base import TablePlan

@@ -19,7 +19,8 @@ from processor.commands.paths import meant
 from processor.commands.status import LedgerState
 from processor.commands.status import asked as asked_of
 from processor.commands.status import state as state_of
-from processor.config import ConfigurationError, Settings
+from processor.config.environment import ConfigurationError, Places
+from processor.config.settings import Settings
 from processor.daemon.control_socket import NotRunningError, ask, request
 from processor.daemon.factories import own_ledger
 from processor.delivery import quarantine
@@ -27,7 +28,6 @@ from processor.domain.feeds import FeedMark, Feeds
 from processor.domain.keys import escape, unescape
 from processor.domain.status import Order, Status
 from processor.domain.timeline import Passed, timeline_from
-from processor.environment import Places
 from processor.feeds.load import load_feeds
 from processor.ledger.chosen import ChosenFiles
 from processor.ledger.database import FEEDS_SINCE, Lock

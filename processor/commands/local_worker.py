@@ -10,7 +10,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
-from processor.config import SandboxMode, Settings
+from processor.config.choices import SandboxMode
+from processor.config.settings import Settings
 from processor.delivery.examine import examine
 from processor.domain.errors import DeliveryError, refused
 from processor.domain.files import FileMetadata

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from processor.config import Settings
+from processor.config.settings import Settings
 
 
 def meant(settings: Settings, path: Path) -> list[bytes]:

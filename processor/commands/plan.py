@@ -9,7 +9,7 @@ from typing import Annotated
 from processor.commands.extract import keys_of
 from processor.commands.local_worker import LocalWorker
 from processor.commands.progress import ProgressLine
-from processor.config import Settings
+from processor.config.settings import Settings
 from processor.confined.entrypoint import ExtractRequest, stream_extraction
 from processor.confined.formats import plan as plan_of
 from processor.confined.formats.base import TablePlan
@@ -20,6 +20,7 @@ from processor.domain.files import FileMetadata, FileType
 from processor.domain.keys import escape
 from processor.domain.object_keys import key_of
 from processor.domain.selection import LEFT_OUT
+from processor.feeds.archives import extraction_options
 from processor.streams.frames import Bad, Begin, Content, Data, End, Failed, Restart, Skipped
 from processor.streams.source import open_file
 
@@ -149,7 +150,7 @@ def _of_members(
 ) -> FilePlan:
     """Open the archive as the daemon would, and keep nothing of it."""
     members: list[MemberPlan] = []
-    options = replace(settings.extraction, feeds=file.feeds, path=worker.feed_path(plan.path))
+    options = extraction_options(settings).of_archive(file.feeds, worker.feed_path(plan.path))
     stream = worker.stream(stream_extraction, lambda id_: ExtractRequest(id_, root, file, options, file.facts))
     begun, size = None, 0
     try:

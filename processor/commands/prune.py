@@ -12,7 +12,7 @@ from typing import Annotated, Self
 
 from processor.commands.tables import kept_by_tables
 from processor.commands.unnamed import Examination, Unnamed, candidates
-from processor.config import Settings
+from processor.config.settings import Settings
 from processor.daemon.control_socket import NotRunningError, ask, request
 from processor.daemon.factories import open_store
 from processor.domain.status import HOLD_SECONDS, Order

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Annotated
 
-from processor.config import Settings
+from processor.config.settings import Settings
 from processor.daemon.factories import open_store
 from processor.domain.keys import escape
 from processor.domain.manifests import ManifestObject

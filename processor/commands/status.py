@@ -7,9 +7,9 @@ import time
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
+from processor.config.environment import Places
 from processor.daemon.control_socket import NotRunningError, ask, request
 from processor.domain.status import WATCH, Order, Status
-from processor.environment import Places
 from processor.ledger.summary import TableStanding, standing_of_tables, summary
 
 _MOST_FAILURES = 20

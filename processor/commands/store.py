@@ -13,7 +13,8 @@ from processor.commands.paths import relative
 from processor.commands.progress import ProgressLine
 from processor.commands.tables import kept_by_tables, register_again
 from processor.commands.unnamed import MOST_NAMED, Examination, candidates
-from processor.config import EngineChoice, Settings
+from processor.config.choices import EngineChoice
+from processor.config.settings import Settings
 from processor.daemon.factories import declared, open_store, own_ledger, webhook_of, worker_limits
 from processor.delivery.key_set import KeySet
 from processor.delivery.rebuild_ledger import Rebuilt

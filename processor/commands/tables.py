@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Annotated
 
 from processor.commands.ledger import asked, ledger_alone, now_ms
-from processor.config import Settings
+from processor.config.settings import Settings
 from processor.daemon.control_socket import NotRunningError, ask, request
 from processor.daemon.factories import catalog_process, open_store
 from processor.delivery.key_set import KeySet

@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from processor.config import Settings
+from processor.config.settings import Settings
 from processor.delivery.key_set import KeySet
 from processor.domain.errors import DeliveryError
 from processor.domain.jobs import Status

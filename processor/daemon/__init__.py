@@ -8,6 +8,7 @@ factories       Build the daemon's parts from the settings
 liveness        Check that the actors answer, without waiting for them
 malloc          Keep resident memory small: settings for glibc's malloc
 metrics         HTTP server for /metrics, /live and /ready
+ring            Start the actors, each with its section of the settings
 supervisor      The main thread: waits for signals, deaths and the end
 systemd         Notify systemd: sd_notify(3)
 """

@@ -13,19 +13,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import orjson
 import pykka
 
-from processor import config, logs
-from processor.actors.checksummer import Checksummer
-from processor.actors.converter import Converter
+from processor import logs
 from processor.actors.counters import Counters
-from processor.actors.extractor import Extractor
-from processor.actors.messages import Drain, FeedsRead, Meet, Ping, Tick
+from processor.actors.messages import Drain, FeedsRead, Tick
 from processor.actors.notifier import Notifier
-from processor.actors.progress import Progress
-from processor.actors.registrar import Registrar
 from processor.actors.routes import Routes
-from processor.actors.uploader import Uploader
-from processor.actors.watcher import Watcher
-from processor.config import ConfigurationError, EngineChoice, SandboxMode, Settings
+from processor.config.choices import EngineChoice, SandboxMode
+from processor.config.environment import ConfigurationError
+from processor.config.load import load
+from processor.config.settings import Settings
 from processor.confined.entrypoint import prepare
 from processor.daemon.control_api import ControlApi
 from processor.daemon.control_socket import ControlServer
@@ -41,10 +37,10 @@ from processor.daemon.factories import (
 )
 from processor.daemon.liveness import LOST_SECONDS, Liveness
 from processor.daemon.malloc import settle
+from processor.daemon.ring import ActorParts, start_actors
 from processor.daemon.supervisor import Died, Event, Idle, ReloadAsked, StopAsked, Supervisor, Ticked
 from processor.daemon.systemd import notify
 from processor.domain.errors import DeliveryError, ErrorClass
-from processor.domain.feeds import Feeds
 from processor.domain.keys import escape
 from processor.domain.uploads import Protection
 from processor.engine.pool import Pool
@@ -59,7 +55,6 @@ from processor.store.manifests import list_manifests
 from processor.store.probe import StoreProfile, adopt, probe
 from processor.store.s3 import S3Store
 from processor.streams.inbox import Inbox
-from processor.tables.catalog_process import CatalogProcess
 from processor.watch.tree import Tree
 
 if TYPE_CHECKING:
@@ -67,7 +62,6 @@ if TYPE_CHECKING:
 
 OK, FAILED, UNFINISHED = 0, 1, 75  # EX_TEMPFAIL of sysexits.h
 _PROFILE = "store-profile"
-_START_SECONDS = 30.0
 _LAST_WORDS_SECONDS = 5.0
 _MOST_TOLD = 100
 _STILL_WRITTEN = "it is still being written to; run again when it is whole"
@@ -125,10 +119,10 @@ def run(settings: Settings, *, once: bool = False) -> RunReport:
         elsewhere = None if settings.engine is EngineChoice.LOCAL else _cluster(settings, store)
         if elsewhere is not None:
             parts.callback(elsewhere.engine.stop)
-        needed = _ActorParts(
+        needed = ActorParts(
             store, ledger, pool, inbox, tree, counters, elsewhere, catalog_process(settings), _notifier(settings)
         )
-        routes = _start_actors(settings, supervisor, needed, feeds)
+        routes = start_actors(settings, supervisor, needed, feeds)
         liveness.follow(routes.by_name, time.monotonic())
         orders = ControlApi(routes, tree, counters, partial(_about, _now_ms(), protections, counters, tree))
         parts.callback(ControlServer(settings.control_socket_path, orders.answer).close)
@@ -151,21 +145,6 @@ def run(settings: Settings, *, once: bool = False) -> RunReport:
         left = _told_unfinished(tree, counters, settings.max_retries) if once else ()
         code = UNFINISHED if left else OK
     return RunReport(**counts, drained=drained, left=left, exit_code=code)
-
-
-@dataclass(frozen=True, slots=True)
-class _ActorParts:
-    """What the actors work with."""
-
-    store: S3Store
-    ledger: Ledger
-    pool: Pool
-    inbox: Inbox
-    tree: Tree
-    counters: Counters
-    elsewhere: Elsewhere | None
-    catalog: CatalogProcess | None
-    notifier: Notifier | None
 
 
 def _notifier(settings: Settings) -> Notifier | None:
@@ -278,35 +257,6 @@ def _told_if_new(ledger: Ledger, store: S3Store, profile: StoreProfile) -> None:
         log.warning("ledger.empty", manifest=delivered, hint=hint)
 
 
-def _start_actors(settings: Settings, supervisor: Supervisor, parts: _ActorParts, feeds: Feeds) -> Routes:
-    """Start the seven actors, see that each answers, and introduce them: Progress last, since it begins to send."""
-    died = supervisor.died
-    engine = None if parts.elsewhere is None else parts.elsewhere.engine
-    progress = Progress.start(died, settings, parts.ledger, parts.counters, supervisor.idle, feeds, parts.notifier)
-    routes = Routes(
-        watcher=Watcher.start(died, parts.tree, parts.pool.renew),
-        checksummer=Checksummer.start(died, settings, lambda: parts.pool.awaken(prepare)),
-        extractor=Extractor.start(died, settings, parts.pool, parts.inbox, engine),
-        converter=Converter.start(died, settings, parts.pool, parts.inbox, engine),
-        uploader=Uploader.start(died, settings, parts.store, parts.elsewhere),
-        progress=progress,
-        registrar=Registrar.start(died, parts.catalog),
-    )
-    for ref in routes.everybody:
-        ref.ask(Ping(), timeout=_START_SECONDS)
-    for ref in (
-        routes.checksummer,
-        routes.extractor,
-        routes.converter,
-        routes.uploader,
-        routes.registrar,
-        routes.progress,
-        routes.watcher,
-    ):
-        ref.tell(Meet(routes))
-    return routes
-
-
 def _serve(
     supervisor: Supervisor, routes: Routes, liveness: Liveness, reload: Callable[[], None], *, once: bool
 ) -> BaseException | None:
@@ -382,8 +332,8 @@ def _told_unfinished(tree: Tree, counters: Counters, tries: int) -> tuple[str, .
 def _reload(settings: Settings, routes: Routes) -> None:
     """Reread the log level and the feeds; the rest of the settings takes a restart."""
     try:
-        level = config.load().log_level
-    except config.ConfigurationError as error:
+        level = load().log_level
+    except ConfigurationError as error:
         log.error("settings.not-reread", reason=str(error))
     else:
         logs.set_level(level)

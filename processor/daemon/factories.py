@@ -10,13 +10,14 @@ import orjson
 from pydantic import SecretStr
 
 from processor import logs
-from processor.config import EMBEDDED, CatalogType, ConfigurationError, SandboxMode, Settings
+from processor.config.choices import EMBEDDED, CatalogType, SandboxMode
+from processor.config.environment import ConfigurationError, env_file
+from processor.config.settings import Settings
 from processor.delivery.rebuild_ledger import rebuild
 from processor.delivery.webhook import Webhook
 from processor.domain.feeds import AfterUpload, Feeds, PathPattern
 from processor.domain.keys import escape
 from processor.domain.selection import TEMPORARY, Selection
-from processor.environment import env_file
 from processor.feeds.load import load_feeds
 from processor.feeds.patterns import path_patterns
 from processor.ledger.database import LedgerDamagedError, set_aside

@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from processor.commands.ledger import drift_since_start
-from processor.config import ConfigurationError, Settings
+from processor.config.environment import ConfigurationError
+from processor.config.settings import Settings
 from processor.domain.declarations import ColumnDeclaration
 from processor.domain.feeds import Feed
 from processor.domain.jobs import Status

@@ -8,7 +8,8 @@ from typing import Any
 from processor.commands.humanize import size, span
 from processor.commands.ledger import asked
 from processor.commands.status import LedgerState
-from processor.config import EMBEDDED, CatalogType, Settings
+from processor.config.choices import EMBEDDED, CatalogType
+from processor.config.settings import Settings
 from processor.domain.status import ABOUT
 
 OK, BAD, UNKNOWN = "ok", "bad", "unknown"

@@ -18,7 +18,8 @@ from processor.commands.humanize import moment, plain, size, span
 from processor.commands.status import LedgerState, upload_rate
 from processor.commands.store import delivered_objects
 from processor.commands.tables import described, report
-from processor.config import EMBEDDED, CatalogType, Settings
+from processor.config.choices import EMBEDDED, CatalogType
+from processor.config.settings import Settings
 from processor.dashboard import estimate, filters, health, records
 from processor.dashboard.chart import bytes_chart, files_chart
 from processor.dashboard.feeds import shown_feeds

@@ -22,7 +22,7 @@ from pathlib import Path
 from urllib.parse import parse_qsl, quote, urlsplit
 
 from processor.commands.ledger import retry_by_daemon
-from processor.config import Settings
+from processor.config.settings import Settings
 from processor.daemon.bounded_http import BoundedHTTPServer, BoundedRequest
 from processor.daemon.control_socket import NotRunningError
 from processor.dashboard.filters import filter_from

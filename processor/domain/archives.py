@@ -1,6 +1,6 @@
 """Options and limits for opening archives."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from processor.domain.conversion import ConversionOptions
@@ -46,3 +46,7 @@ class ExtractionOptions:
     patterns: MemberPatterns = NO_PATTERNS  # of members that are left out, by `path`/member
     path: bytes = b""  # the archive's own, relative to the watched directory
     buffer_bytes: int = 32 * MIB  # a data member up to this size is held in memory; of a larger one, this much
+
+    def of_archive(self, feeds: Feeds, path: bytes) -> "ExtractionOptions":
+        """Return the options for the archive at `path`, relative to the watched directory."""
+        return replace(self, feeds=feeds, path=path)

@@ -1,5 +1,6 @@
 """The file of feeds: read and checked as a whole.
 
+archives  Options for opening archives, by the settings
 infer     Infer a feed from its files; comments say why
 lattice   Join the types of many files by a fixed lattice
 lines     Lines of a TOML file by table and key, for error messages

@@ -10,7 +10,9 @@ from typing import Any
 import orjson
 from pydantic import BaseModel, ValidationError
 
-from processor.config import CatalogType, ConfigurationError, Settings
+from processor.config.choices import CatalogType
+from processor.config.environment import ConfigurationError
+from processor.config.settings import Settings
 from processor.domain.declarations import (
     ColumnDeclaration,
     ColumnsDeclaration,

@@ -10,7 +10,7 @@ import time
 from contextlib import closing, suppress
 from pathlib import Path
 
-from processor.environment import ConfigurationError
+from processor.config.environment import ConfigurationError
 
 SCHEMA_VERSION = 6
 FEEDS_SINCE = 3  # the version that began to record them; commands may read a ledger that no daemon migrated yet

@@ -15,7 +15,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from processor import config
+from processor.config.choices import SandboxMode
+from processor.config.environment import ConfigurationError
+from processor.config.load import load
+from processor.config.settings import Settings
 from processor.confined.entrypoint import ConvertRequest, ExtractRequest, prepare, stream_conversion, stream_extraction
 from processor.delivery.file_upload import FileIdentity, take_pages
 from processor.delivery.object_stream import BadMembers, deliver_stream, object_request
@@ -86,7 +89,7 @@ def perform(unit: Unit) -> UnitReceipt:
 class WorkerContext:
     """What one process works with: a store, and a pool of subprocesses for each directory that is to be read."""
 
-    def __init__(self, settings: config.Settings) -> None:
+    def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.inbox = Inbox()
         self._pools: dict[tuple[str, ...], Pool] = {}
@@ -118,7 +121,7 @@ class WorkerContext:
         with self._lock:
             if readable not in self._pools:
                 limits = Limits(
-                    self.settings.worker_memory, readable, required=self.settings.sandbox is config.SandboxMode.REQUIRE
+                    self.settings.worker_memory, readable, required=self.settings.sandbox is SandboxMode.REQUIRE
                 )
                 self._pools[readable] = Pool(worker_slots(), limits, self.inbox.worker_end, prepare)
             return self._pools[readable]
@@ -142,8 +145,8 @@ def _opened() -> WorkerContext:
         text = "a worker under Dask's nanny may not start processes, hence not confine parsers"
         raise DeliveryError(_not_ready(text, "start it with --no-nanny, under systemd or supervisor"))
     try:
-        settings = config.load({"WATCH_PATH": "/", "S3_BUCKET": "given by the daemon", "ENGINE": "local"})
-    except config.ConfigurationError as error:
+        settings = load({"WATCH_PATH": "/", "S3_BUCKET": "given by the daemon", "ENGINE": "local"})
+    except ConfigurationError as error:
         raise DeliveryError(_not_ready(f"its settings are not usable: {error}", "see docs/SCALING.md")) from error
     return WorkerContext(settings)
 
@@ -230,7 +233,7 @@ class _Gathering:
         pool = context.pool(unit.root)
         arrived = inbox.expect(stream_id)
         ranges = None if unit.root is not None else RangeServer(inbox.expect(range_id(stream_id)), self._fetch)
-        below = "" if unit.root is None else context.settings.part_for_worker(unit.file.relative_path)
+        below = "" if unit.root is None else context.settings.worker_renewal.part_of(unit.file.relative_path)
         work = pool.submit(*_request(unit, stream_id), below)
         stream = ObjectStream(stream_id, inbox, arrived, work, context.settings.worker_timeout / 1000)
         try:

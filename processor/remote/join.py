@@ -5,7 +5,7 @@ Imported only where ENGINE=dask.
 
 import os
 
-from processor.config import Settings
+from processor.config.settings import Settings
 from processor.remote.dask_engine import Cluster, ClusterAddress
 from processor.remote.dask_worker import Readiness, perform
 from processor.remote.dispatch import target_of

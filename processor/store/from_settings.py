@@ -1,6 +1,6 @@
 """Store settings, taken from the program's settings."""
 
-from processor.config import Settings
+from processor.config.settings import Settings
 from processor.domain.credits import Credits
 from processor.store.settings import StoreSettings
 

@@ -5,7 +5,7 @@ import os
 from pyiceberg.catalog import Catalog, load_catalog
 from pyiceberg.io import FileIO, load_file_io
 
-from processor.config import CatalogType
+from processor.config.choices import CatalogType
 from processor.tables.settings import CatalogSettings
 
 _NAME = "processor"

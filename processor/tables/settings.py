@@ -5,7 +5,9 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from processor.config import CatalogType, ConfigurationError, Settings
+from processor.config.choices import CatalogType
+from processor.config.environment import ConfigurationError
+from processor.config.settings import Settings
 from processor.domain.keys import TABLES
 from processor.store.from_settings import store_settings
 from processor.store.settings import StoreSettings

@@ -10,7 +10,6 @@ from typing import Any
 import pykka
 import pytest
 
-from processor import config
 from processor.actors.counters import Counters
 from processor.actors.messages import (
     AbortOrphans,
@@ -36,7 +35,7 @@ from processor.actors.messages import (
     UploadOpened,
     WatchIdle,
 )
-from processor.actors.progress import Progress
+from processor.actors.progress import Progress, ProgressSettings
 from processor.actors.routes import Routes
 from processor.domain.errors import SOURCE_CHANGED, ErrorClass, Failure
 from processor.domain.jobs import FIRST_STEPS, Job
@@ -46,6 +45,7 @@ from processor.ledger.records import Found
 from processor.ledger.writer import Ledger
 
 SECONDS = 60.0
+SETTINGS = ProgressSettings(max_concurrency=4, max_retries=3, retry_delay_seconds=1.0)
 HEARD = object()
 
 
@@ -96,18 +96,14 @@ class Ring:
 
 
 @pytest.fixture
-def ring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ring]:
-    for name in config.Settings.model_fields:
-        monkeypatch.delenv(name.upper(), raising=False)
-    monkeypatch.setenv("S3_BUCKET", "bucket")
-    monkeypatch.setenv("WATCH_PATH", str(tmp_path))
+def ring(tmp_path: Path) -> Iterator[Ring]:
     counters, idle = Counters(), queue.SimpleQueue[None]()
     deaths: queue.SimpleQueue[tuple[str, BaseException]] = queue.SimpleQueue()
     names = ("watcher", "checksummer", "extractor", "converter", "uploader", "registrar")
     others = {name: Listener.start() for name in names}
     ledger = Ledger(tmp_path / "progress.db", b"/in")
     progress = Progress.start(
-        lambda name, error: deaths.put((name, error)), config.load(), ledger, counters, lambda: idle.put(None)
+        lambda name, error: deaths.put((name, error)), SETTINGS, ledger, counters, lambda: idle.put(None)
     )
     progress.tell(Meet(Routes(**others, progress=progress)))
     yield Ring(progress, others, counters, idle, deaths)

@@ -14,7 +14,8 @@ import uuid
 from collections.abc import Callable
 from pathlib import Path
 
-from processor.config import Settings, WorkerRenewal
+from processor.config.choices import WorkerRenewal
+from processor.config.settings import Settings
 from processor.confined.entrypoint import ConvertRequest, prepare, stream_conversion
 from processor.delivery.examine import examine
 from processor.domain.conversion import ConversionOptions
@@ -87,7 +88,7 @@ def _cpu_of(root: Path, paths: list[Path], begin: Callable[[], None], renewal: W
         id_ = str(uuid.uuid4())
         arrived = inbox.expect(id_)
         request = ConvertRequest(id_, os.fsencode(root), file, ConversionOptions(), ())
-        work = pool.submit(stream_conversion, request, settings.part_for_worker(relative))
+        work = pool.submit(stream_conversion, request, settings.worker_renewal.part_of(relative))
         stream = ObjectStream(id_, inbox, arrived, work, 60)
         for _frame in stream.frames():
             pass

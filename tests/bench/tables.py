@@ -17,7 +17,7 @@ import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from processor.config import CatalogType
+from processor.config.choices import CatalogType
 from processor.domain.feeds import FeedTable
 from processor.domain.tables import TableObject
 from processor.ledger import tables as ledger_tables

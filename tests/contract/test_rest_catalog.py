@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from processor.config import CatalogType
+from processor.config.choices import CatalogType
 from processor.store.s3 import S3Store
 from processor.tables.settings import CatalogSettings
 from tests import lake as lakes

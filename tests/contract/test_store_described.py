@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from processor.config import Settings
+from processor.config.settings import Settings
 from processor.delivery.file_upload import transfer_file
 from processor.delivery.manifest_upload import transfer_manifest
 from processor.delivery.object_stream import object_request

@@ -14,7 +14,7 @@ from packaging.requirements import Requirement
 from processor.cli.completion import _SCRIPTS
 from processor.cli.manual import manual
 from processor.cli.parser import DISTRIBUTION, commands, parser
-from processor.config import Settings
+from processor.config.settings import Settings
 from processor.remote.dask_engine import _ALIKE
 
 from .conftest import DEPLOY

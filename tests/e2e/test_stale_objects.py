@@ -8,7 +8,7 @@ from processor.commands.progress import ProgressLine
 from processor.commands.prune import prune as pruned
 from processor.commands.store import verify as verified_objects
 from processor.commands.unnamed import candidates
-from processor.config import Settings
+from processor.config.settings import Settings
 from processor.daemon.control_socket import ask, request
 from processor.domain.status import Order
 from processor.store.s3 import S3Store

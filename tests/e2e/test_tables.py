@@ -18,7 +18,7 @@ import pytest
 from pyiceberg.catalog import Catalog, load_catalog
 from pyiceberg.table import Table
 
-from processor.config import CatalogType
+from processor.config.choices import CatalogType
 from processor.store.embedded import EmbeddedStore
 from processor.tables.open_catalog import open_catalog
 from processor.tables.settings import CatalogSettings

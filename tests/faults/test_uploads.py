@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from processor.config import Settings
+from processor.config.settings import Settings
 from tests.e2e.bucket import Bucket
 from tests.e2e.conftest import MakeDaemon
 from tests.e2e.counting import parts_of, through, uploads

@@ -92,7 +92,8 @@ def test_a_plan_tells_of_every_kind_of_file_what_would_become_of_it(tmp_path: Pa
     (tmp_path / "false.zip").write_bytes(b"no zip")
     with tarfile.open(tmp_path / "a.tar.gz", "w:gz") as archive:
         archive.add(tmp_path / "t.tsv", "t.tsv")
-    done = processor(tmp_path, "plan", ".", CSV_NOTES="recognise")
+        archive.add(tmp_path / "t.tsv", "t.bak")
+    done = processor(tmp_path, "plan", ".", CSV_NOTES="recognise", EXCLUDE="*.bak")
     assert done.returncode == 1, "some would be refused"
     plans = {name: text for name, _, text in (part.partition("\n") for part in _parts(done.stdout.decode()))}
     assert sorted(plans) == sorted(path.name for path in tmp_path.iterdir())
@@ -105,7 +106,7 @@ def test_a_plan_tells_of_every_kind_of_file_what_would_become_of_it(tmp_path: Pa
         "bad.json": ("refused: line 1, column 4",),
         "r.bin": ("regular, 5 bytes", "key r.bin"),
         "false.zip": ("regular", "type-mismatch: named .zip but the content is not zip"),
-        "a.tar.gz": ("tar.gz", "key a.tar.gz/"),
+        "a.tar.gz": ("tar.gz", "key a.tar.gz/", "t.bak: no file: left out by INCLUDE or EXCLUDE"),
     }.items():
         assert all(words in plans[name] for words in told), plans[name]
     kept = processor(tmp_path, "plan", "short.csv", MALFORMED_ROWS="keep")

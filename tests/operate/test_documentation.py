@@ -10,7 +10,7 @@ from pydantic.fields import FieldInfo
 
 from processor.cli.parser import commands, parser
 from processor.cli.reference import reference
-from processor.config import Settings
+from processor.config.settings import Settings
 from processor.domain.codes import CODES
 from tests.operate.sources import ROOT, events, failure_codes
 

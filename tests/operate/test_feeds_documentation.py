@@ -10,7 +10,7 @@ import pytest
 
 from processor.commands.convert import convert_file
 from processor.commands.local_worker import LocalWorker
-from processor.config import Settings
+from processor.config.settings import Settings
 from processor.domain.key_template import FIELDS
 from processor.feeds.load import parse_feeds
 from processor.feeds.model import (

@@ -4,12 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from processor import config, environment
+from processor.config import environment
+from processor.config.load import load
+from processor.config.settings import Settings
 
 
 @pytest.fixture(autouse=True)
 def empty_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in config.Settings.model_fields:
+    for name in Settings.model_fields:
         monkeypatch.delenv(name.upper(), raising=False)
     monkeypatch.setenv(environment.ENV_FILE, str(tmp_path / ".env"))
     monkeypatch.setenv("S3_BUCKET", "bucket")
@@ -17,8 +19,8 @@ def empty_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def mistakes() -> list[str]:
-    with pytest.raises(config.ConfigurationError) as told:
-        config.load()
+    with pytest.raises(environment.ConfigurationError) as told:
+        load()
     return str(told.value).splitlines()
 
 
@@ -77,7 +79,7 @@ def test_variables_of_other_programs_are_none_of_ours(monkeypatch: pytest.Monkey
         "NO_COLOR",
     ):
         monkeypatch.setenv(name, "x")
-    assert config.load().s3_bucket == "bucket"
+    assert load().s3_bucket == "bucket"
 
 
 @pytest.mark.parametrize(
@@ -86,7 +88,7 @@ def test_variables_of_other_programs_are_none_of_ours(monkeypatch: pytest.Monkey
 )
 def test_a_port_alone_means_loopback(monkeypatch: pytest.MonkeyPatch, given: str, meant: str) -> None:
     monkeypatch.setenv("HTTP_LISTEN", given)
-    assert config.load().http_listen == meant
+    assert load().http_listen == meant
 
 
 @pytest.mark.parametrize(
@@ -105,7 +107,7 @@ def test_the_quick_look_at_places_finds_what_the_settings_find(
     (tmp_path / ".env").write_text(file)
     for name, value in said.items():
         monkeypatch.setenv(name, value)
-    settings = config.load()
+    settings = load()
     assert environment.places() == environment.Places(
         settings.progress_db_path, settings.control_socket_path, settings.feeds is not None
     )

@@ -12,7 +12,7 @@ PACKAGES = sorted(path.parent for path in ROOT.rglob("__init__.py"))
 MODULES = sorted(path for path in ROOT.rglob("*.py") if path.name != "__init__.py")
 MOST_MODULES = 25
 MOST_WORDS = 10
-LOOSE = {"config", "environment", "logs", "__main__"}
+LOOSE = {"logs", "__main__"}
 
 
 def docstring(path: Path) -> str:

@@ -10,7 +10,7 @@ import pytest
 
 from processor.commands.extract import Extracted, extract_by
 from processor.commands.local_worker import LocalWorker
-from processor.config import Settings
+from processor.config.settings import Settings
 from tests.unit.confined.archives.recording import gz, tar_of, zip_of
 
 Extraction = Callable[[bytes, str, Path], Extracted]

@@ -10,7 +10,7 @@ import pytest
 from processor.commands.convert import Converted, convert_file
 from processor.commands.extract import extract_by
 from processor.commands.local_worker import LocalWorker
-from processor.config import Settings
+from processor.config.settings import Settings
 from processor.domain.errors import DeliveryError
 from tests.unit.confined.archives.recording import zip_of
 

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from processor.config import ConfigurationError, Settings
+from processor.config.environment import ConfigurationError
+from processor.config.settings import Settings
 from processor.domain.conversion import DataFormat
 from processor.domain.declarations import (
     ColumnDeclaration,

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from processor.config import ConfigurationError
+from processor.config.environment import ConfigurationError
 from processor.domain.errors import ErrorClass, Failure
 from processor.domain.files import FileMetadata, FileType, Kind
 from processor.domain.identity import Identity

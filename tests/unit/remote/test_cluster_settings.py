@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from processor.config import Settings
+from processor.config.settings import Settings
 from processor.remote.tasks import UnitReceipt, Work, as_ranges, continued
 
 

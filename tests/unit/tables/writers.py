@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyiceberg.table import Table
 
-from processor.config import CatalogType
+from processor.config.choices import CatalogType
 from processor.domain.feeds import FeedTable
 from processor.domain.tables import Batch, BatchFile
 from processor.store.s3 import S3Store

@@ -62,12 +62,47 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def of_structure(value: str, structure: object, name: str, expression: Callable[[str], str]) -> str:
-    """Return the `expression` of `value`, a dict of structures; inside it a large one has the `name`, free so far."""
+class Steps:
+    """Large structures of one table's rows, each taken out of the one around it once and given a name."""
+
+    def __init__(self) -> None:
+        self._levels: list[list[str]] = []
+        self._count = 0
+
+    def name(self) -> str:
+        """Return a name that no column has."""
+        self._count += 1
+        return quoted(f"\x01{self._count}")
+
+    def add(self, value: str, name: str, depth: int) -> None:
+        """Give `value`, which may have names of lesser depth, this name."""
+        self._levels += [[] for _ in range(depth + 1 - len(self._levels))]
+        self._levels[depth].append(f"{value} AS {name}")
+
+    def of(self, relation: str) -> str:
+        """Return the relation with all that has a name."""
+        for level in filter(None, self._levels):
+            relation = f"(SELECT *, {', '.join(level)} FROM {relation})"  # noqa: S608 - names are quoted
+        return relation
+
+
+def of_structure(
+    value: str, structure: object, depth: int, expression: Callable[[str], str], steps: Steps | None
+) -> str:
+    """Return the `expression` of `value`, a dict of structures; a large one is given a name first, by `steps`.
+
+    Within lists there are no steps (None): a lambda gives the name, which takes more memory the deeper it goes.
+    """
     if _NAME.fullmatch(value) or leaf_count(structure) <= _FEW_LEAVES:
         return expression(value)
+    name = f"s{depth}" if steps is None else steps.name()
     inner = expression(name)
-    return value if inner == name else f"list_transform([{value}], lambda {name}: {inner})[1]"
+    if inner == name:
+        return value
+    if steps is None:
+        return f"list_transform([{value}], lambda {name}: {inner})[1]"
+    steps.add(value, name, depth)
+    return inner
 
 
 def leaf_count(structure: object) -> int:

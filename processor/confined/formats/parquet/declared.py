@@ -16,7 +16,7 @@ from processor.confined.formats.duckdb_session import bounded, connection
 from processor.confined.formats.parquet.column_batches import Pieces
 from processor.confined.formats.parquet.copy import Written, rows_a_group
 from processor.confined.formats.parquet.receipt import TextColumn, compare_rows, described
-from processor.confined.formats.sql import literal, quoted
+from processor.confined.formats.sql import Steps, literal, quoted
 from processor.confined.formats.types.declared import (
     Marks,
     StructureDiffersError,
@@ -209,9 +209,9 @@ class DeclaredTable:
     def _select(self, relation: str, piece: slice, *, filtered: bool) -> str:
         columns = self._all()
         checked = range(len(columns)) if filtered else range(*piece.indices(len(columns)))
-        inner, outer, right = [], [], []
+        inner, outer, right, steps = [], [], [], Steps()
         for index in checked:
-            parts = self._expressions(index, columns[index], filtered=filtered)
+            parts = self._expressions(index, columns[index], steps, filtered=filtered)
             inner += parts.inner
             right += parts.right
             if piece.start <= index < piece.stop:
@@ -220,9 +220,10 @@ class DeclaredTable:
             inner.append(quoted(name))
             outer.append(quoted(name))
         where = f" WHERE {' AND '.join(right)}" if filtered and right else ""
-        return f"SELECT {', '.join(outer)} FROM (SELECT {', '.join(inner) or '1'} FROM {relation}){where}"  # noqa: S608
+        texts = f"(SELECT {', '.join(inner) or '1'} FROM {relation})"  # noqa: S608
+        return f"SELECT {', '.join(outer)} FROM {steps.of(texts)}{where}"  # noqa: S608
 
-    def _expressions(self, index: int, column: _DeclaredColumn, *, filtered: bool) -> "_Expressions":
+    def _expressions(self, index: int, column: _DeclaredColumn, steps: Steps, *, filtered: bool) -> "_Expressions":
         said = column.declaration
         if column.source is None:
             missing = f"NULL::{said.type}"
@@ -232,10 +233,10 @@ class DeclaredTable:
         null = surprise if said.required else "NULL"
         if is_nested(said.type):
             text = self._structured(index, column)
-            value = declared_value(said, said.type, c, surprise)
+            value = declared_value(said, said.type, c, surprise, steps)
             value = f"CASE WHEN {c} IS NULL THEN {null} ELSE {value} END"
             right = [f"{c} IS NOT NULL"] if said.required else []
-            right += [holds_declared(said, said.type, c)] if filtered else []
+            right += [holds_declared(said, said.type, c, steps)] if filtered else []
             return _Expressions([f"{text} AS {c}"], right, value)
         if column.structure != "VARCHAR":
             self._structured(index, column)
@@ -284,7 +285,8 @@ class DeclaredTable:
     def _wrong_rows(self, reading: Reading) -> Iterator[tuple[int, int, str]]:
         """Yield the number (from 0) of each row with a surprise, the index of its column, and the text."""
         columns = self._all()
-        parts = [self._expressions(index, column, filtered=True) for index, column in enumerate(columns)]
+        steps = Steps()
+        parts = [self._expressions(index, column, steps, filtered=True) for index, column in enumerate(columns)]
         inner = [expression for part in parts for expression in part.inner]
         cases = "".join(
             f" WHEN NOT ({condition}) THEN {index}" for index, part in enumerate(parts) for condition in part.right
@@ -296,7 +298,7 @@ class DeclaredTable:
         )
         with reading() as relation:
             numbered = f"SELECT row_number() OVER () - 1 AS n, {', '.join(inner)} FROM {relation}"  # noqa: S608
-            wrong = f"SELECT *, CASE{cases} END AS w FROM ({numbered})"  # noqa: S608
+            wrong = f"SELECT *, CASE{cases} END AS w FROM {steps.of(f'({numbered})')}"  # noqa: S608
             value = f"CASE w{texts} END" if texts else "NULL"
             cursor = connection(self._options).cursor()
             try:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from processor.confined.formats.parquet.copy import Written
-from processor.confined.formats.sql import leaf_count, literal, of_structure, quoted
+from processor.confined.formats.sql import Steps, leaf_count, literal, of_structure, quoted
 from processor.confined.formats.types.checks import cast, check
 from processor.confined.formats.types.evidence import Evidence
 from processor.confined.formats.types.infer import LONGEST_TYPED, TEXT, ColumnType, TypeKind
@@ -18,8 +18,10 @@ from processor.domain.conversion import Column
 Structure = Any
 """`"VARCHAR"`, a list of one Structure, or a dict of them: what DuckDB's json_transform is told."""
 
-# More leaves are left as texts: their checks would take longer to plan than most tables take to write.
+# More leaves are left as texts: their checks would take longer to plan than most tables take to write. So are leaves
+# with more steps to them, added up: each level of a structure takes room for all below it, 600 MB for so many.
 MOST_LEAVES = 300
+MOST_STEPS = 800
 _MOST_REASONS = 20
 
 
@@ -47,13 +49,13 @@ class NestedColumn:
         """Return the numbers of the leaves."""
         return range(len(self.leaves))
 
-    def checked(self, types: Sequence[ColumnType], first: int, surprise: str, *, thorough: bool) -> str:
-        """Return the SQL of the column with its leaves as `types`, every text checked.
+    def checked(self, types: Sequence[ColumnType], first: int, surprise: str, steps: Steps, *, thorough: bool) -> str:
+        """Return the SQL of the column, after `steps`, with its leaves as `types`, every text checked.
 
         A text that its type does not hold raises an error: `surprise`, the leaf's index, counted from `first`, and it.
         """
         writer = _Checked(iter(enumerate(types, first)), surprise, thorough=thorough)
-        return writer.typed(self.structure, quoted(self.name))
+        return writer.typed(self.structure, quoted(self.name), steps)
 
     def texts(self, leaf: int) -> str:
         """Return the SQL of the list of all texts that a row has at this leaf."""
@@ -81,12 +83,12 @@ class NestedColumn:
 
 def nested_columns(structures: Mapping[str, Structure]) -> list[NestedColumn]:
     """Return the columns; where they have too many leaves together, these can only be texts."""
-    counts = {name: leaf_count(structure) for name, structure in structures.items()}
     columns = [
-        NestedColumn(name, structure, tuple(Evidence() for _ in range(counts[name])))
+        NestedColumn(name, structure, tuple(Evidence() for _ in range(leaf_count(structure))))
         for name, structure in structures.items()
     ]
-    if sum(counts.values()) > MOST_LEAVES:
+    steps = [len(path) for structure in structures.values() for path in _paths(structure)]
+    if len(steps) > MOST_LEAVES or sum(steps) > MOST_STEPS:
         for column in columns:
             for evidence in column.leaves:
                 evidence.refuse("too many places below the row")
@@ -150,23 +152,25 @@ class _Checked:
         self._surprise = surprise
         self._thorough = thorough
 
-    def typed(self, structure: Structure, value: str, depth: int = 0) -> str:
+    def typed(self, structure: Structure, value: str, steps: Steps | None, depth: int = 0) -> str:
         """Return `value` with types; `value` itself where all of it is text."""
         if isinstance(structure, list):
             item = f"e{depth}"
-            inner = self.typed(structure[0], item, depth + 1)
+            inner = self.typed(structure[0], item, None, depth + 1)
             return value if inner == item else f"list_transform({value}, lambda {item}: {inner})"
         if isinstance(structure, dict):
-            return of_structure(value, structure, f"s{depth}", lambda name: self._struct(structure, name, depth + 1))
+            return of_structure(
+                value, structure, depth, lambda name: self._struct(structure, name, steps, depth + 1), steps
+            )
         index, found = next(self._types)
         if found == TEXT:
             return value
         message = f"error({literal(f'{self._surprise} {index} ')} || left({value}, {LONGEST_TYPED + 1}))"
         return check(found, value, cast(found, value)).expression(message, thorough=self._thorough)
 
-    def _struct(self, structure: dict[str, Structure], value: str, depth: int) -> str:
+    def _struct(self, structure: dict[str, Structure], value: str, steps: Steps | None, depth: int) -> str:
         fields = {name: f"struct_extract({value}, {literal(name)})" for name in structure}
-        typed = {name: self.typed(of, fields[name], depth) for name, of in structure.items()}
+        typed = {name: self.typed(of, fields[name], steps, depth) for name, of in structure.items()}
         if typed == fields:
             return value
         members = ", ".join(f"{literal(name)}: {sql}" for name, sql in typed.items())

@@ -33,7 +33,7 @@ from processor.confined.formats.parquet.receipt import (
     receipt,
 )
 from processor.confined.formats.parquet.wide import parts
-from processor.confined.formats.sql import quoted
+from processor.confined.formats.sql import Steps, quoted
 from processor.confined.formats.types.checks import select, weight_kb
 from processor.confined.formats.types.evidence import Evidence
 from processor.confined.formats.types.infer import TEXT, ColumnType
@@ -281,17 +281,18 @@ class _Table:
             (column.source, column.name, found) for column, found in zip(self.columns[texts], types[texts], strict=True)
         ]
         passthrough = self.passthrough if piece.stop >= len(self.columns) else ()
-        more = {name: quoted(name) for name in passthrough} | self._nested_sql(types, piece)
+        steps = Steps()
+        more = {name: quoted(name) for name in passthrough} | self._nested_sql(types, piece, steps)
         with self.reading() as relation:
-            yield select(relation, columns, more, _SURPRISE, thorough=self.thorough, first=piece.start)
+            yield select(steps.of(relation), columns, more, _SURPRISE, thorough=self.thorough, first=piece.start)
 
-    def _nested_sql(self, types: Sequence[ColumnType], piece: slice) -> dict[str, str]:
-        """Return the names and expressions of the nested columns in this piece of the table."""
+    def _nested_sql(self, types: Sequence[ColumnType], piece: slice, steps: Steps) -> dict[str, str]:
+        """Return the names and expressions, after `steps`, of the nested columns in this piece of the table."""
         found, first = {}, len(self.columns)
         for place, column in enumerate(self.nested, len(self.columns)):
             own = types[first : first + len(column.leaves)]
             if piece.start <= place < piece.stop:
-                found[column.name] = column.checked(own, first, _SURPRISE, thorough=self.thorough)
+                found[column.name] = column.checked(own, first, _SURPRISE, steps, thorough=self.thorough)
             first += len(column.leaves)
         return found
 

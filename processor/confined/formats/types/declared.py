@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from processor.confined.formats.sql import literal, of_structure, quoted
+from processor.confined.formats.sql import Steps, literal, of_structure, quoted
 from processor.confined.formats.types.checks import cast, check
 from processor.confined.formats.types.infer import LONGEST_TYPED, ColumnType, TypeKind
 from processor.domain.column_types import struct_fields
@@ -49,23 +49,27 @@ def declared_check(column: ColumnDeclaration, c: str, x: str, marks: Marks) -> D
     return _check(column, column.type, c, x, marks)
 
 
-def declared_value(column: ColumnDeclaration, type_: str, text: str, surprise: str, depth: int = 0) -> str:
+def declared_value(
+    column: ColumnDeclaration, type_: str, text: str, surprise: str, steps: Steps | None, depth: int = 0
+) -> str:
     """Return the expression of `text`, a structure or list of texts, as `type_` with every text checked.
 
-    A text that is not held evaluates `surprise`, an expression of its own.
+    A text that is not held evaluates `surprise`, an expression of its own. `steps` are taken first.
     """
     if type_.endswith("[]"):
         element = f"e{depth}"
-        inner = declared_value(column, type_[:-2], element, surprise, depth + 1)
+        inner = declared_value(column, type_[:-2], element, surprise, None, depth + 1)
         return f"list_transform({text}, lambda {element}: {inner})"
     if fields := struct_fields(type_):
 
         def packed(value: str) -> str:
-            texts = [(name, declared_value(column, of, f"{value}.{name}", surprise, depth + 1)) for name, of in fields]
-            values = ", ".join(f"{name} := {text}" for name, text in texts)
+            values = ", ".join(
+                f"{name} := {declared_value(column, of, f'{value}.{name}', surprise, steps, depth + 1)}"
+                for name, of in fields
+            )
             return f"CASE WHEN {value} IS NULL THEN NULL ELSE struct_pack({values}) END"
 
-        return of_structure(text, structure_of(type_), f"s{depth}", packed)
+        return of_structure(text, structure_of(type_), depth, packed, steps)
     if type_ == "VARCHAR":
         return text
     cast_ = _check(column, type_, text, "", Marks()).cast
@@ -73,19 +77,22 @@ def declared_value(column: ColumnDeclaration, type_: str, text: str, surprise: s
     return f"CASE WHEN {text} IS NULL THEN NULL WHEN {found.holds} THEN {found.value} ELSE {surprise} END"
 
 
-def holds_declared(column: ColumnDeclaration, type_: str, text: str, depth: int = 0) -> str:
-    """Return the condition, never NULL, that `type_` holds every text in `text`, a structure or list of texts."""
+def holds_declared(column: ColumnDeclaration, type_: str, text: str, steps: Steps | None, depth: int = 0) -> str:
+    """Return the condition, never NULL, that `type_` holds every text in `text`, a structure or list of texts.
+
+    `steps` are taken first.
+    """
     if type_.endswith("[]"):
         element = f"e{depth}"
-        inner = holds_declared(column, type_[:-2], element, depth + 1)
+        inner = holds_declared(column, type_[:-2], element, None, depth + 1)
         return f"coalesce(len(list_filter({text}, lambda {element}: NOT ({inner}))) = 0, true)"
     if fields := struct_fields(type_):
 
         def all_hold(value: str) -> str:
-            hold = (holds_declared(column, of, f"{value}.{name}", depth + 1) for name, of in fields)
+            hold = (holds_declared(column, of, f"{value}.{name}", steps, depth + 1) for name, of in fields)
             return f"({' AND '.join(hold)})"
 
-        return of_structure(text, structure_of(type_), f"s{depth}", all_hold)
+        return of_structure(text, structure_of(type_), depth, all_hold, steps)
     if type_ == "VARCHAR":
         return "true"
     cast_ = _check(column, type_, text, "", Marks()).cast
@@ -128,7 +135,7 @@ def restructured(text: str, found: object, wanted: object, surprise: Callable[[s
                 values = {name: f"{value}.{quoted(name)}" for name in found}
                 return f"CASE WHEN {value} IS NULL THEN NULL ELSE {_packed(values, found, fields, surprise, depth)} END"
 
-            return of_structure(text, found, f"s{depth}", of_fields)
+            return of_structure(text, found, depth, of_fields, None)
         case dict() as fields, "VARCHAR":
             has_place = "#text" in fields
             lost = "" if has_place else f" WHEN {text} <> '' THEN {surprise(text)}"

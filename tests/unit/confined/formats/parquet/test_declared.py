@@ -1,5 +1,6 @@
 """Declared columns: the same table from every format, every value checked, what is not held told or rejected."""
 
+import json
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -325,3 +326,35 @@ def test_xml_of_other_elements_than_declared_is_refused(row: str) -> None:
     p = Column("p", 'STRUCT("n" BIGINT, "q" STRUCT("x" VARCHAR))')
     code, told = refusal(XML, f"<r><o>{row}</o></r>", p, xml=XmlDeclaration(row="o"))
     assert (code, "column 'p'" in told) == ("feed.surprise", True)
+
+
+NAMES = "abcdefghij"
+
+
+def nested_rows(data_format: DataFormat, *last: tuple[str, str]) -> str:
+    """Rows of a structure in a structure and one in a list's structures; `last` are both one's last texts."""
+    texts = [{name: str(number) for number, name in enumerate(NAMES)} for _ in range(2 * len(last))]
+    for each, text in zip(texts, (text for pair in last for text in pair), strict=True):
+        each["j"] = text
+    pairs = list(zip(texts[::2], texts[1::2], strict=True))
+    if data_format is JSONL:
+        return "".join(json.dumps({"s": {"one": one, "each": [{"in": two}] * 2}}) + "\n" for one, two in pairs)
+    as_xml = [["".join(f"<{n}>{t}</{n}>" for n, t in texts.items()) for texts in pair] for pair in pairs]
+    each = [f"<one>{one}</one>{f'<each><in>{two}</in></each>' * 2}" for one, two in as_xml]
+    return f"<r>{''.join(f'<o><s>{inner}</s></o>' for inner in each)}</r>"
+
+
+@pytest.mark.parametrize("data_format", [JSONL, XML])
+def test_large_structures_within_others_and_within_lists_are_checked_to_the_last_leaf(data_format: DataFormat) -> None:
+    large = f"STRUCT({', '.join(f'{name} BIGINT' for name in NAMES)})"
+    column = Column("s", f"STRUCT(one {large}, each STRUCT(in {large})[])")
+    value = {name: number for number, name in enumerate(NAMES)}
+    right = [({"one": value, "each": [{"in": value}] * 2},)] * 2
+    assert rows(data_format, nested_rows(data_format, ("9", "9"), ("9", "9")), column) == right
+    for wrong in (("x", "9"), ("9", "x")):
+        text = nested_rows(data_format, ("9", "9"), wrong, ("9", "9"))
+        assert refusal(data_format, text, column)[0] == "feed.surprise"
+        output, receipt = convert(data_format, text, column, on_surprise=OnSurprise.REJECT_ROW)
+        assert (receipt.rows, len(output.rejected)) == (2, 1)
+        assert "x" in output.rejected[0]["text"]
+        assert [tuple(row.values()) for row in output.table().to_pylist()] == right

@@ -105,7 +105,7 @@ def run(settings: Settings, *, once: bool = False) -> RunReport:
         pool = Pool(settings.workers or os.cpu_count() or 1, worker_limits(settings), inbox.worker_end, warm_up)
         parts.callback(pool.stop)
         settings, store = parts.enter_context(open_store(settings))
-        profile = _probed(store)
+        profile = probed(store)
         ledger = open_ledger(settings, store)
         _adopt(store, ledger, profile)
         _told_if_new(ledger, store, profile)
@@ -212,7 +212,7 @@ def _cluster(settings: Settings, store: S3Store) -> Elsewhere:
     return elsewhere
 
 
-def _probed(store: S3Store) -> StoreProfile:
+def probed(store: S3Store) -> StoreProfile:
     """Ask the store what it does. Raises DeliveryError when it refuses us for good: that takes an operator."""
     profile = probe(store)
     if store.settings.unprotected:

@@ -29,7 +29,7 @@ class ArchiveLimits:
     member_bytes: int = 64 * GIB  # MAX_MEMBER_BYTES: one member
     members: int = 1_000_000  # MAX_ARCHIVE_MEMBERS: entries, directories and links included
     ratio: int = 1000  # MAX_ARCHIVE_RATIO: bytes out for one byte in; deflate can not do more than 1,032
-    ratio_free_bytes: int = 8 * MIB  # what comes out before the ratio counts: a small one of equal lines passes
+    ratio_free_bytes: int = MIB  # what comes out before the ratio counts: a small one of equal lines passes
     depth: int = 3  # MAX_ARCHIVE_DEPTH: archives within archives; 1 opens none of them
     decoder_memory_bytes: int = 256 * MIB  # MAX_DECODER_MEMORY: window or dictionary that xz, lzma and zstd ask for
     overlapping_entries: bool = False  # ALLOW_OVERLAPPING_ENTRIES: several zip entries made of the same bytes

@@ -8,7 +8,9 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+import structlog.testing
 
+from processor.daemon.app import probed
 from processor.delivery.file_upload import transfer_file
 from processor.delivery.object_upload import ObjectUpload
 from processor.domain.errors import DeliveryError
@@ -119,6 +121,14 @@ def test_a_file_of_several_parts_arrives_under_any_protection(
     file(store, tmp_path / "file")
     store.close()
     assert b"".join(place.plain.get("file")) == body
+
+
+def test_a_host_that_is_reached_without_tls_is_told_at_the_start(way: Way) -> None:
+    with structlog.testing.capture_logs() as lines:
+        probed(way.store)
+    endpoint = way.store.settings.endpoint or ""
+    told = [line["endpoint"] for line in lines if line["event"] == "store.plaintext"]
+    assert told == ([endpoint] if endpoint.startswith(f"http://{NAME}") else [])
 
 
 def stream(store: S3Store, body: bytes, in_flight: int) -> str:

@@ -295,8 +295,13 @@ def test_a_small_bomb_is_stopped_after_a_few_mebibytes(suffix: str, pack: Callab
     assert taken.members == {}
 
 
-def test_a_small_archive_of_equal_lines_may_unpack_to_a_few_mebibytes() -> None:
-    assert set(take(bz2.compress(b"line\n" * 1_000_000), "x.txt.bz2").members) == {"x.txt"}
+def test_the_ratio_holds_after_the_first_mebibyte() -> None:
+    lines = b"line\n" * ((1 << 20) // 5)
+    assert set(take(bz2.compress(lines), "x.txt.bz2").members) == {"x.txt"}
+    taken = take(bz2.compress(lines * 2), "x.txt.bz2")
+    assert taken.failure is not None
+    assert "MAX_ARCHIVE_RATIO=1000" in taken.failure.message
+    assert taken.members == {}
 
 
 APPLE_DOUBLE = b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X        " + bytes(60)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 
 from processor.confined.formats.dialect import Dialect
 
+_SHORTEST_LIMIT = 4 << 20
 # A structure with more leaves is given a name before they are read. DuckDB makes room for the whole of a structure each
 # time it takes one out of another: for a document of 46 leaves, six levels deep, that was 800 MB.
 _FEW_LEAVES = 8
@@ -50,6 +51,18 @@ def read_csv(
         options["buffer_size"] = str(buffer_bytes)
     paths = literal(path) if isinstance(path, str) else f"[{', '.join(map(literal, path))}]"
     return f"read_csv({paths}, {', '.join(f'{key}={value}' for key, value in options.items())})"
+
+
+def read_lines(path: str, longest_bytes: int) -> str:
+    """Return the SQL that reads the lines of `path` into the column `j`; blank ones are NULL or blank.
+
+    The CSV reader stays bounded on a pipe where DuckDB's JSON reader keeps every buffer.
+    """
+    longest = max(_SHORTEST_LIMIT, 2 * longest_bytes)
+    return (
+        f"read_csv('{path}', columns={{'j': 'VARCHAR'}}, auto_detect=false, header=false, delim='\x01', quote='',"
+        f" escape='', max_line_size={longest}, buffer_size={longest})"
+    )
 
 
 def literal(text: str) -> str:

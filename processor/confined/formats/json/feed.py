@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from processor.confined.formats.pipe_feed import piped
-
-_SHORTEST_LIMIT = 4 << 20
+from processor.confined.formats.sql import read_lines
 
 
 class JsonFeed:
@@ -22,19 +21,10 @@ class JsonFeed:
     def relation(self, longest_bytes: int) -> Iterator[str]:
         """Feed a pipe while it is read; yields SQL that stands after FROM. A failure of the rows is raised here."""
         with piped(self._lines()) as path:
-            yield lines_of(path, longest_bytes)
+            yield read_lines(path, longest_bytes)
 
     def _lines(self) -> Iterator[bytes]:
         for row in self._rows:
             yield row
             yield b"\n"
             self.count += 1
-
-
-def lines_of(path: str, longest_bytes: int) -> str:
-    """Return the relation of the lines of `path`; blank ones are NULL or blank."""
-    longest = max(_SHORTEST_LIMIT, 2 * longest_bytes)
-    return (
-        f"read_csv('{path}', columns={{'j': 'VARCHAR'}}, auto_detect=false, header=false, delim='\x01', quote='',"
-        f" escape='', max_line_size={longest}, buffer_size={longest})"
-    )

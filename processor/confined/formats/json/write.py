@@ -10,7 +10,7 @@ import orjson
 
 from processor.confined.formats.duckdb_session import connection
 from processor.confined.formats.json.documents import JsonRows
-from processor.confined.formats.json.feed import JsonFeed, lines_of
+from processor.confined.formats.json.feed import JsonFeed
 from processor.confined.formats.json.parser import NotJsonError, parse
 from processor.confined.formats.json.plan import Form, RowPlan
 from processor.confined.formats.json.proof.pattern import LONG_NUMBER, Pattern
@@ -18,7 +18,7 @@ from processor.confined.formats.json.rewrite import write_row
 from processor.confined.formats.json.splitter import NotOneArrayError, on_one_line
 from processor.confined.formats.parquet.column_batches import Pieces
 from processor.confined.formats.parquet.copy import Written, rows_a_group
-from processor.confined.formats.sql import literal, quoted
+from processor.confined.formats.sql import literal, quoted, read_lines
 from processor.domain.conversion import ConversionOptions, Facts
 from processor.streams.output import Output
 
@@ -115,7 +115,7 @@ class JsonParquet:
         is_filtered = self.longest_bytes <= _LONGEST_FILTERED
         if fd is not None and (is_filtered or not self._rows.may_have_blank_lines()):
             self._count = self._rows.count_lines
-            relation = lines_of(f"/dev/fd/{fd}", self.longest_bytes)
+            relation = read_lines(f"/dev/fd/{fd}", self.longest_bytes)
             yield f"(SELECT j FROM {relation} WHERE {_NOT_BLANK})" if is_filtered else relation  # noqa: S608
             return
         feed = JsonFeed(on_one_line(row) for _, row in self._rows.read())

@@ -1,13 +1,13 @@
 """Feed a document's rows to DuckDB as JSON Lines."""
 
-import fcntl
-import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any, BinaryIO
 
 import orjson
 
+from processor.confined.formats.pipe_feed import piped
+from processor.confined.formats.sql import read_lines
 from processor.confined.formats.xml.fast.bulk import Bulk
 from processor.confined.formats.xml.namespaces import Names
 from processor.confined.formats.xml.parser import Node, Path
@@ -15,14 +15,10 @@ from processor.confined.formats.xml.records import UnexpectedShape, element_xml
 from processor.confined.formats.xml.scan import Scan
 from processor.confined.formats.xml.table import Table
 from processor.domain.errors import refused
-from processor.streams.threads import BoundedThread
 
-_SMALLEST_BUFFER = 4 << 20
+_USUAL_LINE = 2 << 20
 _LARGEST_LINE = 48 << 20
-_PIPE_BYTES = 1 << 20
 _FLUSH_ROWS = 1_000
-# No JSON: a reading that failed must fail in DuckDB too, not look as if it had come to its end.
-_POISON = b"\n!\n"
 
 
 class LineTooLong(Exception):  # noqa: N818 - a signal to make room
@@ -38,7 +34,7 @@ class XmlFeed:
 
     def __init__(self, open_again: Callable[[], BinaryIO], table: Table) -> None:
         self._open, self._table = open_again, table
-        self._buffer_size = _SMALLEST_BUFFER
+        self._longest = _USUAL_LINE
         self.rows: int | None = None
 
     def make_room(self, length: int) -> None:
@@ -47,7 +43,7 @@ class XmlFeed:
             raise refused(
                 "xml.row-too-large", f"one row takes more than {_LARGEST_LINE >> 20} MiB as JSON", "split the file"
             )
-        self._buffer_size = 2 * length + _SMALLEST_BUFFER
+        self._longest = length + _USUAL_LINE
 
     def raw_rows(self) -> Iterator[tuple[int, bytes]]:
         """Yield the line of each row, in their order, and the row as XML; see `RawRows` in declared."""
@@ -59,21 +55,11 @@ class XmlFeed:
     @contextmanager
     def reading(self) -> Iterator[str]:
         """Yield the relation of a new reading; see `Reading` in table."""
-        read_end, write_end = os.pipe()
-        with suppress(OSError):  # unprivileged users have a limit for all their pipes together
-            fcntl.fcntl(write_end, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
         self.rows = None
-        writer = _Writer(self._open, self._table, write_end, self._buffer_size // 2)
-        thread = BoundedThread(target=writer.run, name="xml-feed", daemon=True)
-        thread.start()
-        try:
-            yield self._table.relation(_lines(read_end, self._buffer_size))
-        finally:
-            os.close(read_end)
-            thread.join()
-            self.rows = writer.rows
-            if writer.error is not None:
-                raise writer.error
+        made = RowLines(self._open, self._table, self._longest)
+        with piped(made.lines()) as path:
+            yield self._table.relation(read_lines(path, self._longest))
+        self.rows = made.rows
 
 
 class _RowTexts:
@@ -104,48 +90,37 @@ class _RowTexts:
         """Pass: the rows are taken after each piece."""
 
 
-class _Writer:
-    """Visits all of a document and writes its rows to a pipe, until its end or until the pipe is closed.
+class RowLines:
+    """Visits all of a document and makes JSON Lines of its rows.
 
-    All that the survey does not know of is an UnexpectedShape, so what is written to the end is the whole document.
+    All that the survey does not know of is an UnexpectedShape, so what is made to the end is the whole document.
     """
 
-    def __init__(
-        self,
-        open_again: Callable[[], BinaryIO],
-        table: Table,
-        write_end: int,
-        longest: int,
-    ) -> None:
+    def __init__(self, open_again: Callable[[], BinaryIO], table: Table, longest: int) -> None:
         self._survey = survey = table.survey
         self._names = Names(survey.ambiguous)
         self.bulk = table.bulk()
-        self.rows: int | None = None
-        self.error: Exception | None = None
+        self.rows: int | None = None  # once all are made
         self._table = table
         self._scan = Scan(open_again, survey.layout, self._names, self)
-        self._fd, self._longest = write_end, longest
+        self._longest = longest
         self._lines: list[bytes] = []
+        self._made: list[bytes] = []
         self._count = 0
         self._enveloped = 0  # how much of the envelope has been met again
         self._wrapped: set[Path] = set()
 
-    def run(self) -> None:
-        """Write everything; afterwards `rows` or `error` is set, or neither if the reader left early."""
-        try:
-            self._scan.run()
-            self._check_end()
+    def lines(self) -> Iterator[bytes]:
+        """Yield the rows, many at a time. Raises UnexpectedShape, LineTooLong and what `Scan` raises."""
+        for _ in self._scan.steps():
             self._flush()
-            self.rows = self._count
-        except BrokenPipeError:
-            pass
-        except Exception as error:  # noqa: BLE001 - handed back to the thread that reads
-            self.error = error
-            self._poison()
-        finally:
-            os.close(self._fd)
+            made, self._made = self._made, []
+            yield from made
+        self._check_end()
+        self.rows = self._count
 
     def item(self, path: Path, node: Node) -> None:
+        """Make a row, or meet the next of the envelope."""
         kind = self._table.kinds.get(path)
         if kind is not None:
             self._add(kind.row(node))
@@ -155,29 +130,32 @@ class _Writer:
             raise UnexpectedShape("/".join(path))
 
     def wrapper(self, path: Path, attributes: list[str]) -> None:
+        """Meet the start of a wrapper, once."""
         if self._survey.attributes.get(path) != attributes or path in self._wrapped:
             raise UnexpectedShape("/".join(path))
         self._wrapped.add(path)
 
     def text(self, path: Path, text: str) -> None:
+        """Make a row of text between others."""
         column = self._table.texts.get(path)
         if column is None:
             raise UnexpectedShape("/".join(path))
         self._add({column: text})
 
     def regular(self, path: Path, buffer: bytes, start: int) -> tuple[int, bool]:
+        """Make rows in bulk; see `Visitor`."""
         assert self.bulk is not None
         end, rows, lines = self.bulk.take(path, buffer, start)
         if lines is None:
             return end, False
         if rows:
             self._flush()
-            self._write(lines)
+            self._make(lines)
             self._count += rows
         return end, True
 
     def next_piece(self) -> None:
-        self._flush()
+        """Pass: what was made goes out after each piece."""
 
     def _is_next_of_envelope(self, path: Path, node: Node) -> bool:
         envelope = self._survey.envelope
@@ -199,24 +177,11 @@ class _Writer:
     def _flush(self) -> None:
         if self._lines:
             lines, self._lines = self._lines, []
-            self._write(b"\n".join(lines) + b"\n")
+            self._make(b"\n".join(lines) + b"\n")
 
-    def _write(self, lines: bytes) -> None:
+    def _make(self, lines: bytes) -> None:
         if len(lines) > self._longest:
             longest = max(map(len, lines.split(b"\n")))
             if longest > self._longest:
                 raise LineTooLong(longest)
-        view = memoryview(lines)
-        while view:
-            view = view[os.write(self._fd, view) :]
-
-    def _poison(self) -> None:
-        with suppress(BrokenPipeError):
-            os.write(self._fd, _POISON)
-
-
-def _lines(read_end: int, buffer_size: int) -> str:
-    return (
-        f"read_csv('/dev/fd/{read_end}', columns={{'j': 'VARCHAR'}}, auto_detect=false, header=false, quote='',"
-        f" escape='', delim='\x01', new_line='\\n', buffer_size={buffer_size}, max_line_size={buffer_size // 2})"
-    )
+        self._made.append(lines)

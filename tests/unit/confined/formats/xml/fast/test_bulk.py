@@ -1,11 +1,10 @@
 """Rows taken in bulk are what the parser makes of them, and whatever is not taken is the parser's."""
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from random import Random
-from threading import Thread
-from typing import Any, BinaryIO
+from typing import Any
 from unittest.mock import patch
 
 import orjson
@@ -17,7 +16,7 @@ from processor.confined.formats.xml import decode, scan
 from processor.confined.formats.xml import survey as xml_survey
 from processor.confined.formats.xml.fast.automaton import RowAutomaton
 from processor.confined.formats.xml.fast.bulk import Bulk
-from processor.confined.formats.xml.feed import _Writer
+from processor.confined.formats.xml.feed import RowLines
 from processor.confined.formats.xml.namespaces import Names
 from processor.confined.formats.xml.parser import Node, Path
 from processor.confined.formats.xml.records import UnexpectedShape
@@ -48,27 +47,6 @@ def small_pieces() -> Iterator[None]:
         for module, name, size in [*sizes, (scan, "CHUNK_BYTES", 300)]:
             stack.enter_context(patch.object(module, name, size))
         yield
-
-
-class RowsFeed:
-    """The rows that a feed writes for DuckDB, read by ourselves."""
-
-    def __init__(self, open_again: Callable[[], BinaryIO], table: Table) -> None:
-        self._read_end, write_end = os.pipe()
-        self._writer = _Writer(open_again, table, write_end, 1 << 30)
-        self._thread = Thread(target=self._writer.run)
-        self._thread.start()
-
-    def rows(self) -> list[Any]:
-        with os.fdopen(os.dup(self._read_end), "rb") as lines:
-            found = lines.read()
-        self._thread.join()
-        if self._writer.error is not None:
-            raise self._writer.error
-        return [orjson.loads(line) for line in found.splitlines()]
-
-    def close(self) -> None:
-        os.close(self._read_end)
 
 
 class _Parsed:
@@ -184,8 +162,8 @@ def read(document: bytes) -> str | tuple[Any, list[Any], list[Constant]]:
     source = BytesSource("a.xml", document)
     try:
         table = Table(survey(source.open))
-        with closing(RowsFeed(source.open, table)) as feed:
-            return table.structure, [without_nulls(row) for row in feed.rows()], table.constants
+        lines = b"".join(RowLines(source.open, table, 1 << 30).lines()).splitlines()
+        return table.structure, [without_nulls(orjson.loads(line)) for line in lines], table.constants
     except DeliveryError as error:
         return error.failure.code
 

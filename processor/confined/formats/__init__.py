@@ -11,6 +11,7 @@ duckdb_session  This process's one DuckDB connection
 empty           A file without rows as a table of declared columns
 pipe_feed       Feed rows or texts to DuckDB through a pipe
 sql             SQL text: literals, identifiers, and reading CSV without guessing
+unicode         Byte order marks, and decoding to UTF-8
 """
 
 from dataclasses import replace

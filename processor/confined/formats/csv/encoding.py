@@ -10,19 +10,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
 
+from processor.confined.formats.unicode import as_utf8, marked_encoding
 from processor.domain.errors import DeliveryError, refused
 from processor.streams.source import Source
 
 CHUNK_BYTES = 1 << 17
 
-# UTF-32 first: its little-endian mark begins with the one of UTF-16.
-_MARKS = (
-    (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF32_LE, "utf-32-le"),
-    (codecs.BOM_UTF32_BE, "utf-32-be"),
-    (codecs.BOM_UTF16_LE, "utf-16-le"),
-    (codecs.BOM_UTF16_BE, "utf-16-be"),
-)
 _HEAD_BYTES = 4096
 # Half of the bytes of western text in UTF-16 are zero; a quarter leaves room for other scripts.
 _UTF16_ZEROS = 0.25
@@ -61,9 +54,9 @@ def decide_encoding(source: Source, fallback: str = "") -> Encoding:
     `fallback` is the operator's word for texts that do not tell. Raises DeliveryError `csv.encoding`.
     """
     head = next(_raw_chunks(source), b"")
-    for mark, name in _MARKS:
-        if head.startswith(mark):
-            return _confirmed(source, Encoding(name, len(mark), "byte-order mark"))
+    name, mark_bytes = marked_encoding(head)
+    if name:
+        return _confirmed(source, Encoding(name, mark_bytes, "byte-order mark"))
     if name := _by_zeros(head[:_HEAD_BYTES]):
         return _confirmed(source, Encoding(name, 0, "zero bytes at regular places"))
     utf8 = Encoding("utf-8", 0, "valid UTF-8")
@@ -84,20 +77,21 @@ def declared_encoding(source: Source, name: str) -> Encoding:
     """
     declared = codecs.lookup(name).name.removesuffix("-sig")
     head = next(_raw_chunks(source), b"")
-    for mark, marked in _MARKS:
-        if head.startswith(mark):
-            if not marked.startswith(declared):
-                text = f"{source.name} begins with the mark of {marked}, {declared} is declared"
-                raise refused("csv.encoding", text, "correct encoding in [feed.csv]")
-            return _confirmed(source, Encoding(marked, len(mark), "declared, and its byte-order mark"))
-    return _confirmed(source, Encoding(declared, 0, "declared"))
+    marked, mark_bytes = marked_encoding(head)
+    if not marked:
+        return _confirmed(source, Encoding(declared, 0, "declared"))
+    if not marked.startswith(declared):
+        text = f"{source.name} begins with the mark of {marked}, {declared} is declared"
+        raise refused("csv.encoding", text, "correct encoding in [feed.csv]")
+    return _confirmed(source, Encoding(marked, mark_bytes, "declared, and its byte-order mark"))
 
 
 def promised_encoding(head: bytes) -> Encoding | None:
     """Return UTF-8 where the beginning of a text, cut anywhere, has its mark or is valid so far; else None."""
-    if head.startswith(codecs.BOM_UTF8):
-        return Encoding("utf-8", len(codecs.BOM_UTF8), "byte-order mark")
-    if any(head.startswith(mark) for mark, _name in _MARKS) or _by_zeros(head[:_HEAD_BYTES]):
+    marked, mark_bytes = marked_encoding(head)
+    if marked == "utf-8":
+        return Encoding("utf-8", mark_bytes, "byte-order mark")
+    if marked or _by_zeros(head[:_HEAD_BYTES]):
         return None
     check = Utf8Check()
     return Encoding("utf-8", 0, "valid UTF-8") if check.add(head) else None
@@ -125,15 +119,7 @@ class Utf8Check:
 def utf8_chunks(source: Source, encoding: Encoding) -> Iterator[bytes]:
     """Yield all of the text as UTF-8 without its mark, in pieces of no particular boundary."""
     chunks = _unmarked_chunks(source, encoding)
-    if encoding.is_utf8:
-        yield from chunks
-        return
-    decoder = codecs.getincrementaldecoder(encoding.name)("strict")
-    try:
-        for chunk in chain(chunks, (b"",)):
-            yield decoder.decode(chunk, final=not chunk).encode()
-    except UnicodeError as error:
-        raise refused("csv.encoding", f"{source.name} is not valid {encoding.name}: {error}") from error
+    return chunks if encoding.is_utf8 else as_utf8(chunks, encoding.name, "csv.encoding")
 
 
 def _unmarked_chunks(source: Source, encoding: Encoding) -> Iterator[bytes]:

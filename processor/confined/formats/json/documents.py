@@ -4,21 +4,21 @@ RFC 8259 (8.1) wants UTF-8 and lets a byte order mark be ignored; UTF-16 and UTF
 RFC 4627 (3) tells: by where the first character, which is ASCII, has its zero bytes.
 """
 
-import codecs
 import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from typing import BinaryIO
 
 from processor.confined.formats.base import fast_paths
 from processor.confined.formats.json.bulk_splitter import Joiner, beginning_of
 from processor.confined.formats.json.parser import NotJsonError, parse
 from processor.confined.formats.json.splitter import LONGEST_ROW, Row, Splitter, lines
+from processor.confined.formats.unicode import as_utf8, marked_encoding, read_beginning
 from processor.domain.conversion import DataFormat
-from processor.domain.errors import refused
 from processor.streams.source import Source
 
 _CHUNK_BYTES = 1 << 20
@@ -30,13 +30,6 @@ _MEMORY_OF_A_ROW = 8
 _BLANK = b" \t\r\n"
 _BLANK_BEGINS = (b"\n\n", b"\n\r", b"\n ", b"\n\t")
 
-_MARKS = (
-    (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF32_LE, "utf-32-le"),
-    (codecs.BOM_UTF32_BE, "utf-32-be"),
-    (codecs.BOM_UTF16_LE, "utf-16-le"),
-    (codecs.BOM_UTF16_BE, "utf-16-be"),
-)
 _ZEROES = (
     (re.compile(rb"\0\0\0[^\0]"), "utf-32-be"),
     (re.compile(rb"[^\0]\0\0\0"), "utf-32-le"),
@@ -158,18 +151,8 @@ class JsonRows:
 
     def _chunks(self, reader: BinaryIO) -> Iterator[bytes]:
         reader.read(self.mark_bytes)
-        if self.encoding == "utf-8":
-            while chunk := reader.read(_CHUNK_BYTES):
-                yield chunk
-            return
-        decoder = codecs.getincrementaldecoder(self.encoding)("strict")
-        try:
-            while chunk := reader.read(_CHUNK_BYTES):
-                yield decoder.decode(chunk).encode()
-            yield decoder.decode(b"", final=True).encode()
-        except UnicodeError as error:
-            why = f"the file is not valid {self.encoding}: {error}"
-            raise refused("json.encoding", why, "store it as UTF-8") from error
+        chunks = iter(partial(reader.read, _CHUNK_BYTES), b"")
+        return chunks if self.encoding == "utf-8" else as_utf8(chunks, self.encoding, "json.encoding")
 
 
 def open_rows(source: Source, data_format: DataFormat, memory_mb: int = 0, records: str = "") -> JsonRows:
@@ -178,7 +161,7 @@ def open_rows(source: Source, data_format: DataFormat, memory_mb: int = 0, recor
     `records` is the declared path of the rows in the one document, such as `data.items`.
     """
     with source.open() as reader:
-        head = _read(reader, _HEAD_BYTES)
+        head = read_beginning(reader, _HEAD_BYTES)
     whole = len(head) < _HEAD_BYTES
     encoding, mark_bytes = _encoding(head)
     text = head[mark_bytes:]
@@ -193,9 +176,9 @@ def open_rows(source: Source, data_format: DataFormat, memory_mb: int = 0, recor
 
 
 def _encoding(head: bytes) -> tuple[str, int]:
-    for mark, encoding in _MARKS:
-        if head.startswith(mark):
-            return encoding, len(mark)
+    marked, mark_bytes = marked_encoding(head)
+    if marked:
+        return marked, mark_bytes
     return next((encoding for zeroes, encoding in _ZEROES if zeroes.match(head)), "utf-8"), 0
 
 
@@ -216,10 +199,3 @@ def _is_document(text: bytes) -> bool:
     except NotJsonError:
         return False
     return True
-
-
-def _read(reader: BinaryIO, size: int) -> bytes:
-    pieces = b""
-    while len(pieces) < size and (piece := reader.read(size - len(pieces))):
-        pieces += piece
-    return pieces

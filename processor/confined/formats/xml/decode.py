@@ -11,18 +11,12 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import BinaryIO
 
+from processor.confined.formats.unicode import as_utf8, marked_encoding, read_beginning
 from processor.domain.errors import refused
 
 FIRST_BYTES = 64 << 10
 CHUNK_BYTES = 1 << 20
 
-_MARKS = (
-    (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF32_LE, "utf-32-le"),
-    (codecs.BOM_UTF32_BE, "utf-32-be"),
-    (codecs.BOM_UTF16_LE, "utf-16-le"),
-    (codecs.BOM_UTF16_BE, "utf-16-be"),
-)
 _PATTERNS = (
     (b"<\0\0\0", "utf-32-le"),
     (b"\0\0\0<", "utf-32-be"),
@@ -43,22 +37,22 @@ def read_normalised(reader: BinaryIO) -> Iterator[bytes]:
     Raises DeliveryError (`xml.encoding`) for an unknown encoding and for bytes that the encoding does not have;
     UTF-8 is not checked here, as the parser does so.
     """
-    head = _read(reader, _HEAD_BYTES)
+    head = read_beginning(reader, _HEAD_BYTES)
     encoding, mark_length = find_encoding(head)
     chunks = _chunks(reader, head[mark_length:])
-    return _line_feeds_only(chunks if encoding == "utf-8" else _as_utf8(chunks, encoding))
+    return _line_feeds_only(chunks if encoding == "utf-8" else as_utf8(chunks, encoding, "xml.encoding"))
 
 
 def encoding_of(reader: BinaryIO) -> str:
     """Return the encoding that `read_normalised` would read with."""
-    return find_encoding(_read(reader, _HEAD_BYTES))[0]
+    return find_encoding(read_beginning(reader, _HEAD_BYTES))[0]
 
 
 def find_encoding(head: bytes) -> tuple[str, int]:
     """Return Python's name of the document's encoding and the length of the byte order mark."""
-    for mark, encoding in _MARKS:
-        if head.startswith(mark):
-            return _agreed(encoding, head[len(mark) :], "its byte order mark is that of"), len(mark)
+    marked, mark_bytes = marked_encoding(head)
+    if marked:
+        return _agreed(marked, head[mark_bytes:], "its byte order mark is that of"), mark_bytes
     for pattern, encoding in _PATTERNS:
         if head.startswith(pattern):
             return _agreed(encoding, head, "its first bytes are"), 0
@@ -97,27 +91,10 @@ def _known(declared: str) -> str:
     return "utf-8" if codec.name in ("utf-8", "utf_8_sig", "ascii") else codec.name
 
 
-def _read(reader: BinaryIO, size: int) -> bytes:
-    pieces = b""
-    while len(pieces) < size and (piece := reader.read(size - len(pieces))):
-        pieces += piece
-    return pieces
-
-
 def _chunks(reader: BinaryIO, head: bytes) -> Iterator[bytes]:
-    yield head + _read(reader, FIRST_BYTES)  # enough to judge by, soon
+    yield head + read_beginning(reader, FIRST_BYTES)  # enough to judge by, soon
     while chunk := reader.read(CHUNK_BYTES):
         yield chunk
-
-
-def _as_utf8(chunks: Iterator[bytes], encoding: str) -> Iterator[bytes]:
-    decoder = codecs.getincrementaldecoder(encoding)("strict")
-    try:
-        for chunk in chunks:
-            yield decoder.decode(chunk).encode()
-        yield decoder.decode(b"", final=True).encode()
-    except UnicodeError as error:
-        raise refused("xml.encoding", f"the file is not valid {encoding}: {error}", "store it as UTF-8") from error
 
 
 def _line_feeds_only(chunks: Iterator[bytes]) -> Iterator[bytes]:

@@ -24,8 +24,9 @@ class Exclusions:
 
     def refresh(self) -> None:
         """Find out anew where the paths lead and what is there."""
-        self._places = frozenset(_below(self._root, self._paths))
-        self._identities = frozenset(_identities(self._paths))
+        real = _resolved(self._paths)
+        self._places = frozenset(_below(self._root, (*self._paths, *real)))
+        self._identities = frozenset(_identities(real))
 
     def covers(self, relative_path: bytes, identity: tuple[int, int]) -> bool:
         """Tell whether the entry at `relative_path` is to be left alone; what lies below it need not be asked for."""
@@ -34,20 +35,30 @@ class Exclusions:
         if identity not in self._identities:
             return False
         # Numbers of inodes are used again: what had this one may be gone.
-        self._identities = frozenset(_identities(self._paths))
+        self._identities = frozenset(_identities(_resolved(self._paths)))
         return identity in self._identities
 
 
 def _below(root: bytes, paths: Iterable[bytes]) -> Iterable[bytes]:
-    """Yield the places below `root`, by the paths as they are written and by where they lead."""
-    roots = {root.rstrip(b"/") + b"/", (_real(root) or root).rstrip(b"/") + b"/"}
+    """Yield the places of the paths that are below `root`, as it is written or where it leads."""
+    roots = {each.rstrip(b"/") + b"/" for each in (root, *_resolved([root]))}
     for path in paths:
-        for each in (path, _real(path)):
-            yield from (each.removeprefix(above) for above in roots if each is not None and each.startswith(above))
+        yield from (path.removeprefix(above) for above in roots if path.startswith(above))
 
 
-def _real(path: bytes) -> bytes | None:
-    """Return the path after resolving links, but for those that strangers may have put: None then."""
+def _resolved(paths: Iterable[bytes]) -> list[bytes]:
+    """Return the paths after resolving links, without those on whose way strangers may have put one."""
+    known: dict[bytes, bytes | None] = {}  # most of them share their directory
+    return [real for path in paths if (real := _real(path, known)) is not None]
+
+
+def _real(path: bytes, known: dict[bytes, bytes | None]) -> bytes | None:
+    if path not in known:
+        known[path] = _looked_up(path, known)
+    return known[path]
+
+
+def _looked_up(path: bytes, known: dict[bytes, bytes | None]) -> bytes | None:
     directory, name = os.path.split(path)
     try:
         return _closed(enter_root(path))
@@ -55,7 +66,7 @@ def _real(path: bytes) -> bytes | None:
         pass  # a file, or nothing yet
     except OSError:
         return None
-    above = _real(directory) if directory != path else None
+    above = _real(directory, known) if directory != path else None
     return None if above is None else above.rstrip(b"/") + b"/" + name
 
 
@@ -66,8 +77,8 @@ def _closed(directory_fd: int) -> bytes:
         os.close(directory_fd)
 
 
-def _identities(paths: Iterable[bytes]) -> Iterable[tuple[int, int]]:
-    for real in filter(None, map(_real, paths)):
+def _identities(real_paths: Iterable[bytes]) -> Iterable[tuple[int, int]]:
+    for path in real_paths:
         with suppress(OSError):
-            status = os.stat(real, follow_symlinks=False)
+            status = os.stat(path, follow_symlinks=False)
             yield status.st_dev, status.st_ino

@@ -1,6 +1,7 @@
 """Ways of breaking a regular table that a careful person would refuse to read."""
 
 import random
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -19,6 +20,7 @@ _Lines = list[str]
 _Edit = Callable[[Table, random.Random], _Lines | None]
 _Mutation = Callable[[Table, random.Random], Broken | None]
 MUTATIONS: dict[str, _Mutation] = {}
+EVEN: set[str] = set()
 
 
 def mutation(function: _Mutation) -> _Mutation:
@@ -35,6 +37,12 @@ def edit(function: _Edit) -> _Edit:
 
     MUTATIONS[function.__name__.strip("_").replace("_", "-")] = broken
     return function
+
+
+def even(function: _Edit) -> _Edit:
+    """Register a way that changes records and leaves one width, so that only the values tell."""
+    EVEN.add(function.__name__.strip("_").replace("_", "-"))
+    return edit(function)
 
 
 def _row(table: Table, chance: random.Random) -> int:
@@ -235,6 +243,19 @@ def _total_of_another_width_below(table: Table, _: random.Random) -> _Lines | No
     return [*table.lines(), table.line(["Total", "12345"])] if table.width > 2 else None
 
 
+_TOTALS = ["Total", "Summe", "Total général", "Suma", "Razem", "Итого", "合计", "Yhteensä"]
+
+
+@even
+def _total_of_its_width_below(table: Table, chance: random.Random) -> _Lines | None:
+    gaps = [at for at in range(1, table.width) if all(row[at] for row in table.rows)]
+    if not gaps:
+        return None
+    last = list(table.rows[-1])
+    last[chance.choice(gaps)], last[0] = "", chance.choice(_TOTALS)
+    return [*table.lines(), table.line(last)]
+
+
 @edit
 def _number_of_rows_below(table: Table, _: random.Random) -> _Lines:
     return [*table.lines(), f"({len(table.rows)} rows)"]
@@ -253,6 +274,39 @@ def _second_table_right_below(table: Table, _: random.Random) -> _Lines:
 @edit
 def _second_table_above(table: Table, _: random.Random) -> _Lines:
     return [*_second_table(table), "", *table.lines()]
+
+
+@even
+def _second_table_of_its_width_right_below(table: Table, _: random.Random) -> _Lines | None:
+    """Join another table whose names are words where this one has values of a type."""
+    if len(_typed(table)) < 2 or len(table.rows) > 250:
+        return None
+    names = table.line([f"other name {at}" for at in range(table.width)])
+    return [*table.lines(), names, *(table.line([f"{at}.5"] * table.width) for at in range(4))]
+
+
+@even
+def _row_commented_out(table: Table, chance: random.Random) -> _Lines | None:
+    at = chance.randrange(1, min(len(table.rows), 250) + 1)
+    return _with(table, at, f"#{table.lines()[at]}") if 0 in _typed(table) else None
+
+
+@even
+def _units_below_the_names(table: Table, chance: random.Random) -> _Lines | None:
+    units = [chance.choice(["kg", "(EUR)", "[m]", "%"]) if at in _typed(table) else "" for at in range(table.width)]
+    return _with(table, 0, table.lines()[0], table.line(units)) if any(units) else None
+
+
+@even
+def _rows_left_out(table: Table, chance: random.Random) -> _Lines | None:
+    at = chance.randrange(1, min(len(table.rows), 250) + 1)
+    return _with(table, at, table.line(["..."] * table.width)) if len(_typed(table)) > 1 else None
+
+
+def _typed(table: Table) -> list[int]:
+    """Return the columns in which every row has a number."""
+    columns = enumerate(zip(*table.rows, strict=True))
+    return [at for at, column in columns if all(re.fullmatch(r"-?\d+(\.\d+)?", field) for field in column)]
 
 
 def _second_table(table: Table) -> _Lines:
@@ -310,6 +364,22 @@ def _two_quotes_that_swallow_rows(table: Table, chance: random.Random) -> Broken
 @mutation
 def _bad_byte_late(table: Table, chance: random.Random) -> Broken:
     return _late(table, chance.choice([b"\xff", b"\xe9 ", b"\xc3"]))
+
+
+@mutation
+def _two_files_with_marks(table: Table, _: random.Random) -> Broken:
+    """Join two files; the second has lost its header, but not its mark."""
+    return Broken(
+        ("\ufeff" + table.text(table.lines()).removeprefix("\ufeff").removesuffix(table.newline)).encode()
+        + (table.newline + "\ufeff" + table.text(table.lines()[1:]).removeprefix("\ufeff")).encode()
+    )
+
+
+@mutation
+def _line_that_declares_another_separator(table: Table, _: random.Random) -> Broken | None:
+    other = "|" if table.delimiter != "|" else ";"
+    text = table.text([f"sep={other}", *table.lines()])
+    return Broken(text.encode()) if other not in text[6:] and '"' not in text else None
 
 
 @mutation

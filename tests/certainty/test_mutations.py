@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.certainty.judge import broken, judge_broken, judge_whole
-from tests.certainty.mutations import MUTATIONS, Broken
+from tests.certainty.mutations import EVEN, MUTATIONS, Broken
 from tests.certainty.tables import Table, made
 from tests.tools.batch import Batch
 
@@ -50,11 +50,12 @@ def _regular(table: Table, made: Broken) -> bool:
         rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=table.delimiter, strict=True))
     except (UnicodeDecodeError, csv.Error):
         return False
-    return "\0" not in text and len({len(row) for row in rows}) == 1
+    return "\0" not in text and "\ufeff" not in text[1:] and len({len(row) for row in rows}) == 1
 
 
 def test_what_must_be_refused_is_no_regular_table_for_another_reader_either() -> None:
-    cases = [case for case in broken(TABLES) if case[2].rows is None]
+    kinds = [kind for kind in MUTATIONS if kind not in EVEN]
+    cases = [case for case in broken(TABLES, kinds) if case[2].rows is None]
     assert len(cases) > 800
     assert not [(kind, table.name) for kind, table, made in cases if _regular(table, made)]
 

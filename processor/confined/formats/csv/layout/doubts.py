@@ -20,7 +20,7 @@ _MARKS = (b"#", b"//", b"--", b"%", b"!", b";", b"*")
 _SHOWN = 60
 _MOST_NAMES = 12
 _RECOGNISE = "CSV_NOTES=recognise"
-_SEPARATORS = {b",": "commas", b";": "semicolons", b"\t": "tabs", b"|": "bars"}
+SEPARATORS = {b",": "commas", b";": "semicolons", b"\t": "tabs", b"|": "bars"}
 _SUMMARY = re.compile(
     rb"\W*(?:grand |sub)?(?:total|sum|summe|gesamt|count|average|source|note|quelle)\b|\(", re.IGNORECASE
 )
@@ -109,6 +109,34 @@ def padded_note(first: Record, count: int) -> Doubt:
     )
 
 
+def commented_out(record: Record) -> Doubt:
+    """Return the refusal of a text with a row behind a #."""
+    return _refused(
+        f"line {record.line} ({shown(record.text)}) begins with # where all other rows have a value: a comment?",
+        _feed('comment = "#"'),
+        f"{_feed('header = true')} or false, where it is a row",
+    )
+
+
+def total(record: Record, count: int, why: str) -> Doubt:
+    """Return the refusal of a text with a total; it ends in `count` lines from it on, 0 where rows follow."""
+    return _refused(
+        f"line {record.line} ({shown(record.text)}) {why}: a total?",
+        _feed(f"footer_lines = {count}") if count else "remove the line",
+        f"{_feed('header = true')} or false, where it is a row",
+    )
+
+
+def wrong_separator(declared: Record, separator: bytes) -> Doubt:
+    """Return the refusal of a text whose first line declares a delimiter that no line has."""
+    return _refused(
+        f"line {declared.line} ({shown(declared.text)}) declares a delimiter that parts no line; each has"
+        f" {SEPARATORS[separator]}",
+        _feed("skip_lines = 1", f"delimiter = {quoted(separator)}"),
+        "correct the line",
+    )
+
+
 def second_table(record: Record) -> Doubt:
     """Return the refusal of a text with another header behind a blank line."""
     found = f"line {record.line} ({shown(record.text)}) follows a blank line and looks like another header"
@@ -167,7 +195,7 @@ def _names(names: Iterable[bytes | None]) -> str:
 
 def _separated(record: Record, dialect: Dialect, width: int) -> tuple[list[bytes | None], str] | None:
     """Return the fields of a record that another separator divides into the table's width, and its name."""
-    for delimiter, name in _SEPARATORS.items():
+    for delimiter, name in SEPARATORS.items():
         if delimiter == dialect.delimiter or record.text.count(delimiter) < width - 1 or width == 1:
             continue
         other = Dialect(delimiter, dialect.quote, dialect.escape, dialect.newline)

@@ -18,10 +18,12 @@ _MOSTLY = 0.8
 _LONGEST_NAME = 200
 _FEWEST_COUNTED, _MOST_OTHERS = 3, 2  # names that count columns, and others beside them
 _MOST_WORDS = 4  # of a name that is a file's only line
+_FEWEST_VALUES = 2  # of a column that is told to have a type
 _YEARS = range(1500, 2201)
 _UUID = re.compile(rb"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _HOST = re.compile(rb"\d{1,3}(?:\.\d{1,3}){3}|[a-z0-9-]+(?:\.[a-z0-9-]+)+\.[a-z]{2,}")
 _MARKUP = re.compile(rb"[^\w\x80-\xff]+|\[.*\]")  # as above a text that is no table
+_BRACKETS = ((b"(", b")"), (b"[", b"]"), (b"{", b"}"))
 _DIGITS = re.compile(rb"[0-9]+")
 
 
@@ -134,6 +136,12 @@ def kind_of(cell: bytes | None) -> CellKind:
     return CellKind.HOST if kind is CellKind.TEXT and _HOST.fullmatch(text) else kind
 
 
+def all_typed(kinds: Sequence[CellKind]) -> bool:
+    """Tell whether a column's cells, but for missing ones, all have a type."""
+    known = [kind for kind in kinds if kind not in (CellKind.EMPTY, CellKind.MISSING)]
+    return len(known) >= _FEWEST_VALUES and all(kind.is_typed for kind in known)
+
+
 class _Column:
     """A first cell and the values below it that are not empty."""
 
@@ -189,7 +197,12 @@ class _Column:
         """Whether the cell looks like a name, and not like one of the values."""
         if self.kind not in (CellKind.TEXT, CellKind.HOST, CellKind.TRUTH) and not _is_year(self.name):
             return False
-        return bool(self.name.strip()) and len(self.name) <= _LONGEST_NAME
+        return bool(self.name.strip()) and len(self.name) <= _LONGEST_NAME and _is_balanced(self.name)
+
+
+def _is_balanced(name: bytes) -> bool:
+    """Whether each bracket is closed: half of an expression is no name."""
+    return all(name.count(opening) == name.count(closing) for opening, closing in _BRACKETS)
 
 
 def _is_year(text: bytes) -> bool:

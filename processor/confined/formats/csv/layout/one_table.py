@@ -7,7 +7,13 @@ evidence: it is refused, or, where it is a row of another length, left to MALFOR
 import re
 
 from processor.confined.formats.csv.cell_patterns import TYPED, CellClass, classify
-from processor.confined.formats.csv.layout.doubts import Doubt, other_first_line, second_table
+from processor.confined.formats.csv.layout.doubts import (
+    SEPARATORS,
+    Doubt,
+    other_first_line,
+    second_table,
+    wrong_separator,
+)
 from processor.confined.formats.csv.layout.table_area import Layout
 from processor.confined.formats.csv.reader.records import Record
 from processor.confined.formats.csv.reader.survey import Survey
@@ -39,11 +45,19 @@ def one_table(
         widths[len(record.fields)] -= 1
     own = len(first.fields)
     usual = max(widths, key=lambda width: (widths[width], width == own))
+    if above and usual == 1 and (separator := _alike_by_another(records)):
+        return Layout(1, first.line, preamble=above, comments=False), wrong_separator(above[0], separator)
     if own == usual or (own > usual and _names_all(first)):
         layout = Layout(own, first.line, preamble=above, usual=usual if own > usual else 0, comments=False)
         return layout, None if has_blank_lines else _second_table(records, survey, own)
     layout = Layout(usual, first.line, preamble=above, comments=False)
     return layout, other_first_line(records, survey, dialect, usual)
+
+
+def _alike_by_another(records: list[Record]) -> bytes:
+    """Return the separator that parts all records alike; nothing where none does."""
+    counts = {separator: {record.text.count(separator) for record in records} for separator in SEPARATORS}
+    return next((separator for separator, found in counts.items() if len(found) == 1 and found != {0}), b"")
 
 
 def _names_all(record: Record) -> bool:

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
 from processor.confined.formats.csv.encoding import Encoding, utf8_chunks
-from processor.confined.formats.csv.reader.padding import is_padded
+from processor.confined.formats.csv.reader.padding import is_irregular
 from processor.confined.formats.csv.reader.swallowed import swallow_rows
 from processor.confined.formats.dialect import Dialect
 from processor.confined.formats.sql import read_csv
@@ -47,7 +47,7 @@ class StructureCheck:
 
     def add(self, chunk: bytes) -> bool:
         """Take the next piece; return False when a row is not like the others."""
-        if is_padded(chunk):
+        if is_irregular(chunk):
             return False
         if self._rows is not None:
             return self._rows.add(chunk)

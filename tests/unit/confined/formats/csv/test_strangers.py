@@ -1,9 +1,14 @@
 """Records of the table's width that are no rows of it."""
 
+import codecs
+
 import pytest
 
 from processor.confined.formats.csv.layout.strangers import line_of_again
+from processor.confined.formats.csv.reader.padding import without_padding
 from processor.confined.formats.csv.reader.records import Record
+from processor.confined.formats.csv.reader.uniformity import StructureCheck
+from processor.confined.formats.dialect import Dialect
 from processor.domain.errors import DeliveryError
 from tests.unit.confined.formats.csv.csv_tables import convert
 
@@ -25,6 +30,17 @@ TABLE = b"id,name,amt\n" + ROWS
         (TABLE + TABLE, "line 6 is line 1"),
         (TABLE + b"Source: office,,\n", "footer_lines = 1"),
         (TABLE + b",,\n* provisional,,\n", "footer_lines = 2"),
+        (TABLE + b"Total,,16.0\n", "a total? (declare in a feed: [feed.csv] footer_lines = 1"),
+        (TABLE + b"Razem:,,16.0\n", "line 6"),
+        (TABLE + b"reviewed by,Jo,\n", "has a word where all other rows have values"),
+        (TABLE + b",,16.0\n", "the sum of all other rows"),
+        (TABLE + b"Subtotal,,16.0\n5,e,6.5\n", "remove the line"),
+        (TABLE + b"5,e,6.5\nkey,label,price\n6,f,7.5\nx,g,y\n", "line 7"),
+        (TABLE + b"#5,e,6.5\n6,f,7.5\n", "a comment?"),
+        (TABLE + b"...,...,...\n9,i,9.5\n", "line 6"),
+        (TABLE + b"\xef\xbb\xbf5,e,6.5\n", "line 6 begins with a byte order mark"),
+        (b"\xef\xbb\xbf\xef\xbb\xbf" + TABLE, "line 1 begins with a byte order mark"),
+        (b"['a', 'b']\n['c', 'd']\n", "names or a row"),
         (b"0,1,2\n5,7,9\n4,3,8\n", "count the columns"),
         (b"---\na: 1\nb: 2\n", "line 1"),
         (b"Error: the connection was closed early\n", "the only line is a sentence"),
@@ -49,13 +65,40 @@ def test_what_is_no_row_is_refused_with_its_line_and_what_accepts_it(text: bytes
         (b"id,1,2,3\na,0.5,0.6,0.7\nb,0.1,0.2,0.3\n", 2, ["id", "1", "2", "3"]),
         (b"1,2,3\n4,5,6\n7,8,9\n", 3, None),
         (b"First name\n", 0, ["First name"]),
-        (TABLE + b"Total,,16.0\n", 5, ["id", "name", "amt"]),
+        (TABLE + b"5,Total,16.0\n", 5, ["id", "name", "amt"]),
+        (TABLE + b"Total,all,16.0\n", 5, ["id", "name", "amt"]),
+        (TABLE + b",,17.0\n", 5, ["id", "name", "amt"]),
+        (b"sex,n,share\nTotal,5,\nf,2,1.5\nm,3,\n", 3, ["sex", "n", "share"]),
+        (b"tag,n\n#a,1\n#b,2\n", 2, ["tag", "n"]),
+        (b"name (text),kind [x]\na,b\nc,d\n", 2, ["name (text)", "kind [x]"]),
     ],
 )
 def test_what_may_be_a_row_is_one(text: bytes, rows: int, names: list[str] | None) -> None:
     found = convert(text, notes="refuse")
     assert found.receipt.rows == rows
     assert names is None or found.names == names
+
+
+def test_a_first_line_that_declares_no_separator_of_the_text_is_refused() -> None:
+    with pytest.raises(DeliveryError, match=r"declares a delimiter.* commas .*skip_lines = 1, delimiter = \",\""):
+        convert(b"sep=;\n" + TABLE, notes="refuse")
+    assert convert(b"sep=;\nname\na\nb\n", notes="refuse").receipt.rows == 2
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 64])
+def test_the_mark_of_another_file_is_noticed_wherever_the_text_is_cut(size: int) -> None:
+    text = TABLE + codecs.BOM_UTF8 + ROWS
+    pieces = [text[at : at + size] for at in range(0, len(text), size)]
+    with pytest.raises(DeliveryError, match="line 6 begins with a byte order mark"):
+        b"".join(without_padding(iter(pieces)))
+    check = StructureCheck(Dialect(b",", b'"', b'"'), 3, 0)
+    assert not all(check.add(piece) for piece in pieces) or size < 3
+
+
+def test_the_mark_of_another_file_is_noticed_late_in_a_large_text() -> None:
+    part = b"key,text\n" + b"12,some words\n" * 20_000
+    with pytest.raises(DeliveryError, match="line 20002 begins with a byte order mark"):
+        convert(part + codecs.BOM_UTF8 + b"12,some words\n" * 20_000, notes="refuse")
 
 
 def test_names_that_come_again_late_in_a_large_text_are_noticed() -> None:

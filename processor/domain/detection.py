@@ -38,6 +38,8 @@ _BINARY = (
 )  # fmt: skip
 _PART_NAME = re.compile(rb"[^/]\.z\d\d\Z", re.IGNORECASE)
 _PART = "named like a part of a split zip: join the parts (zip -s 0 SPLIT.zip --out WHOLE.zip) to have it opened"
+# What a whole text of a format can not be without, and what is said of one that is.
+_MUST_HOLD = {DataFormat.XML: (b"<", "no element")}
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -112,8 +114,9 @@ def _not_this_text(data: DataFormat, head: bytes) -> str:
         return f"named .{data.value} but the content is {foreign}"
     if head.startswith(_UTF16_MARKS):
         return ""
-    if data is DataFormat.XML and b"<" not in head and len(head) < HEAD_BYTES:
-        return "named .xml but there is no element in it"
+    mark, without = _MUST_HOLD.get(data, (b"", ""))
+    if mark not in head and len(head) < HEAD_BYTES:
+        return f"named .{data.value} but there is {without} in it"
     return ""
 
 

@@ -16,11 +16,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from processor.confined.formats import convert
-from processor.confined.formats.base import format_of
+from processor.confined.formats.base import folder_of, format_of
 from processor.domain.conversion import ConversionOptions, DataFormat, Receipt
+from processor.domain.detection import HEAD_BYTES, detect
 from processor.domain.errors import DeliveryError, Failure
+from processor.domain.files import FileType, Kind
 from processor.streams.source import BytesSource, Source, open_file
-from tests.contract.format_samples import SAMPLES, Sample
+from tests.contract.samples import SAMPLES
+from tests.contract.samples.base import Sample
 from tests.unit.confined.formats.tables import MemoryOutput
 
 OPTIONS = ConversionOptions()
@@ -85,42 +88,27 @@ def as_file(folder: Path, name: str, data: bytes) -> Iterator[Source]:
         yield source
 
 
-def _large(sample: Sample) -> bytes:
-    """Return a document of some megabytes, more than any look at the beginning takes in."""
-    match sample.name:
-        case "csv" | "tsv":
-            separator = "," if sample.name == "csv" else "\t"
-            lines = [separator.join(["id", "name", "price"])]
-            lines += [separator.join([str(at), f'"n ""{at}"""', f"{at / 4:.2f}"]) for at in range(60_000)]
-            return "\n".join(lines).encode()
-        case "json-array":
-            return json.dumps([{"id": at, "name": f"n {at}", "sub": {"a": [at]}} for at in range(30_000)]).encode()
-        case "json-one":
-            return json.dumps({"id": 1, "many": [f"text {at}" for at in range(20_000)]}).encode()
-        case "json-documents" | "json-lines":
-            return "\n".join(json.dumps({"id": at, "name": f"n {at}"}) for at in range(40_000)).encode()
-        case _:
-            rows = "".join(f'<item id="{at}"><name>n &lt;{at}&gt;</name></item>\n' for at in range(30_000))
-            return f"<list>{rows}</list>".encode()
-
-
-# The reasons of their types tell how many values were looked at, and a pipe can be looked at only from its beginning.
-_LOOKED_AT_HERE_AND_THERE = ("json-documents", "json-lines")
-
-
 @each_sample
 @pytest.mark.parametrize("large", [False, True], ids=["small", "large"])
 def test_a_pipe_gives_the_same_parquet_as_a_file(sample: Sample, large: bool, tmp_path: Path) -> None:
-    data = _large(sample) if large else sample.data
+    data = sample.large() if large else sample.data
     name = f"t.{sample.format.value}"
     with as_file(tmp_path, name, data) as file:
         from_file = outcome(file, sample.format)
     from_pipe = outcome(PipeSource(name, data), sample.format)
     assert from_file.failure is None
     assert from_pipe.table == from_file.table
-    if not large or sample.name not in _LOOKED_AT_HERE_AND_THERE:
+    if not (large and sample.receipts_differ):
         assert from_pipe.receipt == from_file.receipt
         assert from_pipe.parquet == from_file.parquet
+
+
+@each_sample
+def test_the_head_of_a_document_confirms_its_name_and_a_binary_one_does_not(sample: Sample) -> None:
+    name = f"t.{sample.format.value}".encode()
+    for data in (sample.data, sample.large()):
+        assert detect(name, data[:HEAD_BYTES]) == Kind(FileType.DATABASE, data=sample.format)
+    assert detect(name, b"\x7fELF" + sample.data).type is FileType.REGULAR
 
 
 @each_sample
@@ -141,7 +129,7 @@ def test_garbage_behind_a_document_is_refused(sample: Sample) -> None:
     for garbage in sample.garbage:
         found = of_bytes(sample, sample.data + garbage)
         assert found.failure is not None, garbage
-        assert found.failure.code.startswith(("csv.", "json.", "xml.")), found.failure
+        assert found.failure.code.startswith(f"{folder_of(sample.format)}."), found.failure
 
 
 @each_sample

@@ -38,6 +38,7 @@ class Convert(Protocol):
 class Format:
     """One format: `plan` reads all of a source and writes nothing, `convert` writes it.
 
+    Whether a file's beginning confirms its name is asked beside the credentials, too: `detect` in domain/detection.
     `honours` are the keys of a declaration that it obeys. One that says more is refused, not overlooked.
     """
 
@@ -55,14 +56,15 @@ class Format:
             raise refused("feed.not-honoured", text, "leave it out, or let another feed match the file")
 
 
-_MODULES = {
-    DataFormat.CSV: "csv",
-    DataFormat.TSV: "csv",
-    DataFormat.JSON: "json",
-    DataFormat.JSONL: "json",
-    DataFormat.XML: "xml",
-}
-FORMAT_MODULES = tuple(f"processor.confined.formats.{name}.convert" for name in dict.fromkeys(_MODULES.values()))
+_KINDRED = {DataFormat.TSV: DataFormat.CSV, DataFormat.JSONL: DataFormat.JSON}
+
+
+def folder_of(data_format: DataFormat) -> str:
+    """Return the name of the package that converts the format: its own, or that of its kin."""
+    return _KINDRED.get(data_format, data_format).value
+
+
+FORMAT_MODULES = tuple(dict.fromkeys(f"{__package__}.{folder_of(each)}.convert" for each in DataFormat))
 
 
 def fast_paths() -> bool:
@@ -72,6 +74,6 @@ def fast_paths() -> bool:
 
 def format_of(data_format: DataFormat) -> Format:
     """Return the format's functions; its module is imported at the first use, since a worker loads what it needs."""
-    module = importlib.import_module(f"processor.confined.formats.{_MODULES[data_format]}.convert")
+    module = importlib.import_module(f"{__package__}.{folder_of(data_format)}.convert")
     found: Format = module.FORMAT
     return found

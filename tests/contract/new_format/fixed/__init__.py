@@ -1,0 +1,4 @@
+"""Fixed-width text.
+
+convert  Convert fixed-width text to Parquet
+"""

@@ -31,7 +31,7 @@ def summary(rows: Sequence[Record], last: Sequence[Record]) -> Doubt | None:
     width, first = (len(rows[0].fields), rows[0].line) if rows else (0, 0)
     together = {record.line: record for record in (*rows, *last)}.values()
     known = [record for record in together if len(record.fields) == width and record.line >= first]
-    return _labelled(known, last) or _below(known, last)
+    return _labelled(known, last) or _below(known, last) if known else None
 
 
 def _labelled(known: Sequence[Record], last: Sequence[Record]) -> Doubt | None:

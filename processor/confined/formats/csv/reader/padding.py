@@ -1,4 +1,4 @@
-"""Leave out padding at the end; refuse NULs and marks elsewhere.
+"""Leave out padding at the end; refuse NULs elsewhere.
 
 Old programs end a text with Ctrl-Z, block devices fill it up with NULs. Both are certain at the very end only. A byte
 order mark at the beginning of a later line tells that files were joined.

@@ -62,7 +62,7 @@ class Watcher(BaseActor):
         self._looked = True
         for note in look.notes:
             self._say(note)
-        found = tuple(map(_found, look.found))
+        found = tuple(map(found_of, look.found))
         for start in range(0, len(found), _BATCH):
             self.routes.progress.ask(FilesFound(found[start : start + _BATCH]), timeout=_ASK_SECONDS)
         if self._tree.done and not self._told_idle:
@@ -74,6 +74,7 @@ class Watcher(BaseActor):
         say(note.event, path=escape(note.path), detail=note.detail, hint=note.hint)
 
 
-def _found(file: FoundFile) -> Found:
+def found_of(file: FoundFile) -> Found:
+    """Return what the ledger is told of the file."""
     identity = Identity(file.device, file.inode, file.ctime_ns)
     return Found(file.relative_path, file.size_bytes, file.mtime_ns, identity, int(file.watched_seconds * 1000))

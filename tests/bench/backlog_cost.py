@@ -18,6 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 from statistics import mean
 
+from processor.actors.watcher import found_of
 from processor.daemon.malloc import begin_small, settle
 from processor.domain.files import REGULAR
 from processor.ledger.records import Found
@@ -98,7 +99,7 @@ def _looks(root: Path) -> Iterator[list[Found]]:
     tree = Tree(WatchSettings(os.fsencode(root), settle_seconds=0))
     try:
         while not tree.idle:
-            yield [Found(file.relative_path, file.size_bytes, file.mtime_ns) for file in tree.look(0.5).found]
+            yield list(map(found_of, tree.look(0.5).found))
     finally:
         tree.close()
 

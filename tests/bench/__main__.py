@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.bench import chart, commands, growth, latency, stores
+from tests.bench import chart, commands, growth, latency, starts, stores
 from tests.bench.cases import CASES
 from tests.bench.comparison import Bench
 from tests.bench.tools import OUT, ROOT, install
@@ -45,6 +45,9 @@ def main() -> None:
             if "commands" in arguments.only:
                 results["commands"] = commands.measure(directory, 3 if arguments.quick else 9)
                 print("commands, CPU s", results["commands"], "wanted", commands.TARGETS, flush=True)
+            if "starts" in arguments.only:
+                results["starts"] = starts.measure(bench, 100_000 if arguments.quick else 1_000_000)
+                print("starts, s", results["starts"], "wanted", starts.TARGETS, flush=True)
             for count in arguments.files if "files" in arguments.only else ():
                 results["files"].append(growth.of_files(bench, count))
                 print("files", results["files"][-1], flush=True)
@@ -62,7 +65,7 @@ def main() -> None:
     print(f"{path}, {path.with_suffix('.png')}")
 
 
-_KINDS = (*(case.name for case in CASES), "latency", "commands", "files", "sizes")
+_KINDS = (*(case.name for case in CASES), "latency", "commands", "starts", "files", "sizes")
 
 
 def _arguments() -> argparse.Namespace:

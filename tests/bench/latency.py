@@ -28,7 +28,7 @@ def measure(bench: Bench, files: int) -> dict[str, Any]:
     process = subprocess.Popen(
         [sys.executable, "-m", "processor", "run"], env=environment, cwd=home, stdout=subprocess.PIPE, text=True
     )
-    lines = _Lines(process)
+    lines = Lines(process)
     try:
         lines.wait_for('"daemon.started"')
         _until_quiet(process.pid)
@@ -50,7 +50,7 @@ def measure(bench: Bench, files: int) -> dict[str, Any]:
     }
 
 
-def _one(source: Path, aside: Path, lines: "_Lines", number: int) -> float:
+def _one(source: Path, aside: Path, lines: "Lines", number: int) -> float:
     name = f"t{number:05}.csv"
     (aside / name).write_bytes(data.small_table(number))
     start = time.perf_counter()
@@ -58,11 +58,11 @@ def _one(source: Path, aside: Path, lines: "_Lines", number: int) -> float:
     return (lines.wait_for(name, '"file.completed"') - start) * 1000
 
 
-class _Lines:
+class Lines:
     """The log of the daemon as it is written, each line with the moment it came."""
 
-    def __init__(self, process: "subprocess.Popen[str]") -> None:
-        self._process = process
+    def __init__(self, process: "subprocess.Popen[str]", patience_seconds: float = _PATIENCE_SECONDS) -> None:
+        self._process, self._patience_seconds = process, patience_seconds
         self._come: list[tuple[float, str]] = []
         self._news = threading.Condition()
         threading.Thread(target=self._read, daemon=True).start()
@@ -76,7 +76,7 @@ class _Lines:
 
     def wait_for(self, *parts: str) -> float:
         """Return when a line with all `parts` came; lines before it are forgotten."""
-        deadline = time.monotonic() + _PATIENCE_SECONDS
+        deadline = time.monotonic() + self._patience_seconds
         with self._news:
             while True:
                 while self._come:

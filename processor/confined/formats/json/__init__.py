@@ -5,6 +5,7 @@ bulk_splitter  Split a large array into lines, many at a time
 convert        Convert JSON and JSON Lines to Parquet
 documents      The rows of a JSON file, in any encoding
 feed           Rows of JSON as a DuckDB relation of text
+key_order      The usual order of the keys of objects
 numbers        Types that hold the value of a JSON number
 parser         Strict JSON reader and writer that keeps numbers as written
 plan           Choose a Parquet type for each place in the documents

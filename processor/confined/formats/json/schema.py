@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from processor.confined.formats.json import numbers
+from processor.confined.formats.json.key_order import Keys, usual_order
 from processor.confined.formats.json.parser import Number, is_writable
 
 # An object with more distinct keys than this is a map, not a record; its value is kept as JSON text.
@@ -12,6 +13,8 @@ MOST_KEYS = 500
 MOST_ROW_KEYS = 20_000
 # All places below the rows' own keys together; beyond, objects that would bring new keys are kept as JSON text.
 MOST_PLACES = 1_000
+# The order of keys is learned from so many objects of a place, and from so many different orders.
+_MOST_ORDERED, _MOST_ORDERS = 2_000, 100
 # Containers below this level are kept as JSON text.
 DEEPEST_TYPED = 32
 # A sign, a point and 15 digits: what every double holds.
@@ -58,6 +61,12 @@ class Place:
     opaque: str = ""  # why the value as a whole is kept as JSON text
     fields: dict[str, "Place"] = field(default_factory=dict)
     element: "Place | None" = None
+    orders: dict[Keys, int] = field(default_factory=dict)  # of keys, and how many of the first objects have them
+
+    @property
+    def usual_order(self) -> list[str]:
+        """Return the keys in the order that most objects have them in."""
+        return usual_order(self.fields, self.orders)
 
     @property
     def kinds(self) -> int:
@@ -98,6 +107,8 @@ class Schema:
         place.objects += 1
         if place.opaque:
             return
+        if place.objects <= _MOST_ORDERED:
+            _note_order(place, value)
         fields = place.fields
         for key, item in value.items():
             known = fields.get(key)
@@ -105,6 +116,7 @@ class Schema:
                 if not self._may_grow(place):
                     place.opaque = _TOO_MANY
                     fields.clear()
+                    place.orders.clear()
                     return
                 known = fields[key] = self._new_place(place)
             self._learn(known, item)
@@ -129,6 +141,15 @@ class Schema:
     def _new_place(self, parent: Place) -> Place:
         self.places += parent is not self.root
         return Place(parent.depth + 1)
+
+
+def _note_order(place: Place, value: dict[str, Any]) -> None:
+    if len(value) <= MOST_KEYS:
+        keys, orders = tuple(value), place.orders
+        if keys in orders:
+            orders[keys] += 1
+        elif len(orders) < _MOST_ORDERS:
+            orders[keys] = 1
 
 
 def _learn_number(place: Place, number: Number) -> None:

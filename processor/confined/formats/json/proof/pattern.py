@@ -113,7 +113,7 @@ class Pattern:
 
     def _object(self, place: Place, plans: dict[str, PlacePlan]) -> str:
         """Return the pattern of an object; one key, the most frequent, is required so that commas can be counted."""
-        keys = [key for key in plans if key in place.fields]
+        keys = [key for key in place.usual_order if key in plans]
         pivot = max(range(len(keys)), key=lambda index: place.fields[keys[index]].seen)
         members = [
             f"{re.escape(write_string(key))}{_SPACE}:{_SPACE}{self._value(place.fields[key], plans[key])}{_SPACE}"

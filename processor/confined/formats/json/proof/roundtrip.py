@@ -83,7 +83,7 @@ class Echo:
 
     def _object(self, place: Place, plans: dict[str, PlacePlan], value: str) -> _Pieces:
         """Return the object; members that may be missing come with the comma that goes with them."""
-        keys = [key for key in plans if key in place.fields]
+        keys = [key for key in place.usual_order if key in plans]
         always = [place.fields[key].seen == place.objects for key in keys]
         members = [self._member(place.fields[key], plans[key], key, f"{value}.{quoted(key)}") for key in keys]
         if True not in always:

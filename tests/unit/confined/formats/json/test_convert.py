@@ -292,6 +292,17 @@ def test_what_the_usual_writers_write_is_proved_in_one_pass(
     assert same_rows([load(json.dumps(row)) for row in expected], found)
 
 
+@pytest.mark.fast_paths
+def test_rows_with_optional_keys_are_proved_whichever_are_met_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(table.JsonTable, "_learn_each", lambda _: pytest.fail("every row was parsed"))
+    expected = [
+        {key: f"{key} {number}" for key in "abcdef" if hash((key, number * 7919)) % 3} for number in range(9000)
+    ]
+    expected[0] = {"f": "only the last"}
+    found = converted("\n".join(map(json.dumps, expected)), DataFormat.JSONL)
+    assert same_rows(expected, found)
+
+
 @pytest.mark.parametrize(
     "surprise",
     [

@@ -48,9 +48,13 @@ class GroupCommit:
         group, self._group, self._awaited = self._group, [], False
         if not group:
             return False
-        for effect in self.durably(lambda: [each for message in group for each in self._apply(message)]):
+        for effect in self.durably(lambda: self._applied(group)):
             effect()
         return True
+
+    def _applied(self, group: list[Any]) -> list[Effect]:
+        self._state.ended.clear()  # a group that met a full disk is applied from its first report again
+        return [effect for message in group for effect in self._apply(message)]
 
     def durably(self, change: Callable[[], _Result]) -> _Result:
         """Make a change and commit it; wait and do all of it again while the disk is full."""

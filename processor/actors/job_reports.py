@@ -52,10 +52,11 @@ class JobReports:
         self._cleanup = cleanup
 
     def apply(self, message: Any) -> list[Effect]:
-        """Record the report, unless its attempt is over."""
-        flight = self._state.flights.get(message.job.row)
-        if flight is None or flight.job.attempt != message.job.attempt:
-            return _discard(message)
+        """Record the report, unless its attempt is over: by an earlier report of the same group, perhaps."""
+        state, row = self._state, message.job.row
+        flight = state.flights.get(row)
+        if flight is None or flight.job.attempt != message.job.attempt or row in state.ended:
+            return self._discard(message)
         return self._apply(message, flight)
 
     def _apply(self, message: Any, flight: Flight) -> list[Effect]:
@@ -64,6 +65,7 @@ class JobReports:
             case StepsCompleted(job, steps):
                 return self._steps(job, steps, flight)
             case StepFailed() | HandedBack():
+                self._state.ended.add(row)
                 return self._failures.apply(message)
             case UploadOpened(_, key, upload_id):
                 ledger.upload_opened(row, key, upload_id)
@@ -130,6 +132,7 @@ class JobReports:
         return effects + self._completed(job, now_ms(), message.tables)
 
     def _completed(self, job: Job, now: int, objects: tuple[TableObject, ...] | None = None) -> list[Effect]:
+        self._state.ended.add(job.row)
         put_away = self._state.after_upload(job.file.relative_path) is not AfterUpload.KEEP
         unchanged = self._state.ledger.completed(job, now, put_away=put_away, objects=objects)
         if job.delivered is not Delivered.MANIFEST:
@@ -167,17 +170,21 @@ class JobReports:
     def _tell_uploader(self, message: AbortUploads | StoreManifest) -> None:
         self._state.routes().uploader.tell(message)
 
+    def _discard(self, message: Any) -> list[Effect]:
+        """Answer whoever waits for a report of an attempt that is over; nothing else follows from it."""
+        match message:
+            case PartStored():
+                return [message.recorded.set]
+            case KeysWanted():
+                over = Failure(ErrorClass.TRANSIENT, "worker.silent", "another attempt at the file has begun")
+                return [lambda: message.answer.put(over)]
+            case _:
+                return [lambda: self._say_discarded(message)]
 
-def _discard(message: Any) -> list[Effect]:
-    """Answer whoever waits for a report of an attempt that is over; nothing else follows from it."""
-    match message:
-        case PartStored():
-            return [message.recorded.set]
-        case KeysWanted():
-            over = Failure(ErrorClass.TRANSIENT, "worker.silent", "another attempt at the file has begun")
-            return [lambda: message.answer.put(over)]
-        case _:
-            return []
+    def _say_discarded(self, message: Any) -> None:
+        job, report = message.job, type(message).__name__
+        path = escape(job.file.relative_path)
+        self._state.log.debug("report.discarded", path=path, report=report, attempt=job.attempt)
 
 
 def _add_bytes(flight: Flight, size_bytes: int) -> None:

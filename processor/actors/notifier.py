@@ -8,6 +8,7 @@ from typing import Any
 
 import pykka
 
+from processor.actors.base import DeathNotice
 from processor.actors.messages import NoticesRefused, NoticesTaken
 from processor.delivery.webhook import Webhook
 from processor.domain.notices import Notice
@@ -26,9 +27,9 @@ class Notifier:
         self._stopping = Event()
         self._chance = random.Random()  # noqa: S311 - jitter, not secrets
 
-    def start(self, tell: Callable[[Any], None]) -> None:
-        """Begin; reports are given to `tell`."""
-        Thread(target=self._run, args=(tell,), name="notifier", daemon=True).start()
+    def start(self, tell: Callable[[Any], None], died: DeathNotice) -> None:
+        """Begin; reports are given to `tell`, a bug to `died`."""
+        Thread(target=self._run, args=(tell, died), name="notifier", daemon=True).start()
 
     def give(self, notices: tuple[Notice, ...]) -> None:
         """Have these sent; the next ones are to be given when they were taken."""
@@ -39,12 +40,14 @@ class Notifier:
         self._stopping.set()
         self._given.put(())
 
-    def _run(self, tell: Callable[[Any], None]) -> None:
+    def _run(self, tell: Callable[[Any], None], died: DeathNotice) -> None:
         try:
             while notices := self._given.get():
                 self._send(notices, tell)
         except pykka.ActorDeadError:
             pass  # it ends: the next start sends them once more
+        except BaseException as error:  # noqa: BLE001 - the thread's border: a bug anywhere must be noticed
+            died("notifier", error)
 
     def _send(self, notices: tuple[Notice, ...], tell: Callable[[Any], None]) -> None:
         pause = self._pause_seconds

@@ -128,7 +128,7 @@ class Progress(BaseActor):
             self.routes.uploader.tell(AbortUploads(abandoned))
         self._abort_orphans()
         if self._notifier is not None:
-            self._notifier.start(self.actor_ref.tell)
+            self._notifier.start(self.actor_ref.tell, self.died)
 
     def handle(self, message: Any) -> Any:
         """Record a report, answer a question."""
@@ -276,6 +276,8 @@ class Progress(BaseActor):
         self.routes.registrar.tell(Register(batch))
 
     def _heard_of_batch(self, message: Registered | NotRegistered) -> None:
+        if message.batch != self._batches.in_flight:
+            return  # it was told before
         if isinstance(message, Registered):
             batch, result = message.batch, message.result
             self._group.durably(lambda: self._ledger.registered(batch, result, now_ms()))

@@ -36,7 +36,8 @@ class ProgressState:
     """The ledger, the jobs on their way, and what holds for all files. Only Progress's thread touches it.
 
     `routes` returns the actors, which are known from `Meet` on. `may_be_due`: a look into the ledger may find a file to
-    admit. `clean`: no uploads of an earlier process are left.
+    admit. `clean`: no uploads of an earlier process are left. `ended` are the jobs that come to their end in the group
+    of reports that is being recorded: they are in `flights` until it is committed.
     """
 
     ledger: Ledger
@@ -46,6 +47,7 @@ class ProgressState:
     feeds: Feeds
     default_after_upload: AfterUpload
     flights: dict[int, Flight] = field(default_factory=dict)
+    ended: set[int] = field(default_factory=set)
     may_be_due: bool = True
     clean: bool = False
     draining: bool = False

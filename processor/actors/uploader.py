@@ -221,13 +221,16 @@ class Uploader(Stage):
                 stopping=lambda: self._stopping,
             )
 
+        failures: list[BaseException] = []
+
         def deliver(stream: ObjectStream) -> BadMembers:
             unheard = Unheard(possible=job.was_begun)
             try:
                 return deliver_stream(
                     recorder.watch(stream.frames()), job.file, lambda request: open_upload(request, unheard), recorder
                 )
-            except BaseException:
+            except BaseException as error:
+                failures.append(error)  # before the others end: what they raise then follows from it
                 for each in streams:
                     each.close()
                 raise
@@ -236,7 +239,10 @@ class Uploader(Stage):
             if len(streams) == 1:
                 return deliver(streams[0])
             with ThreadPoolExecutor(len(streams), thread_name_prefix="uploader-share") as threads:
-                return sum(threads.map(deliver, streams), BadMembers())
+                delivered = [threads.submit(deliver, stream) for stream in streams]
+            if failures:
+                raise failures[0]
+            return sum((each.result() for each in delivered), BadMembers())
         finally:
             for stream in streams:
                 stream.close()

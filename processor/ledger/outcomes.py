@@ -171,7 +171,9 @@ class Ends(FeedFiles, TableFiles):
         return [(row, unescape(file_path.removeprefix(self._prefix))) for row, file_path in rows]
 
     def retry(self, row: int, found: Found, now_ms: int) -> None:
-        """Make a failed file, which lies where it was again, pending with all its tries."""
+        """Make a failed file, which lies where it was again, pending with all its tries; leave any other alone."""
+        if self._read("SELECT 1 FROM file_progress WHERE id=? AND status='failed'", row).fetchone() is None:
+            return
         self._set(
             row,
             now_ms,

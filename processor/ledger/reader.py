@@ -3,7 +3,7 @@
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from processor.domain.jobs import Status
 from processor.domain.keys import escape, unescape
 from processor.domain.tables import Batch, BatchFile
 from processor.ledger.database import FEEDS_SINCE, connect_reader
+from processor.ledger.summary import size_on_disk
 
 
 @contextmanager
@@ -91,14 +92,6 @@ def standing(path: Path) -> Standing:
         ).fetchone()
     counts = dict.fromkeys(map(str, Status), 0) | {row[0]: row[1] for row in rows}
     return Standing(counts, None if oldest is None else oldest[0], size_on_disk(path))
-
-
-def size_on_disk(path: Path) -> int:
-    """Return the bytes of a ledger together with its write-ahead log."""
-    size = path.stat().st_size
-    with suppress(FileNotFoundError):
-        size += path.with_name(path.name + "-wal").stat().st_size
-    return size
 
 
 def status_of(path: Path, file_path: bytes) -> str | None:

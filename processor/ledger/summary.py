@@ -3,7 +3,7 @@
 Imports next to nothing.
 """
 
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,6 @@ from typing import Any
 from processor.ledger.database import TABLES_SINCE, connect_reader
 
 _HOUR_MS = 3_600_000
-_FILES = ("", "-wal", "-shm")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +45,7 @@ def summary(path: Path, now_ms: int, most_failures: int) -> Summary:
         (hour[0], int(hour[1])),
         None if oldest is None else (oldest[0], oldest[1]),
         tuple(dict(row) for row in failures),
-        size_of(path),
+        size_on_disk(path),
     )
 
 
@@ -87,7 +86,10 @@ def standing_of_tables(path: Path, *, counted: bool = True) -> tuple[TableStandi
         return tuple(TableStanding(*row) for row in db.execute(query))
 
 
-def size_of(path: Path) -> int:
-    """Return how many bytes a ledger takes, with its log."""
-    parts = (path.with_name(path.name + suffix) for suffix in _FILES)
-    return sum(part.stat().st_size for part in parts if part.exists())
+def size_on_disk(path: Path) -> int:
+    """Return how many bytes a ledger takes, with its log and the log's index."""
+    size = path.stat().st_size
+    for suffix in ("-wal", "-shm"):
+        with suppress(FileNotFoundError):
+            size += path.with_name(path.name + suffix).stat().st_size
+    return size

@@ -12,7 +12,7 @@ Beside the ring: Progress tells the Registrar which batch of delivered objects a
 An actor only carries messages. The work is in `delivery`, `confined`, `store` and `tables`.
 
 admission       Admission of files that are due
-base            Base actor: meets the others, answers pings, reports its death
+base            Base actors, with and without threads that do the work
 checksummer     The Checksummer: hash, detect the type, put delivered files away
 circuit         Circuit breaker for outages: a pure state machine
 converter       The Converter: a worker turns a data file into Parquet
@@ -31,8 +31,8 @@ progress_state  State that the parts of Progress share
 registrar       The Registrar: the one actor that talks to the catalog
 routes          References to all actors; the next one for a job
 source_cleanup  Cleanup of sources whose end is recorded
-stage           Base of actors whose work runs in threads
 table_batches   When tables get their next batch
+upload_reports  Reports of one job's uploads to Progress
 uploader        The Uploader: the one actor that talks to the store
 watcher         The Watcher: look at the tree, offer whole files
 worker_stage    Base of Converter and Extractor: streams made by pool workers

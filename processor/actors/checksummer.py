@@ -9,9 +9,8 @@ from typing import Any
 
 import pykka
 
-from processor.actors.base import DeathNotice
+from processor.actors.base import DeathNotice, Stage
 from processor.actors.messages import BringBack, BroughtBack, Drain, FilePutAway, HandedBack, Process, PutFileAway
-from processor.actors.stage import Stage
 from processor.delivery import quarantine
 from processor.delivery.digests import HashingStopped
 from processor.delivery.examine import examine_for_upload

@@ -2,9 +2,8 @@
 
 from typing import Any
 
-from processor.actors.base import DeathNotice
+from processor.actors.base import DeathNotice, Stage
 from processor.actors.messages import NotRegistered, Register, Registered
-from processor.actors.stage import Stage
 from processor.domain.errors import DeliveryError
 from processor.domain.tables import Batch
 from processor.tables.catalog_process import CatalogProcess

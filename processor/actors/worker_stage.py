@@ -1,25 +1,22 @@
 """Base of Converter and Extractor: streams made by pool workers."""
 
 import os
-import uuid
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TypeVar
 
-from processor.actors.base import DeathNotice
+from processor.actors.base import DeathNotice, Stage
 from processor.actors.messages import Process
-from processor.actors.stage import Stage
 from processor.config.choices import WorkerRenewal
 from processor.confined.entrypoint import ConvertRequest, ExtractRequest
-from processor.domain.errors import DeliveryError
 from processor.domain.jobs import Job
 from processor.domain.object_keys import is_scattered
 from processor.engine.pool import Pool
 from processor.engine.seam import Engine
 from processor.remote.tasks import Work
 from processor.streams.inbox import Inbox
-from processor.streams.object_stream import ObjectStream, worker_failed
+from processor.streams.object_stream import ObjectStream, result_of, start_stream
 
 # Below this a second thread brings less than it costs.
 _LARGE_BYTES = 32 << 20
@@ -55,12 +52,13 @@ class WorkerStage(Stage):
 
     def start_stream(self, function: Callable[[_Request], None], request: Callable[[str], _Request]) -> ObjectStream:
         """Submit `function(request(stream_id))` to the pool and return its stream."""
-        stream_id = str(uuid.uuid4())
-        arrived = self._inbox.expect(stream_id)
-        asked = request(stream_id)
-        work = self._pool.submit(function, asked, self.settings.renewal.part_of(asked.file.relative_path))
-        self._at_work = {each for each in (*self._at_work, work) if not each.done()}
-        return ObjectStream(stream_id, self._inbox, arrived, work, self.settings.silent_seconds)
+
+        def submit(stream_id: str) -> Future[None]:
+            work = self._submit(function, request(stream_id))
+            self._at_work = {each for each in (*self._at_work, work) if not each.done()}
+            return work
+
+        return start_stream(self._inbox, submit, self.settings.silent_seconds)
 
     def threads_for(self, size_bytes: int) -> int:
         """Return how many threads a conversion may use: several for a large file that comes alone, else one.
@@ -72,14 +70,10 @@ class WorkerStage(Stage):
 
     def call(self, function: Callable[[_Request], _Result], request: _Request) -> _Result:
         """Return `function(request)` as computed by a worker. Raises DeliveryError."""
-        work = self._pool.submit(function, request, self.settings.renewal.part_of(request.file.relative_path))
-        try:
-            return work.result(self.settings.silent_seconds)
-        except DeliveryError:
-            raise
-        except Exception as error:
-            work.cancel()
-            raise worker_failed(error) from error
+        return result_of(self._submit(function, request), self.settings.silent_seconds)
+
+    def _submit(self, function: Callable[[_Request], _Result], request: _Request) -> Future[_Result]:
+        return self._pool.submit(function, request, self.settings.renewal.part_of(request.file.relative_path))
 
     def goes_elsewhere(self, job: Job) -> bool:
         """Tell whether the file is worth handing out: completing what comes back costs as much as a small file.

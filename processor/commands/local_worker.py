@@ -2,7 +2,6 @@
 
 import os
 import re
-import uuid
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
@@ -19,7 +18,7 @@ from processor.engine.pool import Pool
 from processor.feeds.load import load_feeds
 from processor.sandbox.confine import Limits
 from processor.streams.inbox import Inbox
-from processor.streams.object_stream import ObjectStream, worker_failed
+from processor.streams.object_stream import ObjectStream, result_of, start_stream
 
 _LONGEST_ANSWER = 16 << 20  # the columns of the widest table, with the reason for each type
 
@@ -35,6 +34,7 @@ class LocalWorker(AbstractContextManager["LocalWorker"]):
     def __init__(self, settings: Settings) -> None:
         """Raise ConfigurationError when the settings name feeds that can not be used."""
         self._settings = settings
+        self._silent_seconds = settings.worker_timeout / 1000
         self._feeds = load_feeds(settings)
         self._inbox = Inbox()
         limits = Limits(settings.worker_memory, ("/",), required=settings.sandbox is SandboxMode.REQUIRE)
@@ -76,19 +76,11 @@ class LocalWorker(AbstractContextManager["LocalWorker"]):
 
     def stream(self, function: Callable[[_Request], None], request: Callable[[str], _Request]) -> ObjectStream:
         """Start `function(request(stream_id))` and return its object stream; the caller closes it."""
-        id_ = str(uuid.uuid4())
-        arrived = self._inbox.expect(id_)
-        work = self._submit(function, request(id_))
-        return ObjectStream(id_, self._inbox, arrived, work, self._settings.worker_timeout / 1000)
+        return start_stream(self._inbox, lambda id_: self._submit(function, request(id_)), self._silent_seconds)
 
     def call(self, function: Callable[[_Request], _Result], request: _Request) -> _Result:
         """Return `function(request)` as computed in the worker. Raises DeliveryError."""
-        try:
-            return self._submit(function, request).result(self._settings.worker_timeout / 1000)
-        except DeliveryError:
-            raise
-        except Exception as error:
-            raise worker_failed(error) from error
+        return result_of(self._submit(function, request), self._silent_seconds)
 
     def _submit(self, function: Callable[[_Request], _Result], request: _Request) -> "Future[_Result]":
         return self._pool.submit(function, request, self._below or "")

@@ -26,7 +26,7 @@ from processor.remote.tasks import Filled, Target, Unit, UnitReceipt, Work, cont
 from processor.store.orphans import abort_orphans
 from processor.store.s3 import S3Store
 from processor.streams.frames import Begin, End, Skipped
-from processor.streams.object_stream import worker_failed
+from processor.streams.object_stream import result_of
 
 _LOOK_EVERY_SECONDS = 0.5
 _MOST_AT_ONCE = 64  # units of one job, so that few receipts are held at the same time
@@ -170,7 +170,7 @@ class _Attempt:
         """Make use of what came back; return what is left of that unit's work."""
         work = self._at_work.pop(future)
         try:
-            receipt = _result(future)
+            receipt = result_of(future)
             assert receipt.attempt == self._job.attempt, "a receipt answers the request that it was made for"
             self._bad += receipt.bad
             self._complete(receipt)
@@ -213,12 +213,3 @@ def target_of(store: S3Store) -> Target:
         kms_key_id=settings.kms_key_id,
         tags=settings.tags,
     )
-
-
-def _result(future: Future[UnitReceipt]) -> UnitReceipt:
-    try:
-        return future.result()
-    except DeliveryError:
-        raise
-    except Exception as error:
-        raise worker_failed(error) from error

@@ -4,14 +4,18 @@ import io
 import os
 import select
 import signal
-from collections.abc import Iterator
+import uuid
+from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Future, wait
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from typing import TypeVar
 
 from processor.domain.errors import WORKER_CRASHED, DeliveryError, ErrorClass, Failure, refused
 from processor.streams.frames import BrokenStreamError, EndOfStream, Failed, Frame, read_frames
 from processor.streams.inbox import Inbox
 from processor.streams.worker_errors import WorkerBugError, WorkerCpuTimeError, WorkerDiedError
+
+_Result = TypeVar("_Result")
 
 _BUFFER_BYTES = 64 << 10
 _LOOK_EVERY_SECONDS = 0.2
@@ -98,6 +102,26 @@ class ObjectStream:
         except (Exception, CancelledError) as error:  # noqa: BLE001 - whatever it is, it is the reason
             return worker_failed(error)
         return broken
+
+
+def start_stream(inbox: Inbox, submit: Callable[[str], "Future[None]"], silence_seconds: float) -> ObjectStream:
+    """Return the stream of the task that `submit(stream_id)` starts."""
+    stream_id = str(uuid.uuid4())
+    pipe = inbox.expect(stream_id)
+    return ObjectStream(stream_id, inbox, pipe, submit(stream_id), silence_seconds)
+
+
+def result_of(work: "Future[_Result]", silence_seconds: float | None = None) -> _Result:
+    """Return what a worker's task returned. Raises DeliveryError; one that is silent for so long is ended."""
+    try:
+        return work.result(silence_seconds)
+    except DeliveryError:
+        raise
+    except Exception as error:
+        if silence_seconds is not None and not work.done():
+            work.cancel()
+            raise _silent(silence_seconds) from error
+        raise worker_failed(error) from error
 
 
 class _PatientPipe(io.RawIOBase):

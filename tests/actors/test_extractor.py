@@ -41,8 +41,8 @@ class Elsewhere:
 
 @pytest.fixture
 def enter(stage: Stage, root: Path, pool: InlinePool, inbox: Inbox) -> Enter:
-    def start(elsewhere: Elsewhere | None = None) -> None:
-        settings = WorkerSettings(os.fsencode(root), WorkerRenewal.FILE, 30.0)
+    def start(elsewhere: Elsewhere | None = None, silent_seconds: float = 30.0) -> None:
+        settings = WorkerSettings(os.fsencode(root), WorkerRenewal.FILE, silent_seconds)
         stage.enter("extractor", Extractor, settings, Sharing(2, 0), OPTIONS, pool, inbox, elsewhere)
 
     return start
@@ -139,6 +139,16 @@ def test_a_worker_that_dies_while_it_shares_costs_the_file_a_try_and_no_other_an
     assert (failed.failure.code, failed.job.file.relative_path) == ("worker.died", b"a.zip")
     assert frames_of(stage.hear("uploader", Process).streams)[0][-1] == EndOfStream(4)
     assert stage.died.empty()
+
+
+def test_a_worker_that_says_nothing_while_it_shares_is_given_up(
+    stage: Stage, root: Path, pool: InlinePool, enter: Enter
+) -> None:
+    enter(silent_seconds=0.05)
+    pool.hold.clear()
+    stage.tell(Process(job(a_zip(root / "a.zip"), root)))
+    assert stage.hear("progress", StepFailed).failure.code == "worker.silent"
+    pool.hold.set()
 
 
 def test_an_archive_that_is_none_ends_its_stream_with_the_reason(stage: Stage, root: Path, enter: Enter) -> None:

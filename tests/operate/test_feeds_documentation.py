@@ -40,7 +40,12 @@ def test_the_example_to_start_from_is_one() -> None:
 
 
 def test_there_are_examples_with_the_files_that_they_are_for() -> None:
-    assert len(EXAMPLES) >= 5
+    assert len(EXAMPLES) == len(READ)
+
+
+@pytest.mark.parametrize("declaration", [declaration for declaration, _file in EXAMPLES])
+def test_an_example_is_declared_by_at_most_six_lines(declaration: str) -> None:
+    assert len([line for line in declaration.splitlines() if line.strip()]) <= 6
 
 
 READ = {
@@ -51,6 +56,15 @@ READ = {
     "logger/a.dat": [
         {"time": datetime(2024, 3, 1), "record": 0, "battery_v": 12.5, "temperature_c": 3.25},  # noqa: DTZ001
         {"time": datetime(2024, 3, 1, 0, 10), "record": 1, "battery_v": 12.5, "temperature_c": None},  # noqa: DTZ001
+    ],
+    "stock/a.csv": [{"商品": "苹果", "库存": 12}, {"商品": "梨", "库存": 7}],
+    "prices/a.csv": [
+        {"article": "ladder", "price": Decimal("1249.90"), "weight": 12.5},
+        {"article": "rope", "price": Decimal("8.00"), "weight": 0.75},
+    ],
+    "dump/a.csv": [
+        {"id": 1, "name": "Ada", "balance": Decimal("10.50")},
+        {"id": 2, "name": None, "balance": None},
     ],
     "imdb/a.tsv": [
         {"tconst": "tt0000001", "title": '"Carmencita', "year": 1894},

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 from processor.commands.local_worker import LocalWorker
+from processor.commands.plan import files_below
 from processor.commands.progress import ProgressLine
 from processor.config.environment import ConfigurationError
 from processor.config.settings import Settings
@@ -194,9 +195,7 @@ def infer(settings: Settings, paths: Iterable[Path], progress: ProgressLine) -> 
     inference = Inference()
     with LocalWorker(settings) as worker:
         paths = list(paths)
-        progress.total = sum(
-            each.is_file() for path in paths for each in (path.rglob("*") if path.is_dir() else [path])
-        )
+        progress.total = sum(1 for _ in files_of(worker, paths))
         for path in files_of(worker, paths):
             found = _found(worker, settings, path)
             if found is not None:
@@ -264,7 +263,7 @@ def files_of(worker: LocalWorker, paths: Iterable[Path]) -> Iterator[Path]:
     for path in paths:
         if path.is_dir():
             worker.admit(os.path.abspath(path))
-        for each in sorted(path.rglob("*")) if path.is_dir() else [path]:
+        for each in files_below([path]):
             if each.is_file() and not each.is_symlink():
                 yield each
 

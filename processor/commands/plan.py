@@ -103,12 +103,22 @@ def plan_files(settings: Settings, paths: Iterable[Path], progress: ProgressLine
 
 
 def files_below(paths: Iterable[Path]) -> Iterator[Path]:
-    """Yield every path that is no directory, directories gone through; links are not followed."""
+    """Yield every path that is no directory, directories gone through by name; links are not followed.
+
+    Of a tree no more is held than the names on the way down.
+    """
     for path in paths:
         if path.is_dir() and not path.is_symlink():
-            yield from (each for each in sorted(path.rglob("*")) if each.is_symlink() or not each.is_dir())
+            yield from files_below(path / name for name in _names_in(path))
         else:
             yield path
+
+
+def _names_in(directory: Path) -> list[str]:
+    try:
+        return sorted(os.listdir(directory))
+    except PermissionError:
+        return []  # told where the daemon would look at it
 
 
 def _plan(worker: LocalWorker, settings: Settings, path: Path, progress: ProgressLine) -> FilePlan:

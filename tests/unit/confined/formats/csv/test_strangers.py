@@ -101,6 +101,11 @@ def test_the_mark_of_another_file_is_noticed_late_in_a_large_text() -> None:
         convert(part + codecs.BOM_UTF8 + b"12,some words\n" * 20_000, notes="refuse")
 
 
+def test_a_text_without_a_row_of_its_width_has_no_total() -> None:
+    with pytest.raises(DeliveryError, match="1 row has another number of fields|line 2"):
+        convert(b"id,name,amt\n1,\n", notes="refuse")
+
+
 def test_names_that_come_again_late_in_a_large_text_are_noticed() -> None:
     part = b"key,text\n" + b"ab,some words\n" * 20_000
     with pytest.raises(DeliveryError, match="line 20002 is line 1"):

@@ -12,7 +12,7 @@ _FAMILIES = {
     "csv": "comments empty encoding header line-too-long malformed-rows not-one-table nul quotes too-wide unaccounted"
     " unterminated-quote",
     "feed": "empty-file extra-column header missing-column not-honoured other-content records row surprise",
-    "json": "empty encoding receipt row-too-large syntax unreadable",
+    "json": "empty encoding row-too-large syntax unaccounted unreadable",
     "key": "taken",
     "ledger": "silent",
     "manifest": "damaged",
@@ -26,6 +26,6 @@ _FAMILIES = {
     "table": "changed footer receipt",
     "transfer": "incomplete",
     "worker": "bug cpu-time crashed died memory silent unconfined",
-    "xml": "changed encoding entity not-well-formed row-too-large tag-too-large too-deep too-many-names",
+    "xml": "changed encoding entity not-well-formed row-too-large tag-too-large too-deep too-many-names unaccounted",
 }
 CODES = tuple(f"{family}.{name}" for family, names in _FAMILIES.items() for name in names.split())

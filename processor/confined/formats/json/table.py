@@ -222,4 +222,4 @@ def _certainly(write: Callable[[], Receipt]) -> Receipt:
     try:
         return write()
     except NotProvedError as error:
-        raise refused("json.receipt", str(error), "report this as a bug") from error
+        raise refused("json.unaccounted", str(error), "report this as a bug") from error

@@ -1,6 +1,7 @@
 """XML.
 
 fast/       Read regular rows in bulk; can be switched off
+accounting  Count rows where the text is read, by other means
 convert     Convert XML to Parquet: the repeated element is the row
 decode      XML bytes as UTF-8 with line feeds, from any encoding
 feed        Feed a document's rows to DuckDB as JSON Lines

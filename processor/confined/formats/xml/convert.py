@@ -35,7 +35,8 @@ def convert_xml(
     """Write the table that `source` holds as Parquet and return the receipt.
 
     Raises DeliveryError: `xml.not-well-formed` with line and column, `xml.entity`, `xml.encoding`, `xml.too-deep`,
-    `xml.row-too-large`, `xml.tag-too-large`, `xml.too-many-names`, `xml.changed`.
+    `xml.row-too-large`, `xml.tag-too-large`, `xml.too-many-names`, `xml.changed`,
+    `xml.unaccounted`.
     """
     rules = _rules(options)
     is_small = source.size_bytes is not None and source.size_bytes <= 2 * CHUNK_BYTES
@@ -78,6 +79,7 @@ def _write(
         except LineTooLong as error:
             feed.make_room(error.length)
         else:
+            feed.check(receipt.rows + receipt.rejected_rows)
             return replace(receipt, columns=tuple(map(_described, receipt.columns)))
 
 

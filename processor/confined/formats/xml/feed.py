@@ -8,6 +8,7 @@ import orjson
 
 from processor.confined.formats.pipe_feed import piped
 from processor.confined.formats.sql import read_lines
+from processor.confined.formats.xml.accounting import EndTags, check
 from processor.confined.formats.xml.fast.bulk import Bulk
 from processor.confined.formats.xml.namespaces import Names
 from processor.confined.formats.xml.parser import Node, Path
@@ -36,6 +37,11 @@ class XmlFeed:
         self._open, self._table = open_again, table
         self._longest = _USUAL_LINE
         self.rows: int | None = None
+        self._tags = 0  # that end a row, in the last reading
+
+    def check(self, rows: int) -> None:
+        """Raise DeliveryError `xml.unaccounted` where the document has not just so many rows."""
+        check(self._open, self._table.survey, self._table.kinds.keys(), self._tags, rows)
 
     def make_room(self, length: int) -> None:
         """Let the next readings have lines of `length` bytes. Raises DeliveryError when that is too much."""
@@ -59,7 +65,7 @@ class XmlFeed:
         made = RowLines(self._open, self._table, self._longest)
         with piped(made.lines()) as path:
             yield self._table.relation(read_lines(path, self._longest))
-        self.rows = made.rows
+        self.rows, self._tags = made.rows, made.tags.count
 
 
 class _RowTexts:
@@ -86,7 +92,7 @@ class _RowTexts:
     def regular(self, path: Path, buffer: bytes, start: int) -> tuple[int, bool]:  # noqa: ARG002 - the protocol's
         return start, True
 
-    def next_piece(self) -> None:
+    def next_piece(self, text: bytes) -> None:
         """Pass: the rows are taken after each piece."""
 
 
@@ -107,6 +113,7 @@ class RowLines:
         self._lines: list[bytes] = []
         self._made: list[bytes] = []
         self._count = 0
+        self.tags = EndTags(path[-1] for path in table.kinds)
         self._enveloped = 0  # how much of the envelope has been met again
         self._wrapped: set[Path] = set()
 
@@ -154,8 +161,9 @@ class RowLines:
             self._count += rows
         return end, True
 
-    def next_piece(self) -> None:
-        """Pass: what was made goes out after each piece."""
+    def next_piece(self, text: bytes) -> None:
+        """Count the ends of rows; what was made goes out after each piece."""
+        self.tags.add(text)
 
     def _is_next_of_envelope(self, path: Path, node: Node) -> bool:
         envelope = self._survey.envelope

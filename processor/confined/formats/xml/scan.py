@@ -40,8 +40,8 @@ class Visitor(Protocol):
         """Take the children of `path` at `start` in bulk; return their end, and False to have them parsed."""
         ...
 
-    def next_piece(self) -> None:
-        """Note that another piece of the document begins."""
+    def next_piece(self, text: bytes) -> None:
+        """Take note of another piece of the document, before it is read."""
         ...
 
 
@@ -75,7 +75,7 @@ class Scan:
         held = b""
         taken = 0
         for chunk in read_normalised(reader):
-            self._visitor.next_piece()
+            self._visitor.next_piece(chunk)
             buffer = held + chunk if held else chunk
             held = buffer[self._take(buffer) :]
             taken += len(chunk)

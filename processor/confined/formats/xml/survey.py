@@ -157,7 +157,7 @@ class _Surveyor:
             self._is_interrupted = self._is_interrupted or self._after_rows
         return end, is_certain
 
-    def next_piece(self) -> None:
+    def next_piece(self, text: bytes) -> None:  # noqa: ARG002 - the protocol's
         if self._parsed:
             self._renew()
 

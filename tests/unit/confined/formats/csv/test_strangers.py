@@ -102,7 +102,7 @@ def test_the_mark_of_another_file_is_noticed_late_in_a_large_text() -> None:
 
 
 def test_a_text_without_a_row_of_its_width_has_no_total() -> None:
-    with pytest.raises(DeliveryError, match="1 row has another number of fields|line 2"):
+    with pytest.raises(DeliveryError, match="line 2"):
         convert(b"id,name,amt\n1,\n", notes="refuse")
 
 

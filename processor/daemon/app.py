@@ -101,8 +101,8 @@ def run(settings: Settings, *, once: bool = False) -> RunReport:
         parts.callback(inbox.close)
         # A daemon's workers start while this process asks the store what it does, and before anything reads the
         # environment, which they must not see. One run needs them only if there is something to convert.
-        warm_up = None if once else prepare
-        pool = Pool(settings.workers or os.cpu_count() or 1, worker_limits(settings), inbox.worker_end, warm_up)
+        workers = settings.workers or os.cpu_count() or 1
+        pool = Pool(workers, worker_limits(settings), inbox.worker_end, prepare, at_once=not once)
         parts.callback(pool.stop)
         settings, store = parts.enter_context(open_store(settings))
         profile = probed(store)

@@ -17,7 +17,6 @@ from processor.actors.watcher import Watcher
 from processor.actors.worker_stage import WorkerSettings
 from processor.config.choices import CatalogType, EngineChoice
 from processor.config.settings import Settings
-from processor.confined.entrypoint import prepare
 from processor.daemon.supervisor import Supervisor
 from processor.domain.feeds import Feeds
 from processor.domain.notices import CHOICES, EventType
@@ -58,7 +57,7 @@ def start_actors(settings: Settings, supervisor: Supervisor, parts: ActorParts, 
     )
     routes = Routes(
         watcher=Watcher.start(died, parts.tree, pool.renew),
-        checksummer=Checksummer.start(died, _checksummer_settings(settings), lambda: pool.awaken(prepare)),
+        checksummer=Checksummer.start(died, _checksummer_settings(settings), pool.awaken),
         extractor=Extractor.start(died, workers, _sharing(settings), extraction_options(settings), pool, inbox, engine),
         converter=Converter.start(died, workers, settings.conversion, pool, inbox, engine),
         uploader=Uploader.start(died, _uploader_settings(settings), parts.store, parts.elsewhere),

@@ -54,10 +54,12 @@ class Pool:
         inbox_end: socket.socket,
         prepare: Callable[[], None] | None = None,
         longest_answer: int = _LONGEST_ANSWER,
+        *,
+        at_once: bool = True,
     ) -> None:
         """Have `workers` processes; `prepare` (such as: import what is slow to import) is called before their work.
 
-        With it that is done at once, to be ready before there is work; without it the first work starts everything.
+        It is called once, in what they are forked from: `at_once`, to be ready before there is work, or by the first.
         """
         self._readable = limits.readable
         self._server = ForkServer(Birthright(limits, prepare), inbox_end)
@@ -67,7 +69,7 @@ class Pool:
         self._generation = 0
         self._stopped = False
         self._workers = [_Worker(self, self._server, limits, longest_answer) for _ in range(workers)]
-        if prepare is not None:
+        if prepare is not None and at_once:
             self._server.start()
         for each in self._workers:
             each.start()
@@ -90,9 +92,9 @@ class Pool:
         work.add_done_callback(self._unfinished.discard)
         return work
 
-    def awaken(self, prepare: Callable[[], None]) -> None:
+    def awaken(self) -> None:
         """Have `prepare` called now, unless it was: there will be work soon."""
-        self._server.start(prepare)
+        self._server.start()
 
     def slots(self) -> int:
         """Return how many requests are worked on at the same time."""

@@ -11,7 +11,6 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -46,12 +45,10 @@ class ForkServer:
         self._control: socket.socket | None = None
         self._stopped = False
 
-    def start(self, prepare: Callable[[], None] | None = None) -> None:
-        """Start the program, which calls `prepare`, unless it runs. Does not wait until it is ready."""
+    def start(self) -> None:
+        """Start the program, unless it runs. Does not wait until it is ready."""
         with self._lock:
-            if self._control is None:
-                self._birthright = replace(self._birthright, prepare=prepare or self._birthright.prepare)
-                self._started()
+            self._started()
 
     def fork(self, below: str) -> "WorkerProcess":
         """Return a new worker that may read what lies at `below` the readable paths ("": all of them).

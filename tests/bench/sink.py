@@ -69,6 +69,8 @@ def _answer(method: str, target: str, headers: dict[str, str], body: bytes) -> b
             return _reply(204, "No Content")
         case "GET" if "uploads" in query:
             return _reply(200, "OK", _XML.format("ListMultipartUploadsResult", ""))
+        case "GET" if "uploadId" in query:
+            return _reply(200, "OK", _XML.format("ListPartsResult", "<IsTruncated>false</IsTruncated>"))
         case "GET":
             (prefix,) = query.get("prefix", [""])
             found = [f"<Contents><Key>{escape(each)}</Key></Contents>" for each in _kept if each.startswith(prefix)]

@@ -29,6 +29,8 @@ class CellClass(Enum):
     LINE = ("line", 0.05)  # holds it again and again, as a whole line does
     BROKEN = ("broken", 0.02)  # begins or ends with a quote
 
+    __hash__ = object.__hash__  # Enum's own is slow, and cells are counted by it
+
     def __init__(self, word: str, plausibility: float) -> None:
         self.word = word
         self.plausibility = plausibility
@@ -58,6 +60,7 @@ _FORMS = (
     (CellClass.WORDS, r"[\w.'()/&+#%:°*!?§@-]+(?:,? [\w.'()/&+#%:°*!?§@=$<>-]+)*[:]?"),
 )  # fmt: skip
 _FORM = re.compile("|".join(f"(?P<{cell.name}>{form})" for cell, form in _FORMS))
+_NAMED = dict(CellClass.__members__)
 _BROKEN = re.compile(r"\s*[\"'].*[^\"']|.*[^\"'\s\w][\"']\s*|[\"']", re.DOTALL)
 _PIECES = re.compile(r";\S|[|\t\r\n]|,\S|\"[,;|\t]|[\x00-\x08\x0e-\x1f]")
 _LINE = re.compile(r"(?:[^,]*,(?=\S)){4}|(?:[^;]*;){4}|(?:[^|]*\|){4}|(?:[^\t]*\t){4}")
@@ -81,7 +84,7 @@ def classify(text: bytes | None) -> CellClass:
         return CellClass.TEXT  # half of a pair, as a wrong separator leaves it, or an apostrophe
     match = _FORM.fullmatch(shown)
     if match and match.lastgroup:
-        return CellClass[match.lastgroup]
+        return _NAMED[match.lastgroup]
     if _BROKEN.fullmatch(shown):
         return CellClass.BROKEN
     if _PIECES.search(shown):

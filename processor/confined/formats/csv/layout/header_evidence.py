@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 
 from processor.confined.formats.csv.cell_patterns import CellClass, classify
 
@@ -21,6 +22,8 @@ _MOST_WORDS = 4  # of a name that is a file's only line
 _FEWEST_VALUES = 2  # of a column that is told to have a type
 _YEARS = range(1500, 2201)
 _UUID = re.compile(rb"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_UUID_BYTES = 36
+_PLAIN_NUMBER = re.compile(rb"-?[0-9]{1,18}(?:\.[0-9]{1,18})?")  # most cells; `classify` says the same
 _HOST = re.compile(rb"\d{1,3}(?:\.\d{1,3}){3}|[a-z0-9-]+(?:\.[a-z0-9-]+)+\.[a-z]{2,}")
 _MARKUP = re.compile(rb"[^\w\x80-\xff]+|\[.*\]")  # as above a text that is no table
 _BRACKETS = ((b"(", b")"), (b"[", b"]"), (b"{", b"}"))
@@ -42,15 +45,12 @@ class CellKind(Enum):
     HOST = "hosts"
     TEXT = "texts"
 
-    @property
-    def is_typed(self) -> bool:
-        """Whether values of this kind are told from texts."""
-        return self not in (CellKind.EMPTY, CellKind.MISSING, CellKind.TEXT)
+    __hash__ = object.__hash__  # Enum's own is slow, and every cell looked at is counted by it
 
-    @property
-    def is_never_a_name(self) -> bool:
-        """Whether no one names a column so."""
-        return self in (CellKind.MOMENT, CellKind.ADDRESS, CellKind.UUID)
+    def __init__(self, shown: str) -> None:
+        """`is_typed`: values of this kind are told from texts; `is_never_a_name`: no one names a column so."""
+        self.is_typed = shown not in ("nothing", "marks of missing values", "texts")
+        self.is_never_a_name = shown in ("time stamps", "addresses", "UUIDs")
 
 
 _BY_CLASS = {
@@ -75,7 +75,8 @@ class Header:
 
 def weigh_header(names: Sequence[bytes | None], rows: Sequence[Sequence[bytes | None]]) -> Header:
     """Return what `names`, the first record, is by the `rows` below it, all of one width."""
-    rows = [row for row in rows[:_ROWS_LOOKED_AT] if not _is_repeated(names, row)]
+    named = {name for name in names if name is not None}
+    rows = [row for row in rows[:_ROWS_LOOKED_AT] if named.isdisjoint(row) or not _is_repeated(names, row)]
     kinds = [kind_of(name) for name in names]
     if not rows:
         return _only_record(names, kinds)
@@ -125,12 +126,17 @@ def _run(start: int, count: int) -> list[bytes]:
     return [str(number).encode() for number in range(start, start + count)]
 
 
+@lru_cache(maxsize=20_000)
 def kind_of(cell: bytes | None) -> CellKind:
     """Return the kind of a cell."""
-    text = (cell or b"").strip()
+    if not cell:
+        return CellKind.EMPTY
+    if _PLAIN_NUMBER.fullmatch(cell):
+        return CellKind.NUMBER
+    text = cell.strip()
     if text == rb"\N":
         return CellKind.MISSING
-    if _UUID.fullmatch(text):
+    if len(text) == _UUID_BYTES and _UUID.fullmatch(text):
         return CellKind.UUID
     kind = _BY_CLASS.get(classify(cell), CellKind.TEXT)
     return CellKind.HOST if kind is CellKind.TEXT and _HOST.fullmatch(text) else kind

@@ -31,6 +31,7 @@ _UNIT = re.compile(
 )
 _CUT_SHORT = (b"...", b"..")  # what a program prints for rows that it leaves out
 _COMMENT = b"#"
+_TYPED = frozenset(kind for kind in CellKind if kind.is_typed)
 _LETTER = re.compile(rb"[A-Za-z\x80-\xff]")
 _NOTE = re.compile(
     rb"\W*(?:source|sources|note|notes|quelle|stand|footnote|generated|exported|created|printed|copyright)\b|[*(\xc2]",
@@ -68,8 +69,8 @@ def line_of_again(chunks: Iterable[bytes], names: Record) -> int:
 
 def _words(names: Record, rows: Sequence[Record]) -> Doubt | None:
     """Return the doubt about a few rows that have words in the columns in which all others have values of a type."""
-    kinds = [[kind_of(value) for value in row.fields] for row in rows[:_ROWS_LOOKED_AT]]
-    plain = [at for at, row in enumerate(kinds) if CellKind.TEXT in row and not any(kind.is_typed for kind in row)]
+    kinds = [list(map(kind_of, row.fields)) for row in rows[:_ROWS_LOOKED_AT]]
+    plain = [at for at, row in enumerate(kinds) if CellKind.TEXT in row and _TYPED.isdisjoint(row)]
     if not plain or len(plain) > min(_MOST_OF_WORDS, len(kinds) // 2):
         return None
     at = next((at for at in plain if _has_words(rows[at], kinds[at], _typed(kinds, plain, at), at)), None)

@@ -15,6 +15,7 @@ from processor.confined.formats.types.infer import (
     Value,
     classify,
     is_day,
+    telling,
 )
 
 _PREFERENCE = (
@@ -43,7 +44,7 @@ class Evidence:
 
     def add(self, texts: Iterable[str]) -> None:
         """Take `texts` (no NULLs) into account."""
-        for text in dict.fromkeys(texts):
+        for text in telling(dict.fromkeys(texts)):
             if self.kinds is not None and not self.kinds:
                 return
             value = classify(text)

@@ -5,6 +5,7 @@ hold one text so; what a column's texts say together is in evidence. What no typ
 """
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -112,6 +113,31 @@ def classify(text: str) -> Value:
             return _ONE[TypeKind.DATE] if is_day(text) else _NOTHING
         case _:
             return _moment(text, match["fraction"] or "", match["offset"])
+
+
+# Keys, counts, prices, measurements, days and moments are told at once, by one match over all texts of a column.
+_PLAIN_NUMBERS = re.compile(
+    r"(?:(?:[1-9][0-9]{0,14}|-[1-9][0-9]{0,14}|0|(?!-0\.0*\n)-?(?:0|[1-9][0-9]{0,7})\.[0-9]{1,7})\n)+"
+)
+_SURE_DAY = (
+    r"[12][0-9]{3}-(?:(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])|(?:0[13-9]|1[0-2])-(?:29|30)|(?:0[13578]|1[02])-31)"
+)
+_ALIKE = tuple(
+    re.compile(rf"(?:{_SURE_DAY}{clock}\n)+") for clock in ("", rf"[ T]{CLOCK}(?:\.[0-9]{{1,6}})?", rf"[ T]{CLOCK}Z")
+)
+
+
+def telling(texts: Collection[str]) -> Collection[str]:
+    """Return those of different texts that tell what all of them could be: of plain ones the first of each form."""
+    joined = "\n".join(texts) + "\n"
+    if not "-" <= joined[0] <= "9" or joined.count("\n") != len(texts):
+        return texts
+    if _PLAIN_NUMBERS.fullmatch(joined):
+        forms: dict[tuple[int, int, bool, bool], str] = {}
+        for text in texts:
+            forms.setdefault((text.find("."), len(text), text[0] == "-", text[-1] == "0"), text)
+        return forms.values()
+    return [next(iter(texts))] if any(form.fullmatch(joined) for form in _ALIKE) else texts
 
 
 def digits(text: str) -> str:

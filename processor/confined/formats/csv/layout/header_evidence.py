@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
+from typing import cast
 
 from processor.confined.formats.csv.cell_patterns import CellClass, classify
 
@@ -23,7 +24,10 @@ _FEWEST_VALUES = 2  # of a column that is told to have a type
 _YEARS = range(1500, 2201)
 _UUID = re.compile(rb"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _UUID_BYTES = 36
-_PLAIN_NUMBER = re.compile(rb"-?[0-9]{1,18}(?:\.[0-9]{1,18})?")  # most cells; `classify` says the same
+_PLAIN_NUMBER = re.compile(rb"-?[0-9]{1,18}(?:\.[0-9]{1,18})?")
+_DAY = rb"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}"
+_CLOCK = rb"[0-9]{1,2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,9})?)?"
+_WORD = rb"(?!(?i:true|false|yes|no|na|nan|null|none) *\n|[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-)[A-Za-z][A-Za-z0-9_ -]*"
 _HOST = re.compile(rb"\d{1,3}(?:\.\d{1,3}){3}|[a-z0-9-]+(?:\.[a-z0-9-]+)+\.[a-z]{2,}")
 _MARKUP = re.compile(rb"[^\w\x80-\xff]+|\[.*\]")  # as above a text that is no table
 _BRACKETS = ((b"(", b")"), (b"[", b"]"), (b"{", b"}"))
@@ -62,6 +66,18 @@ _BY_CLASS = {
     CellClass.TRUTH: CellKind.TRUTH,
     CellClass.MISSING: CellKind.MISSING,
     CellClass.ADDRESS: CellKind.ADDRESS,
+}
+
+
+# Columns of such cells are told by one match over all of them; `classify` says the same of each.
+_ALIKE = {
+    kind: re.compile(rb"(?:%b\n)+" % form)
+    for kind, form in (
+        (CellKind.NUMBER, _PLAIN_NUMBER.pattern),
+        (CellKind.DATE, _DAY),
+        (CellKind.MOMENT, rb"%b[T ]%bZ?" % (_DAY, _CLOCK)),
+        (CellKind.TEXT, _WORD),
+    )
 }
 
 
@@ -148,6 +164,17 @@ def all_typed(kinds: Sequence[CellKind]) -> bool:
     return len(known) >= _FEWEST_VALUES and all(kind.is_typed for kind in known)
 
 
+def kinds_of(cells: Sequence[bytes | None]) -> list[CellKind]:
+    """Return the kinds of a column's cells; of cells that are plainly alike at once."""
+    first = kind_of(cells[0]) if cells else CellKind.EMPTY
+    alike = _ALIKE.get(first)
+    if alike is not None and None not in cells:
+        joined = b"\n".join(cast("Sequence[bytes]", cells)) + b"\n"
+        if joined.count(b"\n") == len(cells) and alike.fullmatch(joined):
+            return [first] * len(cells)
+    return list(map(kind_of, cells))
+
+
 class _Column:
     """A first cell and the values below it that are not empty."""
 
@@ -155,7 +182,7 @@ class _Column:
         self.name = name or b""
         self.kind = kind
         self.values = values
-        self.below = _common([kind_of(value) for value in values])
+        self.below = _common(kinds_of(values))
         self.shown = repr(self.name[:40].decode("utf-8", "replace"))
 
     def speaks_for(self) -> str:

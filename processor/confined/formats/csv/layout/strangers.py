@@ -15,7 +15,7 @@ from processor.confined.formats.csv.layout.doubts import (
     repeated_names,
     words_among_values,
 )
-from processor.confined.formats.csv.layout.header_evidence import CellKind, all_typed, kind_of
+from processor.confined.formats.csv.layout.header_evidence import CellKind, all_typed, kind_of, kinds_of
 from processor.confined.formats.csv.layout.summaries import summary
 from processor.confined.formats.csv.reader.records import Record
 
@@ -69,7 +69,10 @@ def line_of_again(chunks: Iterable[bytes], names: Record) -> int:
 
 def _words(names: Record, rows: Sequence[Record]) -> Doubt | None:
     """Return the doubt about a few rows that have words in the columns in which all others have values of a type."""
-    kinds = [list(map(kind_of, row.fields)) for row in rows[:_ROWS_LOOKED_AT]]
+    columns = list(map(kinds_of, zip(*(row.fields for row in rows[:_ROWS_LOOKED_AT]), strict=True)))
+    if any(_TYPED.issuperset(column) for column in columns):
+        return None
+    kinds = list(zip(*columns, strict=True))
     plain = [at for at, row in enumerate(kinds) if CellKind.TEXT in row and _TYPED.isdisjoint(row)]
     if not plain or len(plain) > min(_MOST_OF_WORDS, len(kinds) // 2):
         return None
@@ -103,7 +106,7 @@ def _commented_out(rows: Sequence[Record]) -> Doubt | None:
     if not marked or len(marked) > min(_MOST_OF_WORDS, len(rows) // 2):
         return None
     lines = {row.line for row in marked}
-    others = [kind_of(row.fields[0]) for row in rows[:_ROWS_LOOKED_AT] if row.line not in lines]
+    others = kinds_of([row.fields[0] for row in rows[:_ROWS_LOOKED_AT] if row.line not in lines])
     return commented_out(marked[0]) if all_typed(others) else None
 
 
@@ -117,7 +120,7 @@ def _note_below(rows: Sequence[Record], last: Sequence[Record]) -> Doubt | None:
     if any(_is_padded(row) for row in rows if row.line not in known):
         return None  # rows may be so
     text = next((record.fields[0] or b"" for record in tail if record.fields[0]), b"")
-    is_unlike = all_typed([kind_of(row.fields[0]) for row in above]) and kind_of(text) is CellKind.TEXT
+    is_unlike = all_typed(kinds_of([row.fields[0] for row in above])) and kind_of(text) is CellKind.TEXT
     return padded_note(tail[0], len(tail)) if text and (is_unlike or _NOTE.match(text)) else None
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from processor.confined.formats.csv.layout.doubts import Doubt, total
-from processor.confined.formats.csv.layout.header_evidence import CellKind, all_typed, kind_of
+from processor.confined.formats.csv.layout.header_evidence import CellKind, all_typed, kind_of, kinds_of
 from processor.confined.formats.csv.reader.records import Record
 
 _ROWS_LOOKED_AT = 300
@@ -64,9 +64,7 @@ def _below(known: Sequence[Record], last: Sequence[Record]) -> Doubt | None:
     if not tail or len(above) < _FEWEST_ROWS:
         return None
     full = _full(above)
-    columns = [
-        [kind_of(cell) for cell in column] for column in zip(*(r.fields for r in above[-_ROWS_LOOKED_AT:]), strict=True)
-    ]
+    columns = [kinds_of(column) for column in zip(*(r.fields for r in above[-_ROWS_LOOKED_AT:]), strict=True)]
     typed = [at for at, kinds in enumerate(columns) if all_typed(kinds)]
     for at, record in enumerate(tail):
         gaps = [column for column in full if not record.fields[column]]

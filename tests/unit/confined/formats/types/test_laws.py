@@ -59,6 +59,30 @@ def test_every_column_is_read_back_with_its_values(column: list[Text]) -> None:
     assert receipt.columns[0].null_count == column.count(None)
 
 
+alike = st.one_of(
+    *(
+        st.lists(st.from_regex(form, fullmatch=True), min_size=1, max_size=9)
+        for form in (
+            r"-?(0|[1-9][0-9]{0,15})(\.[0-9]{0,3})?",
+            r"[12][0-9]{3}-(02|0[1-9]|1[0-2])-([0-2][0-9]|29|3[01])([ T][01][0-9]:[0-5][0-9]:00(\.[0-9]{1,7})?Z?)?",
+            r"(-?0\.0?|[1-9])?[0-9]?",
+        )
+    )
+)
+
+
+@settings(max_examples=examples(400))
+@given(columns | alike)
+def test_texts_told_at_once_say_what_each_of_them_says(column: list[Text]) -> None:
+    at_once, one_by_one = Evidence(), Evidence()
+    texts = [text for text in column if text is not None]
+    at_once.add(texts)
+    for text in texts:
+        one_by_one.add([text])
+    assert at_once.proposal() == one_by_one.proposal()
+    assert (at_once.kinds, at_once.against) == (one_by_one.kinds, one_by_one.against)
+
+
 @settings(max_examples=examples(200))
 @given(columns)
 def test_no_zero_of_a_number_is_lost(column: list[Text]) -> None:

@@ -2,7 +2,7 @@
 
 What remains of a row when its values are taken out is its pattern. The automaton is shown a row of the pattern with
 marks for values; where the marks stand in its JSON, the values of all other rows of the pattern have their places.
-Values are texts that are not blank, and attributes in double quotes.
+Values are texts that are not blank, and attributes in double quotes; tags with plain single quotes are given those.
 """
 
 import re
@@ -19,6 +19,8 @@ _BLANK = b" \t\n"
 _SECTION = re.compile(rb"<!\[CDATA\[(.*?)\]\]>|<!--(?:[^-]|-[^-])*+-->", re.DOTALL)
 # A tag that has another `<` in it, as a quoted one or because it does not end.
 _OPEN_TAG = re.compile(rb"""<[^!<>"']++(?:(?:"[^"<]*+"|'[^'<]*+')[^<>"']*+)*+(?:["'][^<]*+)?<""")
+# A tag whose attributes are all in single quotes, and have no other marks in them.
+_SINGLE_QUOTED = re.compile(rb"""<[^<>"'!?]++(?:'[^<>"']*+'[^<>"']*+)++>""")
 _MARK = b"\x07&amp;%d\x07"
 _MARKS = re.compile(rb"\x07([&\x05])amp;([0-9]+)\x07")
 
@@ -97,6 +99,11 @@ def _encoder(json: bytes, numbers: list[int], kept: list[int]) -> Encoder:
 def _getter(numbers: list[int]) -> Callable[[list[bytes]], tuple[bytes, ...]]:
     """Return what takes the values of two or more numbers from a list, in this order."""
     return itemgetter(*numbers)
+
+
+def double_quoted(row: bytes) -> bytes:
+    """Return `row`, which has no comments and no CDATA sections, with `"` for `'` around attributes."""
+    return _SINGLE_QUOTED.sub(lambda tag: tag[0].replace(b"'", b'"'), row)
 
 
 def plain(row: bytes) -> tuple[bytes, int]:

@@ -7,7 +7,7 @@ looked at for many rows at once. Whatever is not taken is left to the parser, ro
 import re
 
 from processor.confined.formats.xml.fast.automaton import Automaton, RowAutomaton
-from processor.confined.formats.xml.fast.patterns import Patterns, plain
+from processor.confined.formats.xml.fast.patterns import Patterns, double_quoted, plain
 from processor.confined.formats.xml.fast.run import AutomatonRun
 from processor.confined.formats.xml.fast.text import finished, has_characters, has_references_only
 
@@ -45,6 +45,8 @@ class BulkRows:
                 row, inner = buffer[begin : following.start()], 0
                 if b"<!" in row:
                     row, inner = plain(row)
+                if b"'" in row and b"<!" not in row:
+                    row = double_quoted(row)
                 found = written(row)
                 if found is None:
                     break

@@ -52,6 +52,12 @@ NAMES = ["a", "b", "c", "A", "item", "\u00e9"]
 KEYS = ["k", "l", "K"]
 
 
+def quoted(text: str) -> str:
+    """Return the text as an attribute's value, many in single quotes."""
+    value = quoteattr(text, {"\n": "&#10;", "\t": "&#9;"})
+    return f"'{value[1:-1]}'" if "'" not in value and len(value) % 2 else value
+
+
 class Writer:
     """Writes documents at random, in many of the ways in which the same values can be written."""
 
@@ -74,7 +80,7 @@ class Writer:
         name = self.random.choice(NAMES)
         parts = [name]
         for key in self.random.sample(KEYS, self.random.choice((0, 0, 1, 2))):
-            value = quoteattr(self.random.choice(TEXTS), {"\n": "&#10;", "\t": "&#9;"})
+            value = quoted(self.random.choice(TEXTS))
             parts.append(f"{key}={value}")
         tag = self.random.choice((" ", " ", "\n  ")).join(parts)
         content = self.content(depth)
@@ -95,7 +101,7 @@ class Writer:
     def regular(self, name: str, structure: "Structure") -> str:
         """Return an element of the structure with some of it left out and some of it repeated."""
         keys, children = structure
-        values = ((key, quoteattr(self.random.choice(TEXTS), {"\n": "&#10;", "\t": "&#9;"})) for key in keys)
+        values = ((key, quoted(self.random.choice(TEXTS))) for key in keys)
         tag = name + "".join(f" {key}={value}" for key, value in values if self.random.random() < 0.9)
         content = "".join(
             self.regular(child, below) + "\n"

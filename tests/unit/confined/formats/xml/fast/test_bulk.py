@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from processor.confined.formats.xml import decode, scan
 from processor.confined.formats.xml import survey as xml_survey
+from processor.confined.formats.xml.fast import rows as fast_rows
 from processor.confined.formats.xml.fast.automaton import RowAutomaton
 from processor.confined.formats.xml.fast.bulk import Bulk
 from processor.confined.formats.xml.feed import RowLines
@@ -148,6 +149,16 @@ def test_rows_of_all_sorts_are_taken_in_bulk_to_the_last() -> None:
     end, found = taken(bulk_of(table), ("r",), document, 3)
     assert found == parsed(table, document)
     assert document[end:] == b"</r>"
+
+
+def test_rows_whose_attributes_stand_in_single_quotes_have_patterns_too() -> None:
+    rows = "".join(f"<row id='{n}'><c n='x &lt; {n}'/><t>it's x='{n}'</t></row>\n" for n in range(300))
+    document = f"<r>{rows}</r>".encode()
+    table = table_of(document)
+    with patch.object(fast_rows, "AutomatonRun", side_effect=fast_rows.AutomatonRun) as run:
+        _, found = taken(bulk_of(table), ("r",), document, 3)
+    assert found == parsed(table, document)
+    assert run.call_count < 10
 
 
 def without_nulls(value: Any) -> Any:

@@ -75,7 +75,7 @@ class JobReports:
             case UploadClosed(_, key):
                 ledger.upload_closed(row, key)
             case ObjectStored():
-                return self._object_stored(message)
+                return self._object_stored(message, flight)
             case KeysWanted(job, member, keys, answer):
                 taken = ledger.claim(row, job.file.relative_path, member, keys)
                 return [lambda: answer.put(taken)]
@@ -110,7 +110,7 @@ class JobReports:
             effects.append(lambda: self._tell_uploader(StoreManifest(after)))
         return effects
 
-    def _object_stored(self, message: ObjectStored) -> list[Effect]:
+    def _object_stored(self, message: ObjectStored, flight: Flight) -> list[Effect]:
         size_bytes, feed, counters = message.size_bytes, message.feed, self._state.counters
         self._state.ledger.object_stored(
             message.job.row, message.member, message.content, message.details, size_bytes, feed
@@ -120,6 +120,7 @@ class JobReports:
             lambda: counters.count_stored(size_bytes),
             lambda: counters.count_beside(message.rejected, message.notes),
             lambda: counters.count_feed(counted, "completed"),
+            lambda: _add_object(flight),
         ]
 
     def _file_stored(self, message: FileStored, flight: Flight) -> list[Effect]:
@@ -185,6 +186,10 @@ class JobReports:
         job, report = message.job, type(message).__name__
         path = escape(job.file.relative_path)
         self._state.log.debug("report.discarded", path=path, report=report, attempt=job.attempt)
+
+
+def _add_object(flight: Flight) -> None:
+    flight.objects += 1
 
 
 def _add_bytes(flight: Flight, size_bytes: int) -> None:

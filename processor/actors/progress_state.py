@@ -29,6 +29,7 @@ class Flight:
     since: float = field(default_factory=time.monotonic)
     step_since: float = field(default_factory=time.monotonic)
     uploaded_bytes: int = 0
+    objects: int = 0  # stored so far, as an archive has many
 
 
 @dataclass(slots=True)

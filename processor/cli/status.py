@@ -103,7 +103,8 @@ def lines(found: LedgerState, before: LedgerState | None) -> Iterator[Line]:
         total = max(flight["size_bytes"], flight["uploaded_bytes"], 1)
         step = flight["step"].replace("_", " ")
         done = flight["uploaded_bytes"]
-        yield f"{step:<20} {_bar(done / total)} {_of(done, total)} {flight['path']}"
+        stored = f" {flight['objects']:,} objects" if flight["objects"] else ""
+        yield f"{step:<20} {_bar(done / total)} {_of(done, total)}{stored} {flight['path']}"
     for name, count in found.outdated.items():
         yield f"feed {name}: {count:,} delivered under an older declaration: processor reprocess --feed {name}"
     yield from _tables(found)

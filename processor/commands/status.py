@@ -30,7 +30,8 @@ class LedgerState:
     ]
     flights: Annotated[
         tuple[dict[str, Any], ...] | None,
-        "files in flight: `path`, `step`, `attempt`, `size_bytes`, `uploaded_bytes`, `seconds`; null: no daemon runs",
+        "files in flight: `path`, `step`, `attempt`, `size_bytes`, `uploaded_bytes`, `objects` stored, `seconds`;"
+        " null: no daemon runs",
     ]
     ledger_bytes: Annotated[int, "size of the ledger with its log"]
     at_ms: Annotated[int, "when this was asked, in ms since the epoch"]

@@ -48,6 +48,7 @@ class ControlApi:
                 "attempt": flight.job.attempt,
                 "size_bytes": flight.job.file.size_bytes,
                 "uploaded_bytes": flight.uploaded_bytes,
+                "objects": flight.objects,
                 "seconds": round(time.monotonic() - flight.since, 1),
             }
             for flight in list(answer)

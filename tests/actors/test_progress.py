@@ -505,6 +505,7 @@ def test_a_member_of_a_feed_counts_once_whatever_lies_beside_it(ring: Ring) -> N
     ring.tell(*entered)
     assert ring.counters.feed_files["orders", "completed"] == 1
     assert (ring.counters.objects, ring.counters.rejected_rows) == (2, 4)
+    assert ring.flights()[0].objects == 2
 
 
 @pytest.mark.parametrize("settings", [replace(SETTINGS, events=frozenset(EventType))])

@@ -77,7 +77,7 @@ def _row(name: str, text: str, width: int) -> str:
 def parser() -> argparse.ArgumentParser:
     """Return the parser of everything."""
     top = _Top(prog="processor", description=_ABOUT, epilog=_EPILOG)
-    top.add_argument("--version", action="version", version=_Version(), help="Show the version and exit.")
+    top.add_argument("--version", action="version", version=_Version("%(prog)s"), help="Show the version and exit.")
     below = _Below(top)
     _deliver(below)
     _look(below)
@@ -101,7 +101,7 @@ def commands(top: argparse.ArgumentParser, before: str = "", group: str = "") ->
 
 
 class _Version(str):
-    """The version, looked up when it is shown."""
+    """The version, looked up when argparse fills in `%(prog)s`."""
 
     __slots__ = ()
 

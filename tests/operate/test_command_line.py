@@ -12,6 +12,7 @@ import sys
 import tarfile
 from collections.abc import Callable, Iterator
 from dataclasses import fields
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, get_args, get_origin, get_type_hints
 
@@ -267,3 +268,8 @@ def test_status_says_that_it_shows_some_of_many() -> None:
     assert ("failed last, 10 of 1,234", "bold") in many
     few = LedgerState(counts | {"failed": 1}, {}, 0, 0, None, None, failures[:1], None, 0, 0)
     assert ("failed last", "bold") in list(lines(few, None))
+
+
+def test_the_version_is_that_of_the_distribution() -> None:
+    told = subprocess.run([sys.executable, "-m", "processor", "--version"], capture_output=True, text=True, check=True)
+    assert told.stdout == f"processor {version('data-file-processor')}\n"

@@ -4,12 +4,13 @@ A refusal names the line, what it looks like, and the lines of a feed or the set
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import takewhile
 
 import orjson
 
 from processor.confined.formats.csv.layout.annotations import is_prose
+from processor.confined.formats.csv.layout.header import name_columns
 from processor.confined.formats.csv.reader.records import Record
 from processor.confined.formats.csv.reader.recover import Repair
 from processor.confined.formats.csv.reader.survey import Survey
@@ -18,7 +19,8 @@ from processor.domain.errors import DeliveryError, refused
 
 _MARKS = (b"#", b"//", b"--", b"%", b"!", b";", b"*")
 _SHOWN = 60
-_MOST_NAMES = 12
+_MOST_NAMES = 60
+_MOST_BELOW = 3
 _RECOGNISE = "CSV_NOTES=recognise"
 SEPARATORS = {b",": "commas", b";": "semicolons", b"\t": "tabs", b"|": "bars"}
 _SUMMARY = re.compile(
@@ -137,10 +139,17 @@ def wrong_separator(declared: Record, separator: bytes) -> Doubt:
     )
 
 
-def second_table(record: Record) -> Doubt:
-    """Return the refusal of a text with another header behind a blank line."""
-    found = f"line {record.line} ({shown(record.text)}) follows a blank line and looks like another header"
-    return _refused(f"{found}: a second table?", "a file holds one table: split it")
+def second_table(record: Record, last: Sequence[Record]) -> Doubt:
+    """Return the refusal of a text with another header, or a total, behind a blank line; `last` are its end."""
+    found = f"line {record.line} ({shown(record.text)}) follows a blank line and"
+    below = [each for each in last if each.line >= record.line]
+    if len(below) in range(1, _MOST_BELOW + 1) and not all(record.fields):  # a header has all names
+        lines = below[-1].line - record.line + 1
+        row = "remove the blank line above it, where it is a row"
+        return _refused(
+            f"{found} is unlike all rows: a note or a total below the table?", _feed(f"footer_lines = {lines}"), row
+        )
+    return _refused(f"{found} looks like another header: a second table?", "a file holds one table: split it")
 
 
 def describe_misfits(survey: Survey, dialect: Dialect, width: int, count: int, first: Record | None) -> tuple[str, str]:
@@ -149,6 +158,9 @@ def describe_misfits(survey: Survey, dialect: Dialect, width: int, count: int, f
     if first is None:
         return "", rows
     found = f"; line {first.line} has {fields(len(first.fields))} ({shown(first.text)})"
+    if count > 1 and count == survey.total - 1 and len(survey.widths) == 2:  # noqa: PLR2004 - the header's and theirs
+        names = f"{_feed('skip_lines = 1', f'header = [{len(first.fields)} names]')}"
+        return f"{found}, as all rows have: a header with names too many?", _or(names, "MALFORMED_ROWS=keep")
     if mark := comment_mark(first):
         return f"{found}: a comment?", _or(_feed(f"comment = {quoted(mark)}"), _RECOGNISE, rows)
     if separated := _separated(first, dialect, width):
@@ -187,8 +199,9 @@ def quoted(text: bytes) -> str:
     return orjson.dumps(text.decode("utf-8", "replace")).decode()
 
 
-def _names(names: Iterable[bytes | None]) -> str:
-    listed = [(name or b"").decode("utf-8", "replace") for name in names]
+def _names(names: Sequence[bytes | None]) -> str:
+    """Return a header that can be declared: each name is there and unique."""
+    listed = [name.name for name in name_columns(list(names), len(names))]
     more = ", ..." if len(listed) > _MOST_NAMES else ""
     return "[" + ", ".join(orjson.dumps(name).decode() for name in listed[:_MOST_NAMES]) + more + "]"
 

@@ -73,7 +73,7 @@ def _second_table(records: list[Record], survey: Survey, width: int) -> Doubt | 
         if is_below and len(record.fields) == width and width > 1:
             above = [row for row in rows if row.line < record.line]
             if record.fields == records[0].fields or _is_unlike(record, above):
-                return second_table(record)
+                return second_table(record, list(survey.last))
     return None
 
 

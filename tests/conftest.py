@@ -1,5 +1,6 @@
 """Fixtures that every kind of test uses."""
 
+import compileall
 import os
 import time
 from collections import Counter
@@ -20,6 +21,7 @@ from tests.examples import MANY, examples
 _Value = TypeVar("_Value")
 WaitUntil = Callable[..., object]
 IN_CI = bool(os.environ.get("CI"))
+HERE = Path(__file__).parent
 
 # The machine is shared: how long one example takes says nothing. The suite tries the same examples every time, so that
 # a change is judged by what it changes; `make heavy` searches for new ones.
@@ -31,8 +33,11 @@ boto_models.share()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Have pytest-xdist hand out the files in the order in which they were collected."""
+    """Have pytest-xdist hand out the files in the order in which they were collected; compile the product once."""
     config.option.loadscopereorder = False
+    if not hasattr(config, "workerinput"):
+        # What installing does. The programs write no bytecode: each of them would compile the product anew.
+        compileall.compile_dir(HERE.parent / "processor", quiet=1)
 
 
 # The first come first: a file that takes long and comes last leaves all processors but one idle.
@@ -63,7 +68,6 @@ WAITING = {
     "unit/engine": "waits for real processes on a shared machine",
     "unit/store": "waits for sockets on a shared machine",
 }
-HERE = Path(__file__).parent
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -162,8 +162,9 @@ def test_every_page_fits_a_phone_and_is_legible_by_day_and_night(
     busy.until(lambda: busy.statuses().get("m.zip") == "completed", timeout=60)
     lists = ("files", "files?status=failed", "retry?status=failed", "feeds", "tables", "nothing")
     files = (f"file?path={busy.watch}/{name}" for name in ("table.csv", "m.zip", quote(HOSTILE), long.name))
+    page = open_page(url, 360)
     for path in ("", *lists, *files):
-        page = open_page(url + path, 360)
+        page.goto(url + path)
         expect(page.locator("main")).to_be_visible()
         if path.endswith((".csv", ".zip")) and HOSTILE not in unquote(path):
             expect(page.locator("#objects .objects")).to_be_visible(timeout=30_000)
@@ -176,7 +177,6 @@ def test_every_page_fits_a_phone_and_is_legible_by_day_and_night(
             box = button.bounding_box()
             assert box is not None
             assert box["height"] >= 36, "a finger finds it"
-        page.close()
 
 
 def _is_trouble(message: ConsoleMessage) -> bool:

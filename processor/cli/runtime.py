@@ -69,10 +69,18 @@ def told_plainly() -> Iterator[None]:
 def run_daemon(*, once: bool, as_json: bool = False) -> None:
     """Do what `processor run` does, and exit."""
     settings = settings_for(log_to_stderr=as_json)
+    from processor.commands.progress import ProgressLine  # noqa: PLC0415
     from processor.daemon.app import run  # noqa: PLC0415 - wrong settings are told at once
 
-    with told_plainly():
-        report = run(settings, once=once)
+    with told_plainly(), ProgressLine("files") as progress:
+
+        def tell(done: int, found: int) -> None:
+            progress.total = found
+            progress.reach(done)
+
+        is_seen = once and not as_json and not sys.stdout.isatty()  # else the log is there, and tells of each file
+        report = run(settings, once=once, tell=tell if is_seen else None)
+        progress.clear()
         if as_json:
             show(report, lambda _: (), as_json=True)
         sys.exit(report.exit_code)

@@ -81,8 +81,8 @@ class RunReport:
     exit_code: Annotated[int, "0, 1 after a failure, 75 when files were left"]
 
 
-def run(settings: Settings, *, once: bool = False) -> RunReport:
-    """Deliver until told to stop, or once: what is there now.
+def run(settings: Settings, *, once: bool = False, tell: Callable[[int, int], None] | None = None) -> RunReport:
+    """Deliver until told to stop, or once: what is there now; `tell` hears how many files are done, and of how many.
 
     Raises LedgerBusyError, LedgerTooNewError, ConfigurationError (FEEDS, INCLUDE, EXCLUDE, HTTP_LISTEN, a directory
     that another user may write in), and DeliveryError when the store can not be used as it is configured.
@@ -128,7 +128,14 @@ def run(settings: Settings, *, once: bool = False) -> RunReport:
         parts.callback(ControlServer(settings.control_socket_path, orders.answer).close)
         log.info("daemon.started", watch_path=str(settings.watch_path), recovered=recovered, pid=os.getpid())
         notify("READY=1", f"STATUS=delivering {settings.watch_path}")
-        failure = _serve(supervisor, routes, liveness, lambda: _reload(settings, routes), once=once)
+        failure = _serve(
+            supervisor,
+            routes,
+            liveness,
+            lambda: _reload(settings, routes),
+            lambda: _tell(tell, counters, recovered),
+            once=once,
+        )
         watched = tree.present
         notify("STOPPING=1")
         drained = _stop(supervisor, routes, tree, settings.shutdown_timeout / 1000, drain=failure is None)
@@ -258,9 +265,15 @@ def _told_if_new(ledger: Ledger, store: S3Store, profile: StoreProfile) -> None:
 
 
 def _serve(
-    supervisor: Supervisor, routes: Routes, liveness: Liveness, reload: Callable[[], None], *, once: bool
+    supervisor: Supervisor,
+    routes: Routes,
+    liveness: Liveness,
+    reload: Callable[[], None],
+    pass_by: Callable[[], None],
+    *,
+    once: bool,
 ) -> BaseException | None:
-    """Wait for a reason to end; return the bug, if that was it."""
+    """Wait for a reason to end, and call `pass_by` each second; return the bug, if that was it."""
     settled = False
     while True:
         match supervisor.next_event():
@@ -280,9 +293,16 @@ def _serve(
                     settled = True
                     settle()
                 routes.progress.tell(Tick())
+                pass_by()
                 lost = _take_pulse(liveness)
                 if lost is not None:
                     return lost
+
+
+def _tell(hearer: Callable[[int, int], None] | None, counters: Counters, recovered: int) -> None:
+    if hearer is not None:
+        done = counters.completed.total() + counters.unchanged + counters.failed.total()
+        hearer(done, recovered + counters.files_new + counters.files_changed)
 
 
 def _take_pulse(liveness: Liveness) -> BaseException | None:

@@ -245,6 +245,38 @@ def test_a_long_command_tells_a_terminal_how_far_it_is(tmp_path: Path) -> None:
     assert screen.endswith(b"\r\x1b[K")
 
 
+def test_the_version_is_told() -> None:
+    told = subprocess.run([sys.executable, "-m", "processor", "--version"], capture_output=True, text=True, check=True)
+    assert re.fullmatch(r"processor \d+\.\d+\.\d+\n", told.stdout)
+
+
+def test_one_run_tells_a_terminal_how_far_it_is(daemon: Daemon, tmp_path: Path) -> None:
+    for number in range(40):
+        (daemon.watch / f"{number}.txt").write_text(str(number))
+    program = (
+        "import sys; from processor.commands import progress; progress._FIRST_SECONDS = progress._EACH_SECONDS = 0\n"
+        "from processor.daemon import app, supervisor; supervisor.Supervisor.next_event.__defaults__ = (0.001,)\n"
+        "sys.argv = ['processor', 'run', '--once']\n"
+        "from processor.__main__ import main; main()"
+    )
+    ours, theirs = pty.openpty()
+    with (
+        (tmp_path / "log").open("wb") as log,
+        subprocess.Popen([sys.executable, "-c", program], env=daemon.environment, stdout=log, stderr=theirs) as running,
+    ):
+        os.close(theirs)
+        screen = b""
+        while select.select([ours], [], [], 60)[0]:
+            try:
+                screen += os.read(ours, 4096)
+            except OSError:  # the other end is closed
+                break
+    os.close(ours)
+    assert running.returncode == 0
+    assert re.search(r"\r\d+ files of 40 files \(\d+ %\) · [\d.,]+/s · .* left\x1b\[K", screen.decode())
+    assert screen.endswith(b"\r\x1b[K")
+
+
 def test_colours_are_for_terminals_that_want_them(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -78,8 +78,8 @@ def run_daemon(*, once: bool, as_json: bool = False) -> None:
             progress.total = found
             progress.reach(done)
 
-        is_seen = once and not as_json and not sys.stdout.isatty()  # else the log is there, and tells of each file
-        report = run(settings, once=once, tell=tell if is_seen else None)
+        is_log_here = as_json or (sys.stdout is not None and sys.stdout.isatty())  # and tells of each file
+        report = run(settings, once=once, tell=tell if once and not is_log_here else None)
         progress.clear()
         if as_json:
             show(report, lambda _: (), as_json=True)

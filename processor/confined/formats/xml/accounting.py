@@ -1,7 +1,7 @@
 """Count rows where the text is read, by other means.
 
-The end tags of rows are counted in the bytes, which costs next to nothing. Where these are not as many as the rows, as
-with empty elements, comments or elements of one name at several places, a plain parser counts.
+The tags of rows are counted in the bytes, which costs next to nothing. Where these are not as many as the rows, as
+with empty elements among others, comments or elements of one name at several places, a plain parser counts.
 """
 
 from collections.abc import Callable, Iterable
@@ -17,30 +17,34 @@ from processor.confined.formats.xml.survey import DocumentSurvey
 from processor.domain.errors import refused
 
 
-class EndTags:
-    """Counts the end tags of some names in a text that comes in pieces."""
+class Tags:
+    """Counts the tags of some names in a text that comes in pieces."""
 
     def __init__(self, names: Iterable[str]) -> None:
-        self._tags = [f"</{name}>".encode() for name in set(names)]
-        self._longest = max(map(len, self._tags), default=1) - 1
+        names = set(names)
+        self._ends = [f"</{name}>".encode() for name in names]
+        self._starts = [f"<{name}{behind}".encode() for name in names for behind in (" ", ">", "/", "\n", "\t")]
+        self._longest = max(map(len, self._ends), default=1) - 1
         self._before = b""
-        self.count = 0
+        self.ends = self.starts = 0
 
     def add(self, piece: bytes) -> None:
         """Take the next piece."""
         text = self._before + piece
-        self.count += sum(text.count(tag) - self._before.count(tag) for tag in self._tags)
+        self.ends += sum(text.count(tag) - self._before.count(tag) for tag in self._ends)
+        if not self.ends or self.starts:  # rows without content have no end tags
+            self.starts += sum(text.count(tag) - self._before.count(tag) for tag in self._starts)
         self._before = text[-self._longest :]
 
 
 def check(
-    open_again: Callable[[], BinaryIO], survey: DocumentSurvey, paths: AbstractSet[Path], tags: int, rows: int
+    open_again: Callable[[], BinaryIO], survey: DocumentSurvey, paths: AbstractSet[Path], tags: Tags, rows: int
 ) -> None:
     """Raise DeliveryError `xml.unaccounted` where the document has not just `rows`, written or rejected.
 
-    `paths` are those of rows, and `tags` is the number of their end tags.
+    `paths` are those of rows, and `tags` are those of their names.
     """
-    if tags == rows:
+    if rows in (tags.ends, tags.starts):
         return
     counted = count_rows(open_again, paths, survey.layout.wrappers, survey.ambiguous)
     if counted != rows:

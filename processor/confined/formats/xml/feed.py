@@ -8,7 +8,7 @@ import orjson
 
 from processor.confined.formats.pipe_feed import piped
 from processor.confined.formats.sql import read_lines
-from processor.confined.formats.xml.accounting import EndTags, check
+from processor.confined.formats.xml.accounting import Tags, check
 from processor.confined.formats.xml.fast.bulk import Bulk
 from processor.confined.formats.xml.namespaces import Names
 from processor.confined.formats.xml.parser import Node, Path
@@ -37,7 +37,7 @@ class XmlFeed:
         self._open, self._table = open_again, table
         self._longest = _USUAL_LINE
         self.rows: int | None = None
-        self._tags = 0  # that end a row, in the last reading
+        self._tags = Tags(())  # of rows, in the last reading
 
     def check(self, rows: int) -> None:
         """Raise DeliveryError `xml.unaccounted` where the document has not just so many rows."""
@@ -65,7 +65,7 @@ class XmlFeed:
         made = RowLines(self._open, self._table, self._longest)
         with piped(made.lines()) as path:
             yield self._table.relation(read_lines(path, self._longest))
-        self.rows, self._tags = made.rows, made.tags.count
+        self.rows, self._tags = made.rows, made.tags
 
 
 class _RowTexts:
@@ -113,7 +113,7 @@ class RowLines:
         self._lines: list[bytes] = []
         self._made: list[bytes] = []
         self._count = 0
-        self.tags = EndTags(path[-1] for path in table.kinds)
+        self.tags = Tags(path[-1] for path in table.kinds)
         self._enveloped = 0  # how much of the envelope has been met again
         self._wrapped: set[Path] = set()
 

@@ -5,19 +5,28 @@ import random
 
 import pytest
 
-from processor.confined.formats.xml.accounting import EndTags, count_rows
+from processor.confined.formats.xml.accounting import Tags, count_rows
 from processor.confined.formats.xml.feed import RowLines
 from processor.domain.errors import DeliveryError
 from tests.unit.confined.formats.xml.xml_values import converted
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 100])
-def test_end_tags_are_counted_once_wherever_the_text_is_cut(size: int) -> None:
+def test_tags_are_counted_once_wherever_the_text_is_cut(size: int) -> None:
     text = b"<x><r>1</r><r/><rr>2</rr><r></r><s></s></x>"
-    tags = EndTags(["r", "rr", "r"])
+    tags = Tags(["r", "rr", "r"])
     for at in range(0, len(text), size):
         tags.add(text[at : at + size])
-    assert tags.count == 3
+    assert tags.ends == 3
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 100])
+def test_tags_of_rows_without_content_are_counted_once(size: int) -> None:
+    text = b"<x><r a='1'/><r/><r\nb='2'/><rs c='3'/></x>"
+    tags = Tags(["r"])
+    for at in range(0, len(text), size):
+        tags.add(text[at : at + size])
+    assert (tags.ends, tags.starts) == (0, 3)
 
 
 @pytest.mark.parametrize(

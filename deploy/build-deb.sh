@@ -50,9 +50,10 @@ place_files() {
 # The man page and the completion are made by the program itself.
 place_made() {
     mkdir -p "$root/usr/share/man/man1" "$root/usr/share/bash-completion/completions" \
-        "$root/usr/share/fish/vendor_completions.d"
+        "$root/usr/share/zsh/vendor-completions" "$root/usr/share/fish/vendor_completions.d"
     "$release/bin/python" -B -m processor.cli.manual | gzip -9n >"$root/usr/share/man/man1/processor.1.gz"
-    for shell in bash:bash-completion/completions/processor fish:fish/vendor_completions.d/processor.fish; do
+    for shell in bash:bash-completion/completions/processor zsh:zsh/vendor-completions/_processor \
+        fish:fish/vendor_completions.d/processor.fish; do
         "$release/bin/python" -B -m processor completion "${shell%%:*}" >"$root/usr/share/${shell#*:}"
     done
 }

@@ -14,9 +14,19 @@ _processor() {
 }
 complete -o bashdefault -o default -F _processor processor
 """
+# Sourced, or loaded by its name from a directory of completions: then its first call is already a question.
+_ZSH = """\
+#compdef processor
+_processor() {
+    local -a found
+    found=(${(f)"$(processor complete "${(@)words[2,CURRENT]}")"})
+    if (( $#found )); then compadd -a found; else _files; fi
+}
+if [ "$funcstack[1]" = _processor ]; then _processor "$@"; else compdef _processor processor; fi
+"""
 _SCRIPTS = {
     "bash": _BASH,
-    "zsh": f"autoload -U +X bashcompinit && bashcompinit\n{_BASH}",
+    "zsh": _ZSH,
     "fish": "complete -c processor -a '(processor complete (commandline -opc)[2..-1] (commandline -ct))'\n",
 }
 

@@ -78,6 +78,7 @@ def test_the_package_brings_what_the_program_makes_of_itself() -> None:
     for place in (
         "man/man1",
         "bash-completion/completions",
+        "zsh/vendor-completions",
         "fish/vendor_completions.d",
         "processor-dashboard.service",
     ):

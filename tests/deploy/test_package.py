@@ -71,6 +71,7 @@ def test_it_brings_what_an_operator_copies_from(package: Path) -> None:
     for name in (
         "usr/share/man/man1/processor.1.gz",
         "usr/share/bash-completion/completions/processor",
+        "usr/share/zsh/vendor-completions/_processor",
         "usr/share/fish/vendor_completions.d/processor.fish",
         "lib/systemd/system/processor-dashboard.service",
     ):

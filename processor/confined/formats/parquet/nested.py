@@ -19,9 +19,11 @@ Structure = Any
 """`"VARCHAR"`, a list of one Structure, or a dict of them: what DuckDB's json_transform is told."""
 
 # More leaves are left as texts: their checks would take longer to plan than most tables take to write. So are leaves
-# with more steps to them, added up: each level of a structure takes room for all below it, 600 MB for so many.
+# with more steps to them, added up: each level of a structure takes room for all below it, 600 MB for so many. A list
+# within lists takes about twice what the one around it takes.
 MOST_LEAVES = 300
 MOST_STEPS = 800
+_LISTS_A_STEP = 4  # so many within each other count as one step more, one more as two, then four ...
 _MOST_REASONS = 20
 
 
@@ -87,7 +89,7 @@ def nested_columns(structures: Mapping[str, Structure]) -> list[NestedColumn]:
         NestedColumn(name, structure, tuple(Evidence() for _ in range(leaf_count(structure))))
         for name, structure in structures.items()
     ]
-    steps = [len(path) for structure in structures.values() for path in _paths(structure)]
+    steps = [_steps(path) for structure in structures.values() for path in _paths(structure)]
     if len(steps) > MOST_LEAVES or sum(steps) > MOST_STEPS:
         for column in columns:
             for evidence in column.leaves:
@@ -115,6 +117,10 @@ def _paths(structure: Structure) -> Iterator[_Path]:
         yield from ((name, *path) for name, of in structure.items() for path in _paths(of))
     else:
         yield ()
+
+
+def _steps(path: _Path) -> int:
+    return len(path) + (1 << path.count(None) >> _LISTS_A_STEP)
 
 
 def _gather(structure: Structure, value: Any, texts: list[list[str]], leaf: int) -> int:

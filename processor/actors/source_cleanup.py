@@ -2,6 +2,7 @@
 
 from processor.actors.messages import FilePutAway, PutFileAway
 from processor.actors.progress_state import Effect, ProgressState, now_ms
+from processor.domain.errors import SOURCE_VANISHED
 from processor.domain.jobs import Status
 from processor.domain.keys import escape
 
@@ -37,7 +38,7 @@ class SourceCleanup:
 
     def _was_put_away(self, message: FilePutAway) -> None:
         self._under_way.discard(message.file.row)
-        if message.held:
+        if message.held or message.file.failure.code == SOURCE_VANISHED:  # that may have come back meanwhile
             self._state.look_again(message.file)
         if message.where is not None:
             path = escape(message.file.relative_path)

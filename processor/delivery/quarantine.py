@@ -35,12 +35,9 @@ def set_aside(
     still lies where it was. Raises ExchangedError when what lies there is not what was seen.
     """
     parent, _, name = relative_path.rpartition(b"/")
-    written = orjson.dumps(reason, option=orjson.OPT_INDENT_2) + b"\n"
     with _at_home(root, relative_path, seen) as held, _private(error_directory, parent) as directory_fd:
-        chosen = _place(directory_fd, name, written)
         # The reason first: whoever sees the file there sees why.
-        if not exists(directory_fd, reason_name(chosen)):
-            write_new(directory_fd, reason_name(chosen), written)
+        chosen = _give_reason(directory_fd, name, reason)
         if held is None:
             return None
         where = os.path.join(error_directory, parent, chosen)
@@ -55,6 +52,13 @@ def set_aside(
                 discard(directory_fd, reason_name(chosen))  # it would lie beside nothing
             raise
         return where
+
+
+def leave_reason(relative_path: bytes, error_directory: bytes, reason: dict[str, Any]) -> None:
+    """Write the reason of a file that is gone: what lies in its place by now has another story. Raises OSError."""
+    parent, _, name = relative_path.rpartition(b"/")
+    with _private(error_directory, parent) as directory_fd:
+        _give_reason(directory_fd, name, reason)
 
 
 def reason_name(name: bytes) -> bytes:
@@ -152,6 +156,15 @@ def _private(directory: bytes, relative_path: bytes) -> Iterator[int]:
 def _closing(opened: ExitStack, fd: int) -> int:
     opened.callback(os.close, fd)
     return fd
+
+
+def _give_reason(directory_fd: int, name: bytes, reason: dict[str, Any]) -> bytes:
+    """Write the reason, unless it is there; return the name under which the file belongs beside it."""
+    written = orjson.dumps(reason, option=orjson.OPT_INDENT_2) + b"\n"
+    chosen = _place(directory_fd, name, written)
+    if not exists(directory_fd, reason_name(chosen)):
+        write_new(directory_fd, reason_name(chosen), written)
+    return chosen
 
 
 def _place(directory_fd: int, name: bytes, reason: bytes) -> bytes:

@@ -124,6 +124,7 @@ class _Home:
         self._bucket = Bucket(self.address)
         self.proxy, self._away = proxy, away / "done"
         self.kept: set[str] = set()
+        self._replaced: set[tuple[str, str]] = set()  # what was delivered of files before they changed
         self.before: Counter[str] = Counter()
         self.calls = 0
         moving = {"AFTER_UPLOAD_DIRECTORY": self._away} if way.settings.get("AFTER_UPLOAD") == "move" else {}
@@ -134,6 +135,7 @@ class _Home:
             self.start()
             shutil.rmtree(self._daemon.errors)
             proxy.seen.clear()
+            self._replaced = self._completed()
         _fill(self._daemon.watch, "now", large=way.large)
 
     def killed_before(self, call: int) -> str:
@@ -163,7 +165,10 @@ class _Home:
         assert self._daemon.once() in (0, 1), self._daemon.tail()
 
     def completed(self) -> set[str]:
-        """Return the keys of what the ledger had recorded as delivered, without touching it."""
+        """Return the keys of files as they are now that the ledger had recorded as delivered, without touching it."""
+        return {key for key, _checksum in self._completed() - self._replaced}
+
+    def _completed(self) -> set[tuple[str, str]]:
         with tempfile.TemporaryDirectory() as copy:
             for suffix in ("", "-wal"):
                 with contextlib.suppress(FileNotFoundError):
@@ -173,10 +178,10 @@ class _Home:
                 return set()
             with contextlib.closing(sqlite3.connect(ledger)) as connection:
                 try:
-                    rows = connection.execute("SELECT s3_key FROM file_progress WHERE status='completed'").fetchall()
+                    query = "SELECT s3_key, checksum FROM file_progress WHERE status='completed'"
+                    return set(connection.execute(query).fetchall())
                 except sqlite3.OperationalError:
                     return set()  # killed before it had its tables
-            return {key for (key,) in rows}
 
     def sent_twice(self, outcome: Outcome) -> Iterator[str]:
         """Count what was written to the store; one kill may cost one repetition of what it interrupted."""

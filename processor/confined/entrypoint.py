@@ -17,7 +17,7 @@ from processor.confined.formats import convert
 from processor.confined.formats.base import FORMAT_MODULES
 from processor.domain.archives import ExtractionOptions
 from processor.domain.conversion import ConversionOptions, DataFormat, Facts, Receipt
-from processor.domain.errors import DeliveryError, Failure, changed
+from processor.domain.errors import SOURCE_FORBIDDEN, DeliveryError, Failure, changed
 from processor.domain.files import ArchiveKind, FileMetadata
 from processor.domain.members import Member, MemberReceipt
 from processor.streams.frames import (
@@ -167,6 +167,8 @@ def _stream(stream_id: str) -> Iterator[FrameWriter]:
     except DeliveryError as error:
         with contextlib.suppress(BrokenPipeError):
             frames.write(Failed(error.failure))
+        if error.failure.code == SOURCE_FORBIDDEN:
+            raise  # the pool is to know, too: another worker may be allowed to read it
     except BrokenPipeError:
         pass  # the uploader has given this stream up, and told why
     finally:

@@ -16,6 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
+from processor.domain.errors import SOURCE_FORBIDDEN, DeliveryError
 from processor.engine import replies
 from processor.engine.processes import ForkServer, WorkerProcess, unconfined
 from processor.sandbox.channel import BrokenReplyError
@@ -241,6 +242,11 @@ class _Worker(threading.Thread):
             return replies.result(task.function, message)
         except (WorkerDiedError, BrokenReplyError):
             self._end()
+            raise
+        except DeliveryError as error:
+            # The worker's directory may have been another for the moment in which it was given to it.
+            if error.failure.code == SOURCE_FORBIDDEN:
+                self._end()
             raise
 
     def _answer(self, task: _Task) -> bytes:

@@ -6,6 +6,8 @@ import socket
 import time
 from pathlib import Path
 
+from processor.domain.errors import DeliveryError, ErrorClass, Failure
+
 
 def loaded() -> None:
     """Import this module where workers are forked: they may not read it."""
@@ -76,3 +78,7 @@ def chatter(lines: int) -> None:
 
 def process(_request: object) -> int:
     return os.getpid()
+
+
+def refuse(code: str) -> None:
+    raise DeliveryError(Failure(ErrorClass.TRANSIENT, code, "as it was asked"))

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import structlog.testing
 
+from processor.domain.errors import DeliveryError
 from processor.engine.pool import Pool
 from processor.sandbox.channel import BrokenReplyError
 from processor.sandbox.confine import Limits
@@ -180,6 +181,17 @@ def test_a_directory_that_is_made_anew_can_be_read(shared: Pool, senders: Path) 
     (senders / "a").mkdir()
     (senders / "a/file").write_text("new")
     assert _read(shared, senders / "a/file", "a") == "succeeded: new"
+
+
+def test_a_worker_that_may_not_read_a_file_is_not_asked_again(shared: Pool) -> None:
+    """It may have been given its directory while another lay there for a moment."""
+    pids = []
+    for code in ("source.changed", "source.forbidden", ""):
+        pids.append(shared.submit(probes.process, None, "a").result(_SECONDS))
+        if code:
+            with pytest.raises(DeliveryError):
+                shared.submit(probes.refuse, code, "a").result(_SECONDS)
+    assert pids[0] == pids[1] != pids[2]
 
 
 def test_a_link_in_the_place_of_a_directory_leads_no_worker_elsewhere(shared: Pool, senders: Path) -> None:

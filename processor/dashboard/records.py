@@ -100,9 +100,9 @@ def throughput(ledger: Path, now_ms: int, bucket_ms: int, buckets: int) -> tuple
     first = (now_ms // bucket_ms - buckets + 1) * bucket_ms
     with reading(ledger) as db:
         rows = db.execute(
-            "SELECT updated_at/?1 AS bucket, total(status='completed'), total(status='failed'),"
+            "SELECT updated_at/? AS bucket, total(status='completed'), total(status='failed'),"
             " total(CASE status WHEN 'completed' THEN size_bytes END)"
-            " FROM file_progress WHERE updated_at>=?2 AND status IN ('completed','failed') GROUP BY bucket",
+            " FROM file_progress WHERE updated_at>=? AND status IN ('completed','failed') GROUP BY bucket",
             (bucket_ms, first),
         ).fetchall()
     found = {row[0] * bucket_ms: Bucket(row[0] * bucket_ms, *map(int, row[1:])) for row in rows}

@@ -238,9 +238,9 @@ class Ends(FeedFiles, TableFiles):
         detail = {"step": job.current, "attempt": job.attempt, "failure": failure, "bad_members": bad_members}
         self._write("INSERT INTO history VALUES (?,?,?,?)", job.row, now_ms, event, orjson.dumps(detail).decode())
         self._write(
-            "DELETE FROM history WHERE file_id=?1 AND at < (SELECT min(at) FROM"
-            " (SELECT at FROM history WHERE file_id=?1 ORDER BY at DESC LIMIT ?2))",
-            *(job.row, _HISTORY_A_FILE),
+            "DELETE FROM history WHERE file_id=? AND at < (SELECT min(at) FROM"
+            " (SELECT at FROM history WHERE file_id=? ORDER BY at DESC LIMIT ?))",
+            *(job.row, job.row, _HISTORY_A_FILE),
         )
 
 

@@ -14,7 +14,6 @@ from processor.actors.messages import BringBack, BroughtBack, Drain, FilePutAway
 from processor.delivery import quarantine
 from processor.delivery.digests import HashingStopped
 from processor.delivery.examine import examine_for_upload
-from processor.domain.errors import SOURCE_VANISHED
 from processor.domain.feeds import AfterUpload
 from processor.domain.files import FileMetadata, FileType, proposed_kind
 from processor.domain.jobs import Status, Step
@@ -123,7 +122,7 @@ class Checksummer(Stage):
 
     def _set_aside(self, message: PutFileAway) -> bytes | None:
         file = message.file
-        if file.failure.code == SOURCE_VANISHED:
+        if file.vanished:
             quarantine.leave_reason(file.relative_path, self._settings.error_directory, _reason(message))
             return None
         return quarantine.set_aside(

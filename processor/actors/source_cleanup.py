@@ -2,7 +2,6 @@
 
 from processor.actors.messages import FilePutAway, PutFileAway
 from processor.actors.progress_state import Effect, ProgressState, now_ms
-from processor.domain.errors import SOURCE_VANISHED
 from processor.domain.jobs import Status
 from processor.domain.keys import escape
 
@@ -38,7 +37,7 @@ class SourceCleanup:
 
     def _was_put_away(self, message: FilePutAway) -> None:
         self._under_way.discard(message.file.row)
-        if message.held or message.file.failure.code == SOURCE_VANISHED:  # that may have come back meanwhile
+        if message.held or message.file.vanished:  # it may have come back meanwhile
             self._state.look_again(message.file)
         if message.where is not None:
             path = escape(message.file.relative_path)

@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 from typing import Self
 
-from processor.domain.errors import Failure
+from processor.domain.errors import SOURCE_VANISHED, Failure
 from processor.domain.files import FileMetadata
 from processor.domain.identity import Identity
 from processor.domain.jobs import Status
@@ -72,6 +72,11 @@ class PutAway:
     failure: Failure
     step: str
     bad_members: tuple[tuple[str, Failure], ...]
+
+    @property
+    def vanished(self) -> bool:
+        """Tell whether it failed since it was gone: what lies in its place by now has another story."""
+        return self.status is Status.FAILED and self.failure.code == SOURCE_VANISHED
 
 
 def columns_of(file: Found | FileMetadata | PutAway) -> dict[str, int | None]:

@@ -182,6 +182,17 @@ def test_a_file_that_is_another_by_now_is_not_put_away(checksummer: Checksummed)
     assert (report.gone, report.held, path.read_bytes()) == (False, True, b"b")
 
 
+def test_what_lies_again_where_a_file_vanished_is_not_set_aside(checksummer: Checksummed) -> None:
+    path = checksummer.write("a.bin", b"a")
+    gone = Failure(ErrorClass.PERMANENT, "source.vanished", "it vanished")
+    file = replace(ended(path, checksummer.root, Status.FAILED), failure=gone)
+    checksummer.stage.tell(PutFileAway(file, AfterUpload.KEEP))
+    report = checksummer.stage.hear("progress", FilePutAway)
+    assert (report.gone, report.where, path.read_bytes()) == (True, None, b"a")
+    assert [each.name for each in (checksummer.directory / "errors").iterdir()] == ["a.bin.reason.json"]
+    assert not replace(file, status=Status.COMPLETED).vanished, "an earlier failure is not how it ended"
+
+
 def test_a_directory_that_can_not_be_written_to_leaves_the_file_where_it_is(checksummer: Checksummed) -> None:
     path = checksummer.write("a.bin", b"a")
     (checksummer.directory / "done").rmdir()

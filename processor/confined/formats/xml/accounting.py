@@ -24,7 +24,7 @@ class Tags:
         names = set(names)
         self._ends = [f"</{name}>".encode() for name in names]
         self._starts = [f"<{name}{behind}".encode() for name in names for behind in (" ", ">", "/", "\n", "\t")]
-        self._longest = max(map(len, self._ends), default=1) - 1
+        self._longest = max(map(len, self._ends), default=2) - 1
         self._before = b""
         self.ends = self.starts = 0
 

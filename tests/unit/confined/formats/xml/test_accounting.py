@@ -29,6 +29,13 @@ def test_tags_of_rows_without_content_are_counted_once(size: int) -> None:
     assert (tags.ends, tags.starts) == (0, 3)
 
 
+def test_without_names_of_rows_the_text_is_not_kept() -> None:
+    tags = Tags([])
+    for _ in range(3):
+        tags.add(bytes(1000))
+    assert len(tags._before) <= 1
+
+
 @pytest.mark.parametrize(
     ("text", "paths", "wrappers", "rows"),
     [
